@@ -1,0 +1,1 @@
+"""Baichuan 2 as a native transformers model."""

@@ -1,0 +1,87 @@
+"""From token ids to text while they arrive, one at a time."""
+
+import codecs
+import json
+from collections.abc import Callable
+
+from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from components.model.tokenizer import SPACE_MARK
+
+TokenBytes = Callable[[int], bytes]
+"""The UTF-8 bytes that a token stands for; none for a special token."""
+
+
+class IncrementalDetokenizer:
+    """Gives out text as soon as its characters are complete.
+
+    A character split over several tokens (Chinese or emoji in byte tokens) comes out when its last byte is there, and
+    the cost per token is the same however long the reply is. Works on bytes, because decoding a window of tokens
+    again, as is common, spoils a good character that follows a broken one.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        codecs.register_error("each_byte", _replace_each_byte)
+        self._token_bytes = token_bytes_of(tokenizer)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
+        self._strip_next = strips_first_space(tokenizer)
+
+    def push(self, token_id: int) -> str:
+        """Take the next token; return the text that is complete now, often empty, never a part of a character."""
+        return self._strip(self._decoder.decode(self._token_bytes(token_id)))
+
+    def finish(self) -> str:
+        """Return what is left at the end of the reply: a replacement character for each byte of a broken one."""
+        return self._strip(self._decoder.decode(b"", final=True))
+
+    def _strip(self, text: str) -> str:
+        if self._strip_next and text:
+            self._strip_next = False
+            return text.removeprefix(" ")
+        return text
+
+
+def token_bytes_of(tokenizer: PreTrainedTokenizerBase) -> TokenBytes:
+    """How to read single tokens of this tokenizer: byte-level BPE, or SentencePiece with byte fallback."""
+    added = {
+        token_id: b"" if token.special else token.content.encode()
+        for token_id, token in tokenizer.added_tokens_decoder.items()
+    }
+    if "ByteLevel" in _decoder_types(tokenizer):
+        byte_of = {character: byte for byte, character in bytes_to_unicode().items()}
+
+        def read(piece: str) -> bytes:
+            return bytes(byte_of[character] for character in piece)
+
+    else:
+
+        def read(piece: str) -> bytes:
+            if len(piece) == len("<0x00>") and piece.startswith("<0x"):
+                return bytes([int(piece[3:5], base=16)])
+            return piece.replace(SPACE_MARK, " ").encode()
+
+    def token_bytes(token_id: int) -> bytes:
+        known = added.get(token_id)
+        if known is not None:
+            return known
+        piece: str | None = tokenizer.convert_ids_to_tokens(token_id)
+        return read(piece) if piece else b""  # a head may be wider than the vocabulary
+
+    return token_bytes
+
+
+def strips_first_space(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether texts begin with a space that only the tokenizer put there (Llama 2), so that decoding removes it."""
+    return not _decoder_types(tokenizer).isdisjoint({"Strip", "Metaspace"})
+
+
+def _decoder_types(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    decoder = json.loads(tokenizer.backend_tokenizer.decoder.__getstate__())
+    return {step["type"] for step in decoder.get("decoders", [decoder])}
+
+
+def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
+    """As SentencePiece does; Python's own handler writes one mark for several bytes."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd" * (error.end - error.start), error.end

@@ -1,0 +1,57 @@
+"""Every option of the application, declared once.
+
+Values come from environment variables named ``BAICHUAN_*`` or from a ``.env`` file in the working directory.
+Nothing else in the project reads the environment. The address and the port are Streamlit's own
+(``.streamlit/config.toml``, ``--server.address``, ``--server.port``) and therefore not here.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENV_PREFIX = "BAICHUAN_"
+
+
+class SettingsError(ValueError):
+    """A ``BAICHUAN_*`` value cannot be used; the text names the variable, the value and what is accepted."""
+
+
+class Settings(BaseSettings):
+    """The options, with their defaults. An empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    model: Path | None = Field(
+        None, description="Folder of the checkpoint to serve. Not set: the best one found in the models folder."
+    )
+    models_dir: Path = Field(Path("models"), description="Where download.py puts checkpoints.")
+    data_dir: Path = Field(Path("data"), description="Where the application keeps its own state.")
+    device: str | None = Field(
+        None, description="Where the model runs: cpu, cuda, cuda:1, mps. Not set: the first accelerator, else the CPU."
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="Type of the weights. auto: bfloat16 where the device computes in it, else float16."
+    )
+    max_queue: int = Field(64, ge=1, description="Replies that may wait for the model; one more is refused.")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the settings once per process.
+
+    Raises:
+        SettingsError: a value is not acceptable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{ENV_PREFIX}{'_'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise SettingsError(problems) from error

@@ -1,0 +1,82 @@
+"""Text that comes out while tokens come in."""
+
+import random
+
+import pytest
+from sentencepiece import SentencePieceProcessor
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from components.model.detokenizer import IncrementalDetokenizer
+from tests.model.conftest import Tiny
+from tests.tiny import TINY_PATH
+
+BYTES_FROM = 250  # the id of <0x00> in the tiny vocabulary
+
+
+def test_a_character_of_several_byte_tokens_comes_out_whole(tiny: Tiny) -> None:
+    detokenizer = IncrementalDetokenizer(tiny[1])
+    pieces = [detokenizer.push(BYTES_FROM + byte) for byte in "好😀".encode()]
+
+    assert pieces == ["", "", "好", "", "", "", "😀"]
+    assert detokenizer.finish() == ""
+
+
+def test_a_broken_character_is_shown_only_when_it_can_no_longer_heal(tiny: Tiny) -> None:
+    detokenizer = IncrementalDetokenizer(tiny[1])
+    first, second = "好".encode()[:2]
+
+    assert detokenizer.push(BYTES_FROM + first) == ""
+    assert detokenizer.push(BYTES_FROM + second) == ""
+    assert detokenizer.push(tiny[1].convert_tokens_to_ids("\n")) == "\ufffd\ufffd\n"
+
+
+def test_a_reply_that_ends_inside_a_character_says_so_at_the_end(tiny: Tiny) -> None:
+    detokenizer = IncrementalDetokenizer(tiny[1])
+    detokenizer.push(BYTES_FROM + "好".encode()[0])
+
+    assert detokenizer.finish() == "\ufffd"
+
+
+def test_any_tokens_give_sentencepieces_text(tiny: Tiny) -> None:
+    reference = SentencePieceProcessor(str(TINY_PATH / "tokenizer.model"))
+    chance = random.Random(3)
+    for _ in range(3_000):
+        ids = [
+            chance.choice([chance.randint(BYTES_FROM, BYTES_FROM + 255), chance.randint(3, 4095)])
+            for _ in range(chance.randint(1, 30))
+        ]
+        detokenizer = IncrementalDetokenizer(tiny[1])
+        text = "".join(map(detokenizer.push, ids)) + detokenizer.finish()
+        assert text == reference.decode(ids), ids
+
+
+@pytest.fixture
+def byte_level() -> PreTrainedTokenizerFast:
+    """A tokenizer like GPT-2's: every byte is a printable character of its own."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={character: i for i, character in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken("<|im_end|>", special=True)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def test_byte_level_tokens_give_whole_characters_and_no_special_tokens(byte_level: PreTrainedTokenizerFast) -> None:
+    text = " a 好😀\n"
+    detokenizer = IncrementalDetokenizer(byte_level)
+    pieces = [detokenizer.push(token) for token in byte_level.encode(text + "<|im_end|>")]
+
+    assert "".join(pieces) == text
+    assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_the_space_that_llama_2_puts_before_a_text_is_taken_away(tiny: Tiny) -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tiny[1].backend_tokenizer)
+    tokenizer.backend_tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    ids = tiny[1].encode(" a b")
+    detokenizer = IncrementalDetokenizer(tokenizer)
+
+    assert "".join(map(detokenizer.push, ids)) == "a b" == tokenizer.decode(ids)
