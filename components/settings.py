@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="Type of the weights. auto: bfloat16 where the device computes in it, else float16."
     )
+    max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
     max_queue: int = Field(64, ge=1, description="Replies that may wait for the model; one more is refused.")
 
 

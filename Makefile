@@ -1,0 +1,44 @@
+# make run   chat at http://127.0.0.1:6006 (installs everything first; fetches a small demo model if there is none)
+# make test  all checks and tests (installs what they need first)
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := run
+.PHONY: run install test lint format clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+run: install
+	@$(PYTHON) download.py --source demo --if-none
+	@exec $(PYTHON) -m streamlit run app.py
+
+install: $(VENV)/installed
+
+# A folder that holds a broken or half-made environment is made anew.
+$(VENV)/installed: requirements.txt scripts/find-python
+	@python="$$(bash scripts/find-python)"; \
+	echo "Installing into $(VENV) with $$python (a few minutes the first time) …"; \
+	"$$python" -m venv --clear $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+test: lint
+	@bash scripts/install-browser
+	@$(PYTHON) -m pytest
+
+lint: $(VENV)/installed-dev
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@$(VENV)/bin/lint-imports --no-cache
+
+format: $(VENV)/installed-dev
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV)

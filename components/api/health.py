@@ -1,0 +1,30 @@
+"""``/health`` says that the process is up, ``/ready`` that the model answers: for whoever watches the server."""
+
+import time
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from components.engine.host import Failed, Loading, Ready, engine_host
+
+
+async def health(_: Request) -> JSONResponse:
+    """200 as long as the process answers at all."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(_: Request) -> JSONResponse:
+    """200 once the model is loaded; 503 with the reason before that, or when it could not be loaded."""
+    match engine_host().state:
+        case Ready(engine):
+            return JSONResponse({"status": "ready", "model": engine.info.model})
+        case Loading(stage, since):
+            seconds = round(time.monotonic() - since, 1)
+            return _unavailable({"status": "loading", "stage": stage, "seconds": seconds})
+        case Failed(message):
+            return _unavailable({"status": "failed", "error": message})
+
+
+def _unavailable(content: dict[str, str | float]) -> JSONResponse:
+    return JSONResponse(content, HTTPStatus.SERVICE_UNAVAILABLE)

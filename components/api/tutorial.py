@@ -1,0 +1,93 @@
+"""``POST /``: the HTTP API of the original Baichuan 2 tutorial, kept for scripts written against it."""
+
+import logging
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from components.api.reading import BodyTooLargeError, read_body, read_reply
+from components.engine.errors import EngineError, EngineNotReadyError, PromptError, QueueFullError
+from components.engine.host import engine_host
+from components.engine.interface import GenerationRequest
+from components.engine.sampling import SamplingParams
+from components.model.chat_format import Message
+from components.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 10
+
+EXAMPLE = '{"prompt": "你是谁"}'
+
+
+class Call(BaseModel):
+    """The body of ``POST /``. Sampling parameters may stand beside these two; each defaults to the checkpoint's."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    prompt: str = Field(min_length=1)
+    history: list[Message] = []
+
+    def sampling(self, defaults: SamplingParams) -> SamplingParams:
+        """The sampling parameters of the call.
+
+        Raises:
+            ValidationError: one is unknown or out of bounds.
+        """
+        return SamplingParams.model_validate(defaults.model_dump() | (self.model_extra or {}), strict=True)
+
+
+async def answer(request: Request) -> JSONResponse:
+    """Answer one prompt; every error comes as JSON with a status of its own."""
+    try:
+        body = await read_body(request, get_settings().max_body_bytes)
+        call = Call.model_validate_json(body)
+        engine = engine_host().wait(timeout=0)
+        messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
+        generation = engine.generate(GenerationRequest(messages, call.sampling(engine.info.defaults)))
+        text, _ = await read_reply(request, generation)
+    except ValidationError as error:
+        return failure(HTTPStatus.BAD_REQUEST, describe(error))
+    except BodyTooLargeError as error:
+        return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    except PromptError as error:
+        return failure(HTTPStatus.BAD_REQUEST, str(error))
+    except (EngineNotReadyError, QueueFullError) as error:
+        return failure(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    except EngineError as error:
+        return failure(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+    except Exception:  # the edge: a client must get JSON, the log the traceback
+        logger.exception("POST / failed")
+        return failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what.")
+    return JSONResponse({"response": text, "status": 200, "time": _now()})
+
+
+def failure(status: HTTPStatus, error: str) -> JSONResponse:
+    """An answer in the tutorial's shape that says what is wrong."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse({"status": status, "error": error, "time": _now()}, status, headers)
+
+
+def describe(error: ValidationError) -> str:
+    """Say which fields are wrong, what they held, and what a right call looks like."""
+    problems = [_describe_one(item) for item in error.errors(include_url=False)]
+    return f"{'; '.join(problems)}. Send JSON such as {EXAMPLE}."
+
+
+def _describe_one(item: Any) -> str:
+    if item["type"] == "json_invalid":
+        return f"The body is not JSON ({item['ctx']['error']})"
+    name = ".".join(str(part) for part in item["loc"]) or "The body"
+    if item["type"] == "extra_forbidden":
+        known = ", ".join([*Call.model_fields, *SamplingParams.model_fields])
+        return f"{name} is not a known field (known: {known})"
+    value = repr(item["input"])
+    return f"{name}: {item['msg']}, not {value if len(value) <= 80 else value[:80] + '…'}"
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,1 @@
+"""Who generates: one interface, and the engines behind it."""

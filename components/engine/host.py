@@ -1,0 +1,127 @@
+"""One engine per process, loaded once in the background, however many pages and requests ask for it meanwhile.
+
+Loading takes from seconds (the demo model) to minutes (7B weights from a slow disk); callers can see how far it is
+instead of hanging.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from components.engine.errors import EngineNotReadyError
+from components.engine.interface import Engine
+
+logger = logging.getLogger(__name__)
+
+Stage = Literal["libraries", "weights", "warm_up"]
+"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt."""
+
+LoadEngine = Callable[[Callable[[Stage], None]], Engine]
+"""Builds the engine and calls its argument as each stage begins."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Not ready yet. ``since`` is when loading began, on the ``time.monotonic`` clock."""
+
+    stage: Stage
+    since: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The model could not be loaded; ``message`` says why and what to do."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model answers. ``seconds`` is how long loading took."""
+
+    engine: Engine
+    seconds: float
+
+
+State = Loading | Failed | Ready
+
+
+class EngineHost:
+    """Loads an engine in a thread of its own and says how that is going."""
+
+    def __init__(self, load: LoadEngine) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._state: State = Loading("libraries", time.monotonic())
+        self.start()
+
+    @property
+    def state(self) -> State:
+        """Loading, ready, or failed."""
+        return self._state
+
+    def start(self) -> None:
+        """Begin to load. Called again after a failure, it tries once more; otherwise it does nothing."""
+        with self._lock:
+            if isinstance(self._state, Ready) or (self._thread_alive() and not self._settled.is_set()):
+                return
+            self._settled.clear()
+            self._state = Loading("libraries", time.monotonic())
+            self._thread = threading.Thread(target=self._run, name="load-engine", daemon=True)
+            self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> Engine:
+        """The engine, after at most ``timeout`` seconds.
+
+        Raises:
+            EngineNotReadyError: it still loads, or could not be loaded.
+        """
+        self._settled.wait(timeout)
+        match self._state:
+            case Ready(engine):
+                return engine
+            case Failed(message):
+                raise EngineNotReadyError(message)
+            case Loading(_, since):
+                raise EngineNotReadyError(
+                    f"The model is still loading ({time.monotonic() - since:.0f} s so far). Try again shortly."
+                )
+
+    def _thread_alive(self) -> bool:
+        return hasattr(self, "_thread") and self._thread.is_alive()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+
+        def on_stage(stage: Stage) -> None:
+            logger.info("Loading the model: %s", stage)
+            self._state = Loading(stage, began)
+
+        try:
+            engine = self._load(on_stage)
+        except Exception as error:  # the edge of the loader's thread: nothing above could report it
+            logger.exception("The model could not be loaded")
+            self._state = Failed(str(error) or type(error).__name__)
+        else:
+            seconds = time.monotonic() - began
+            logger.info("Ready after %.1f s: %s", seconds, engine.info)
+            self._state = Ready(engine, seconds)
+        self._settled.set()
+
+
+@st.cache_resource(show_spinner=False)
+def engine_host() -> EngineHost:
+    """The process's one engine host. The first call starts loading; every caller gets the same object."""
+
+    def load(on_stage: Callable[[Stage], None]) -> Engine:
+        from components.engine.loading import load_engine  # imports torch, which takes seconds: not in the caller
+
+        return load_engine(on_stage)
+
+    return EngineHost(load)

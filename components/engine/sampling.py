@@ -1,0 +1,82 @@
+"""Sampling parameters: bounds, defaults and help, declared once for the page, the APIs and the documentation."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # importing transformers takes seconds
+    from transformers import GenerationConfig
+
+MAX_SEED = 2**53 - 1
+"""Largest seed: every JSON and JavaScript reader holds it exactly."""
+
+
+class SamplingParams(BaseModel):
+    """How the next token is chosen. ``json_schema_extra["slider"]`` is the (low, high, step) that the page offers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    temperature: float = Field(
+        0.3,
+        ge=0,
+        le=2,
+        description="How adventurous the wording is. 0 always takes the likeliest token; "
+        "above 1 the reply gets surprising, then confused.",
+        json_schema_extra={"slider": [0.0, 2.0, 0.05]},
+    )
+    top_p: float = Field(
+        0.85,
+        gt=0,
+        le=1,
+        description="Keeps the likeliest tokens that together reach this probability and drops the rest. "
+        "Lower is safer, 1 keeps all.",
+        json_schema_extra={"slider": [0.05, 1.0, 0.05]},
+    )
+    top_k: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="Considers only this many of the likeliest tokens at each step. 0 sets no limit.",
+        json_schema_extra={"slider": [0, 100, 1]},
+    )
+    max_new_tokens: int = Field(
+        2048,
+        ge=1,
+        le=32768,
+        description="The longest reply, in tokens. One token is about one or two Chinese characters, "
+        "or three quarters of an English word. This room is kept free, so a larger value leaves less for the history.",
+        json_schema_extra={"slider": [16, 2048, 16]},
+    )
+    repetition_penalty: float = Field(
+        1.05,
+        ge=0.5,
+        le=2,
+        description="Makes tokens that already occurred less likely. 1 does nothing; "
+        "raise it a little when replies go round in circles.",
+        json_schema_extra={"slider": [1.0, 2.0, 0.01]},
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_SEED,
+        description="The same seed, settings and conversation give the same reply again. Empty: a new one each time.",
+    )
+
+    @classmethod
+    def from_generation_config(cls, config: "GenerationConfig") -> Self:
+        """The checkpoint's own defaults; what it leaves out, or sets outside our bounds, keeps the default here."""
+        values: dict[str, Any] = {
+            name: value
+            for name in ("temperature", "top_p", "top_k", "max_new_tokens", "repetition_penalty")
+            if (value := getattr(config, name, None)) is not None
+        }
+        if config.do_sample is False:
+            values["temperature"] = 0.0
+        defaults = cls()
+        for name, value in values.items():
+            try:
+                cls.model_validate({name: value})
+            except ValueError:
+                continue
+            defaults = defaults.model_copy(update={name: value})
+        return defaults

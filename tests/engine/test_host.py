@@ -1,0 +1,57 @@
+"""One engine per process."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from components.engine.errors import EngineNotReadyError
+from components.engine.host import EngineHost, Failed, Loading, Ready, Stage
+from components.engine.interface import Engine
+from components.engine.local import LocalEngine
+
+
+def test_many_who_ask_while_it_loads_get_one_engine(engine: LocalEngine) -> None:
+    may_load = threading.Event()
+    loads = []
+
+    def load(on_stage: Callable[[Stage], None]) -> Engine:
+        loads.append(1)
+        on_stage("weights")
+        assert may_load.wait(10)
+        return engine
+
+    host = EngineHost(load)
+    found: list[Engine] = []
+    threads = [threading.Thread(target=lambda: found.append(host.wait(10))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+        host.start()
+    with pytest.raises(EngineNotReadyError, match="still loading"):
+        host.wait(timeout=0)
+    assert isinstance(host.state, Loading)
+    may_load.set()
+    for thread in threads:
+        thread.join()
+
+    assert found == [engine] * 8
+    assert len(loads) == 1
+    assert isinstance(host.state, Ready)
+
+
+def test_a_failure_says_why_and_can_be_tried_again(engine: LocalEngine) -> None:
+    outcomes: list[Exception | Engine] = [RuntimeError("the disk is full: free some"), engine]
+
+    def load(_: Callable[[Stage], None]) -> Engine:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    host = EngineHost(load)
+    with pytest.raises(EngineNotReadyError, match="the disk is full: free some"):
+        host.wait(timeout=10)
+    assert host.state == Failed("the disk is full: free some")
+    host.start()
+
+    assert host.wait(timeout=10) is engine

@@ -1,0 +1,68 @@
+"""The real server in a process of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEADLINE_SECONDS = 120
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server(
+    log: Path, env: Mapping[str, str], script: str = "app.py", wait_for: str = "/ready"
+) -> Iterator[str]:
+    """Run ``streamlit run SCRIPT`` and yield its address once ``wait_for`` answers with 200.
+
+    Args:
+        log: the server's output goes to this file.
+        env: set on top of the environment; no ``BAICHUAN_*`` variable of the caller's comes through.
+        script: relative to the project.
+        wait_for: a path, such as ``/health`` to meet the server while its model still loads.
+    """
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BAICHUAN_")}
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**inherited, **env}, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_answered(address + wait_for, process, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_answered(url: str, process: "subprocess.Popen[str]", log: Path) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer. The server said:\n{log.read_text()}")
