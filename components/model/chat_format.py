@@ -11,9 +11,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jinja2.exceptions import TemplateError
+from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 if TYPE_CHECKING:  # importing transformers takes seconds, in which a page that only needs Message would be blank
     from transformers import GenerationConfig, PreTrainedTokenizerBase

@@ -1,0 +1,21 @@
+"""The server: `streamlit run app.py`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+
+from components.api.routes import build_routes
+from components.engine.host import engine_host
+from components.ui.startup import show_crash
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Start to load the model with the process, not with its first reader."""
+    engine_host()
+    yield {}
+
+
+app = st.App("components/ui/page.py", routes=build_routes(), lifespan=lifespan, on_script_error=show_crash)

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: which one runs, and how they get there."""

@@ -1,0 +1,193 @@
+"""Every text that the page shows, in both languages."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from components.engine.host import Stage
+from components.engine.sampling import SamplingParams
+
+Language = Literal["zh", "en"]
+
+ErrorKind = Literal["prompt", "queue", "other"]
+
+LANGUAGE_NAMES: dict[Language, str] = {"zh": "中文", "en": "EN"}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts in one language. Names in braces are filled in with ``format``."""
+
+    title: str
+    tagline: str
+    ask: str
+    examples: tuple[str, ...]
+    language: str
+    new_chat: str
+    sampling: str
+    reset: str
+    system: str
+    system_help: str
+    system_placeholder: str
+    seed_placeholder: str
+    labels: dict[str, str]
+    help: dict[str, str]
+    about: str
+    demo: str
+    loading: str
+    stages: dict[Stage, str]
+    load_failed: str
+    load_again: str
+    crashed: str
+    thinking: str
+    ahead: str
+    stop: str
+    regenerate: str
+    retry: str
+    resume: str
+    errors: dict[ErrorKind, str]
+    stopped: str
+    cut: str
+    empty: str
+    speed: str
+    first_token: str
+    tokens: str
+    context: str
+    forgotten_above: str
+    forgotten: str
+
+
+EN = Texts(
+    title="Baichuan 2",
+    tagline="What would you like to talk about?",
+    ask="Ask anything",
+    examples=(
+        "Explain in simple words why the sky is blue",
+        "Write a Python function that finds prime numbers, with a test",
+        "Give me three ideas for a rainy weekend",
+        "Translate into Chinese: Well begun is half done",
+    ),
+    language="Language",
+    new_chat="New chat",
+    sampling="How replies are written",
+    reset="Reset to defaults",
+    system="System prompt",
+    system_help="What the model is told before the conversation: who it is, how it should answer. "
+    "It counts for the next question on.",
+    system_placeholder="For example: You are a patient teacher. Answer briefly.",
+    seed_placeholder="random",
+    labels={
+        "temperature": "Temperature",
+        "top_p": "Top p",
+        "top_k": "Top k",
+        "max_new_tokens": "Longest reply (tokens)",
+        "repetition_penalty": "Repetition penalty",
+        "seed": "Seed",
+    },
+    help={name: field.description or "" for name, field in SamplingParams.model_fields.items()},
+    about="{model} · {device} · {dtype} · context {context:,} tokens",
+    demo="**This is a small demo model** ({model}). It shows how the page works, speaks mostly English and is often "
+    "wrong. For Baichuan 2, run `python download.py` and restart.",
+    loading="The model is starting",
+    stages={
+        "libraries": "Step 1 of 3: loading the libraries",
+        "weights": "Step 2 of 3: reading the weights",
+        "warm_up": "Step 3 of 3: trying a first reply",
+    },
+    load_failed="The model could not be loaded",
+    load_again="Try again",
+    crashed="Something went wrong on this page. Your conversation is kept: reload by sending a message or pressing a "
+    "button. If it happens again, the server's log says why.",
+    thinking="Thinking",
+    ahead="Waiting: {ahead} before you",
+    stop="Stop",
+    regenerate="Regenerate",
+    retry="Try again",
+    resume="Continue",
+    errors={
+        "prompt": "The model cannot take this message, most likely because it is too long. Shorten it, or choose a "
+        "shorter longest reply in the sidebar.",
+        "queue": "Too many people are waiting for the model right now. Please try again in a minute.",
+        "other": "This reply did not work out. Please try again.",
+    },
+    stopped="stopped",
+    cut="cut off at the longest reply set in the sidebar",
+    empty="The model had nothing to say.",
+    speed="{speed:.1f} tokens/s",
+    first_token="first token after {seconds:.1f} s",
+    tokens="{tokens} tokens",
+    context="context {used:,} of {length:,}",
+    forgotten_above="The model no longer sees what is above this line",
+    forgotten="This conversation is longer than the model can remember ({length:,} tokens with the reply). "
+    "Its oldest part is left out from now on.",
+)
+
+ZH = Texts(
+    title="百川 2",
+    tagline="想聊点什么？",
+    ask="请输入问题",
+    examples=(
+        "用简单的话解释天空为什么是蓝色的",
+        "用 Python 写一个找质数的函数，并附上测试",
+        "下雨的周末可以做些什么？给我三个主意",
+        "把这句话译成英文：好的开始是成功的一半",
+    ),
+    language="语言",
+    new_chat="新对话",
+    sampling="回答方式",
+    reset="恢复默认值",
+    system="系统提示词",
+    system_help="对话开始之前告诉模型的话：它是谁、该怎样回答。从下一个问题起生效。",
+    system_placeholder="例如：你是一位耐心的老师，请简短回答。",
+    seed_placeholder="随机",
+    labels={
+        "temperature": "温度 temperature",
+        "top_p": "核采样 top_p",
+        "top_k": "候选数 top_k",
+        "max_new_tokens": "最长回答（token 数）",
+        "repetition_penalty": "重复惩罚 repetition_penalty",
+        "seed": "随机种子 seed",
+    },
+    help={
+        "temperature": "用词有多大胆。0 表示总选最可能的词；超过 1 会出人意料，再高就会语无伦次。",
+        "top_p": "只保留概率加起来达到这个数的最可能的词，其余舍去。越低越稳妥，1 表示全部保留。",
+        "top_k": "每一步只考虑最可能的这么多个词。0 表示不限。",
+        "max_new_tokens": "一次回答最多多少个 token。一个 token 大约是一两个汉字，或四分之三个英文单词。"
+        "这部分空间会预留出来，所以数值越大，留给历史对话的越少。",
+        "repetition_penalty": "让已经出现过的词更不容易再出现。1 表示不起作用；回答总在兜圈子时可以略微调高。",
+        "seed": "种子、参数和对话都相同时，回答也相同。留空则每次都不一样。",
+    },
+    about="{model} · {device} · {dtype} · 上下文 {context:,} token",
+    demo="**这是一个小型演示模型**（{model}），只用来展示页面，主要会说英文，而且常常出错。"
+    "要使用百川 2，请运行 `python download.py` 后重新启动。",
+    loading="模型正在启动",
+    stages={
+        "libraries": "第 1 步，共 3 步：加载程序库",
+        "weights": "第 2 步，共 3 步：读取模型权重",
+        "warm_up": "第 3 步，共 3 步：试着回答一次",
+    },
+    load_failed="模型加载失败",
+    load_again="重试",
+    crashed="页面出了点问题。对话内容没有丢失：发送一条消息或点一下按钮即可恢复。如果再次出现，请查看服务器日志。",
+    thinking="思考中",
+    ahead="排队中：前面还有 {ahead} 个回答",
+    stop="停止",
+    regenerate="重新生成",
+    retry="重试",
+    resume="继续写",
+    errors={
+        "prompt": "模型处理不了这条消息，多半是因为太长。请缩短消息，或在侧栏调低最长回答。",
+        "queue": "现在排队的人太多了，请过一分钟再试。",
+        "other": "这次回答没有成功，请重试。",
+    },
+    stopped="已停止",
+    cut="达到侧栏所设的最长回答而中断",
+    empty="模型没有给出内容。",
+    speed="{speed:.1f} token/秒",
+    first_token="首个 token {seconds:.1f} 秒",
+    tokens="{tokens} token",
+    context="上下文 {used:,} / {length:,}",
+    forgotten_above="以上内容模型已经看不到了",
+    forgotten="对话已超出模型能记住的长度（连同回答共 {length:,} token），从现在起最早的部分会被略去。",
+)
+
+TEXTS: dict[Language, Texts] = {"zh": ZH, "en": EN}

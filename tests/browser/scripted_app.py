@@ -1,0 +1,161 @@
+"""The page over an engine that follows a script, for what a real model cannot be told to do."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from components.engine import host
+from components.engine.errors import EngineError
+from components.engine.interface import GenerationRequest, Waiting
+from components.ui.startup import show_crash
+from tests.scripted_engine import ScriptedEngine
+
+RICH = r"""# Sorting, briefly
+
+**注意：**请看下面的例子。Costs are between $5 and $6; at 12:30:45 use `std::vector`, not std::vector :red[x] :smile:.
+
+1. Choose a *pivot*
+2. Split the list
+
+   ```python
+   small = [x for x in items if x < pivot]
+   ```
+
+3. Sort both halves
+
+```python
+def quicksort(items: list[int]) -> list[int]:
+    if len(items) < 2:
+        return items
+
+    pivot, *rest = items
+    return quicksort([x for x in rest if x < pivot]) + [pivot] + quicksort([x for x in rest if x >= pivot])
+```
+
+The mean cost is \(O(n \log n)\), because
+
+\[
+T(n) = 2\,T\!\left(\frac{n}{2}\right) + n
+\]
+
+| Case | Comparisons | Memory |
+|:-----|------------:|:------:|
+| best | $n \log_2 n$ | $\log n$ |
+| worst | $n^2 / 2$ | $n$ |
+
+> Sorting is not searching.
+
+<script>window.hacked = true</script><b onclick="alert(1)">html</b> 3~5天，每天2~3次
+"""
+
+
+def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
+    """The first word of the newest question says what to answer."""
+    question = [message["content"] for message in request.messages if message["role"] == "user"][-1]
+    word = question.split()[0]
+    match word:
+        case "rich":
+            for start in range(0, len(RICH), 7):
+                time.sleep(0.005)
+                yield RICH[start : start + 7]
+        case "long":
+            for number in range(120):
+                time.sleep(0.02)
+                yield f"Paragraph {number} of a long reply, which says nothing much but says it in one full line.\n\n"
+            yield "The end."
+        case "lines":
+            for number in range(35):
+                time.sleep(0.02 if number < 25 else 0.3)
+                yield f"Line {number} comes at the speed of a large model.\n\n"
+            yield "The end."
+        case "code":
+            yield "```python\n"
+            for number in range(300):
+                time.sleep(0.005)
+                yield f"value_{number} = compute({number})  # line {number}\n"
+            yield "```\n"
+        case "slow":
+            for number in range(2000):
+                time.sleep(0.05)
+                yield f"word{number} "
+        case "wait":
+            yield Waiting(2)
+            time.sleep(1.5)
+            yield Waiting(1)
+            time.sleep(1.5)
+            yield "My turn."
+        case "fail":
+            yield "Half of "
+            yield EngineError("The device ran out of memory for this reply.")
+        case "settings":
+            yield f"`{request.sampling.model_dump_json()}`"
+        case "messages":
+            yield "\n".join(f"- {message['role']}: {message['content']}" for message in request.messages)
+        case _:
+            yield from ("You ", "said: ", question)
+
+
+class ScriptedHost:
+    """Stands in for the engine host; ``/test/state`` says how far it is."""
+
+    def __init__(self) -> None:
+        self.engine = ScriptedEngine(script)
+        self._state: host.State | None = host.Ready(self.engine, 1.0)
+
+    @property
+    def state(self) -> host.State:
+        """How far it is; None stands for a fault in the page."""
+        if self._state is None:
+            raise RuntimeError("a fault for a test")
+        return self._state
+
+    @state.setter
+    def state(self, state: host.State | None) -> None:
+        self._state = state
+
+    def start(self) -> None:
+        """What the retry button does."""
+        self.state = host.Ready(self.engine, 1.0)
+
+
+scripted = ScriptedHost()
+setattr(host, "engine_host", lambda: scripted)  # noqa: B010
+
+
+async def set_state(request: Request) -> JSONResponse:
+    """How far the model is loaded: loading, failed or ready."""
+    states: dict[str, host.State | None] = {
+        "broken": None,
+        "loading": host.Loading("weights", time.monotonic() - 3),
+        "failed": host.Failed("No checkpoint was found in models/. Fetch one: python download.py"),
+        "ready": host.Ready(scripted.engine, 1.0),
+    }
+    scripted.state = states[request.query_params["is"]]
+    return JSONResponse("ok")
+
+
+async def set_info(request: Request) -> JSONResponse:
+    """Whether the model calls itself a demo, and how long its context is."""
+    changes: dict[str, Any] = {"is_demo": "demo" in request.query_params}
+    changes["context_length"] = int(request.query_params.get("context", "40000"))
+    scripted.engine.with_info(**changes)
+    return JSONResponse("ok")
+
+
+async def was_cancelled(request: Request) -> JSONResponse:
+    """Whether a reply to ``question`` was cancelled."""
+    questions = [cancelled.messages[-1]["content"] for cancelled in scripted.engine.cancelled]
+    return JSONResponse(request.query_params["question"] in questions)
+
+
+# Streamlit finds the application only when it is made right here.
+app = st.App(
+    "../../components/ui/page.py",
+    routes=[Route("/test/state", set_state), Route("/test/info", set_info), Route("/test/cancelled", was_cancelled)],
+    on_script_error=show_crash,
+)

@@ -1,0 +1,45 @@
+"""The page in memory, over a scripted engine."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.engine.host import EngineHost, Ready, State
+from tests.scripted_engine import ScriptedEngine
+
+
+class StillHost(EngineHost):
+    """A host that is in one state and loads nothing."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.starts = 0
+
+    def start(self) -> None:
+        self.starts += 1
+
+
+OpenPage = Callable[[EngineHost], AppTest]
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
+    def open_one(host: EngineHost) -> AppTest:
+        monkeypatch.setattr("components.engine.host.engine_host", lambda: host)
+        page = AppTest.from_file("../../components/ui/page.py", default_timeout=10)
+        page.context = {"locale": "en-US"}
+        return page
+
+    return open_one
+
+
+@pytest.fixture
+def page(open_page: OpenPage, engine: ScriptedEngine) -> AppTest:
+    """The page with a model that is ready, run once."""
+    return open_page(StillHost(Ready(engine, 1.0))).run()
