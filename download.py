@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}. Make room or choose another folder with --dir, and run again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on where this one stopped.", file=sys.stderr)
+        print("\nStopped. What has arrived is kept; run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -46,7 +46,7 @@ def build_parser(models_dir: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Fetch a checkpoint for the chat application.",
         epilog="MODELSCOPE_ENDPOINT and HF_ENDPOINT change the hubs' addresses, for instance to a mirror. "
-        "A download that was cut goes on where it stopped when the same command runs again.",
+        "When a download was cut, the same command goes on where it stopped (on Hugging Face: with the next file).",
     )
     parser.add_argument(
         "--source",

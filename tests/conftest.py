@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.checkpoints.demo import DEMO_NAME
-from components.checkpoints.locate import is_complete
+from components.checkpoints.locate import DEMO_NAME, is_complete
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "models"

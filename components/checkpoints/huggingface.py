@@ -1,5 +1,6 @@
 """Fetching from the Hugging Face hub with its own client.
 
+The client goes on within a file when the connection is cut, but starts the file anew in a new process.
 Its address can be changed with the client's own variable ``HF_ENDPOINT``, for instance to a mirror.
 """
 
@@ -9,7 +10,7 @@ from pathlib import Path
 from components.checkpoints.errors import FetchError
 from components.checkpoints.remote import Hub, RemoteFile
 
-LOST = "Check the network (or set HF_ENDPOINT to a mirror) and run the same command again: it goes on where it stopped."
+LOST = "Check the network (or set HF_ENDPOINT to a mirror) and run the same command again: whole files are kept."
 
 
 class HuggingFace(Hub):
@@ -42,6 +43,8 @@ class HuggingFace(Hub):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+        for leftover in folder.rglob("*.incomplete"):  # the client never takes one up again, nor deletes it
+            leftover.unlink()
         try:
             snapshot_download(
                 self.model,

@@ -1,0 +1,65 @@
+"""Which checkpoint runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.checkpoints.errors import CheckpointError
+from components.checkpoints.locate import DEMO_NAME, find_checkpoint
+from components.settings import Settings
+from tests.tiny import TINY_PATH
+
+
+def make_llama(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (folder / "model.safetensors").touch()
+
+
+def test_a_fetched_baichuan_goes_before_the_demo_model(tmp_path: Path) -> None:
+    make_llama(tmp_path / DEMO_NAME)
+    demo = find_checkpoint(Settings(models_dir=tmp_path))
+    assert (demo.name, demo.is_demo) == (DEMO_NAME, True)
+
+    shutil.copytree(TINY_PATH, tmp_path / "Baichuan2-7B-Chat")
+    found = find_checkpoint(Settings(models_dir=tmp_path))
+    assert (found.path, found.is_demo) == (tmp_path / "Baichuan2-7B-Chat", False)
+
+
+def test_the_folder_that_the_settings_name_goes_before_everything(tmp_path: Path) -> None:
+    shutil.copytree(TINY_PATH, tmp_path / "Baichuan2-7B-Chat")
+    make_llama(tmp_path / "elsewhere" / "mine")
+
+    found = find_checkpoint(Settings(models_dir=tmp_path, model=tmp_path / "elsewhere" / "mine"))
+    assert (found.name, found.is_demo) == ("mine", False)
+
+
+def test_a_folder_that_is_not_whole_is_not_taken_for_a_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "Baichuan2-7B-Chat"
+    shutil.copytree(TINY_PATH, folder)
+    (folder / "pytorch_model.bin").unlink()
+
+    with pytest.raises(CheckpointError, match=r"python download\.py"):
+        find_checkpoint(Settings(models_dir=tmp_path))
+    with pytest.raises(CheckpointError, match="no weights"):
+        find_checkpoint(Settings(models_dir=tmp_path, model=folder))
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "Baichuan2-7B-Chat"
+    shutil.copytree(TINY_PATH, folder)
+    (folder / "pytorch_model.bin").rename(folder / "pytorch_model-00001-of-00002.bin")
+    index = {"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+    with pytest.raises(CheckpointError, match="00002-of-00002"):
+        find_checkpoint(Settings(models_dir=tmp_path, model=folder))
+
+
+def test_a_download_under_way_is_no_checkpoint(tmp_path: Path) -> None:
+    shutil.copytree(TINY_PATH, tmp_path / ".partial" / "Baichuan2-7B-Chat")
+
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        find_checkpoint(Settings(models_dir=tmp_path))
