@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run install test lint format clean
+.PHONY: run install test lint format docs clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -39,6 +39,9 @@ lint: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	@$(PYTHON) -m ruff format .
 	@$(PYTHON) -m ruff check --fix .
+
+docs: $(VENV)/installed
+	@$(PYTHON) scripts/update_docs.py
 
 clean:
 	rm -rf $(VENV)
