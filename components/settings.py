@@ -37,6 +37,21 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="Type of the weights. auto: bfloat16 where the device computes in it, else float16."
     )
+    quantize: Literal["auto", "int8", "none"] = Field(
+        "auto", description="Weights of one byte, for the CPU in bfloat16. auto: there; none: never."
+    )
+    engine: Literal["local", "plain"] = Field(
+        "local",
+        description="Who writes. local: many replies in one step; plain: transformers' own forward pass, one sequence "
+        "after the other, which models that local cannot run get anyway.",
+    )
+    max_batch: int = Field(16, ge=1, le=512, description="Replies that are written at once; more wait in line.")
+    cache_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Memory for the conversations' keys and values, in GB. "
+        "Not set: 80 % of what is free on the GPU, or 25 % of the free main memory.",
+    )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
     max_queue: int = Field(64, ge=1, description="Replies that may wait for the model; one more is refused.")
 

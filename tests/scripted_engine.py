@@ -14,6 +14,7 @@ from components.engine.interface import (
     FinishReason,
     Generation,
     GenerationRequest,
+    Load,
     Waiting,
 )
 from components.engine.sampling import SamplingParams
@@ -76,6 +77,9 @@ class ScriptedEngine(Engine):
         generation = Generation()
         threading.Thread(target=self._run, args=(request, prompt, generation), daemon=True).start()
         return generation
+
+    def load(self) -> Load:
+        return Load(active=0, waiting=0, used_tokens=0, idle_tokens=0, capacity_tokens=0)
 
     def close(self) -> None:
         self.closed = True

@@ -6,21 +6,26 @@ The page, ``POST /`` and ``/v1`` know only this module, so an engine can be repl
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
 from components.engine.errors import EngineError
+from components.engine.receipts import Receipt
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, Prompt
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "loop", "cancelled"]
+"""By itself or at a stop string; at the longest reply; going round in a circle; no longer wanted."""
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What is running, for people to read. ``context_length`` is in tokens: prompt and reply together."""
+    """What is running, for people to read.
+
+    ``context_length`` is in tokens, prompt and reply together; ``dtype`` names the quantization, too.
+    """
 
     model: str
     is_demo: bool
@@ -28,21 +33,35 @@ class EngineInfo:
     dtype: str
     context_length: int
     defaults: SamplingParams
+    engine: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy an engine is: replies being written and waiting, and the tokens of its caches."""
+
+    active: int
+    waiting: int
+    used_tokens: int
+    idle_tokens: int
+    capacity_tokens: int
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One reply to write."""
+    """One reply to write. ``visitor`` is whose it is: visitors take turns where requests wait."""
 
     messages: Sequence[Message]
     sampling: SamplingParams = field(default_factory=SamplingParams)
+    visitor: str = ""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Others are served first: ``ahead`` requests stand before this one."""
+    """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known."""
 
     ahead: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,8 @@ class Finished:
     """The last event of a stream.
 
     ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
-    token, which includes waiting in line; it is None when there was no token.
+    token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
+    known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
     """
 
     reason: FinishReason
@@ -65,6 +85,9 @@ class Finished:
     completion_tokens: int
     seconds: float
     time_to_first_token: float | None
+    reused_tokens: int = 0
+    suggested_penalty: float | None = None
+    receipt: Receipt | None = None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -85,7 +108,9 @@ class Generation:
     what is still being written, so a reader that goes away always frees its place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_cancel: Callable[[], None] | None = None) -> None:
+        """``on_cancel`` is called once the reader no longer wants the reply."""
+        self._on_cancel = on_cancel
         self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()
         self._cancelled = threading.Event()
 
@@ -96,7 +121,10 @@ class Generation:
 
     def cancel(self) -> None:
         """Ask the engine to stop. It answers with ``Finished("cancelled")``."""
-        self._cancelled.set()
+        if not self._cancelled.is_set():
+            self._cancelled.set()
+            if self._on_cancel is not None:
+                self._on_cancel()
 
     def put(self, event: Event | EngineError) -> None:
         """For engines: hand an event, or the error that ends the stream, to the reader."""
@@ -158,6 +186,10 @@ class Engine(ABC):
             PromptError: the messages are not a conversation, or the newest one does not fit the context.
             QueueFullError: too many replies wait already.
         """
+
+    @abstractmethod
+    def load(self) -> Load:
+        """How busy the engine is now."""
 
     @abstractmethod
     def close(self) -> None:

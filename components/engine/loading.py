@@ -1,17 +1,28 @@
 """From the settings to a running engine."""
 
-import os
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.locate import find_checkpoint
 from components.engine.host import Stage
-from components.engine.interface import Engine, GenerationRequest
-from components.engine.local import LocalEngine
+from components.engine.interface import Engine, EngineInfo, GenerationRequest
+from components.engine.local import LocalEngine, defaults_of
 from components.engine.sampling import SamplingParams
+from components.model.decoder import Decoder, PlainDecoder
+from components.model.devices import usable_cores
+from components.model.llama_decoder import LlamaDecoder
 from components.model.loading import load_model
-from components.settings import get_settings
+from components.model.quantization import Int8Linear
+from components.settings import Settings, get_settings
+
+logger = logging.getLogger(__name__)
 
 
 def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
@@ -29,12 +40,71 @@ def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
     settings = get_settings()
     checkpoint = find_checkpoint(settings)
     on_stage("weights")
-    # The cores this process may use, which in a container are often fewer than the machine has.
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device)
+    torch.set_num_threads(usable_cores())
+    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
+    engine = build_engine(model, tokenizer, settings, checkpoint.path, checkpoint.name, checkpoint.is_demo)
     on_stage("warm_up")
-    engine = LocalEngine(model, tokenizer, checkpoint.name, checkpoint.is_demo, settings.max_queue)
     warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
     for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
         pass
     return engine
+
+
+def build_engine(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Settings,
+    path: Path,
+    name: str,
+    is_demo: bool = False,
+) -> LocalEngine:
+    """An engine over a loaded model, whose weights it takes over.
+
+    Args:
+        model: as ``load_model`` gives it.
+        tokenizer: the model's.
+        settings: which engine, how many at once, how much memory.
+        path: where the weights lie, for their fingerprint.
+        name: of the checkpoint, for people.
+        is_demo: whether it is the demo model.
+    """
+    quantized = any(isinstance(module, Int8Linear) for module in model.modules())
+    decoder: Decoder
+    if settings.engine == "local" and LlamaDecoder.can_run(model):
+        decoder, kind = LlamaDecoder(model), "continuous batching"
+    else:
+        decoder, kind = PlainDecoder(model), "one reply at a time"
+    capacity = cache_tokens(decoder, settings.cache_gb, model.device)
+    context_length = min(decoder.context_length, capacity)
+    if context_length < decoder.context_length:
+        logger.warning("Memory for only %d tokens: conversations are cut there.", context_length)
+    info = EngineInfo(
+        model=name,
+        is_demo=is_demo,
+        device=_device_name(model.device),
+        dtype=str(model.dtype).removeprefix("torch.") + (", int8" if quantized else ""),
+        context_length=context_length,
+        defaults=defaults_of(model.generation_config, context_length),
+        engine=kind,
+    )
+    pool = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
+    weights = pool.submit(fingerprint, path, settings.data_dir)
+    pool.shutdown(wait=False)
+    return LocalEngine(model, tokenizer, decoder, info, capacity, settings.max_batch, settings.max_queue, weights)
+
+
+def cache_tokens(decoder: Decoder, gigabytes: float | None, device: torch.device) -> int:
+    """How many tokens fit into the memory for keys and values."""
+    if gigabytes is not None:
+        size = gigabytes * 1e9
+    elif device.type == "cuda":
+        size = 0.8 * torch.cuda.mem_get_info(device)[0]
+    else:
+        size = 0.25 * psutil.virtual_memory().available
+    return max(64, int(size / decoder.bytes_per_token))
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device}, {torch.get_num_threads()} cores" if device.type == "cpu" else str(device)

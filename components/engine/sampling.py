@@ -1,6 +1,6 @@
 """Sampling parameters: bounds, defaults and help, declared once for the page, the APIs and the documentation."""
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,6 +60,13 @@ class SamplingParams(BaseModel):
         ge=0,
         le=MAX_SEED,
         description="The same seed, settings and conversation give the same reply again. Empty: a new one each time.",
+    )
+
+    stop: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        (),
+        max_length=4,
+        strict=False,
+        description="The reply ends before the first of these texts. Up to four.",
     )
 
     @classmethod

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from transformers import (
     AutoConfig,
@@ -17,6 +18,7 @@ from transformers import (
 from components.model.configuration import BaichuanConfig, UnsupportedCheckpointError, check_supported
 from components.model.devices import choose_device, choose_dtype
 from components.model.modeling import BaichuanForCausalLM
+from components.model.quantization import Quantize, quantize_model, wants_int8
 from components.model.tokenizer import BaichuanTokenizer
 from components.model.weights import register_weight_conversion
 
@@ -26,7 +28,10 @@ class LoadError(RuntimeError):
 
 
 def load_model(
-    path: Path | str, dtype: torch.dtype | str | None = None, device: torch.device | str | None = None
+    path: Path | str,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str | None = None,
+    quantize: Quantize = "auto",
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a checkpoint: Baichuan 2 7B as published, or any causal language model that transformers has built in.
 
@@ -35,6 +40,8 @@ def load_model(
             shards) and a tokenizer.
         dtype: type of the weights; None or "auto" chooses for the device.
         device: where to put them; None chooses the first accelerator, else the CPU.
+        quantize: "int8" makes the linear layers' weights one byte each, on the CPU in bfloat16; "auto" does so there;
+            "none" never.
 
     Raises:
         UnsupportedCheckpointError: a kind of model that cannot be run here.
@@ -64,6 +71,10 @@ def load_model(
             f"The checkpoint in {path} could not be loaded: {error}\n"
             "If the folder is incomplete or damaged, delete it and run: python download.py"
         ) from error
+    if wants_int8(quantize, target, chosen):
+        # The unquantized weights make prefill faster, where there is room for both.
+        keep_full = 3 * model.get_memory_footprint() < psutil.virtual_memory().available
+        quantize_model(model, keep_full)
     return model.eval(), tokenizer
 
 

@@ -1,6 +1,7 @@
 """One reader's conversation: questions, replies, and what is sent to the engine for the next one. Knows no page."""
 
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from components.engine.errors import EngineError, PromptError
 from components.engine.interface import Engine, GenerationRequest
@@ -35,6 +36,7 @@ class Conversation:
     """All exchanges, the oldest first. Only the last one's reply can still be written."""
 
     exchanges: list[Exchange] = field(default_factory=list)
+    visitor: str = field(default_factory=lambda: uuid4().hex)
     _dropped: tuple[int, int] = (0, 0)
 
     @property
@@ -100,7 +102,7 @@ class Conversation:
         if reply.text:
             messages.append({"role": "assistant", "content": reply.text})
         try:
-            reply.follow(engine.generate(GenerationRequest(messages, controls.sampling)))
+            reply.follow(engine.generate(GenerationRequest(messages, controls.sampling, self.visitor)))
         except EngineError as error:
             reply.fail(error)
         except Exception:

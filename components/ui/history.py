@@ -3,8 +3,9 @@
 import streamlit as st
 
 from components.engine.errors import EngineError, PromptError, QueueFullError
-from components.engine.interface import EngineInfo
+from components.engine.interface import Engine, EngineInfo
 from components.ui.conversation import Conversation, Exchange
+from components.ui.receipt import draw_receipt
 from components.ui.reply import Reply
 from components.ui.streaming import draw_text, show_growing, show_waiting
 from components.ui.texts import ErrorKind, Texts
@@ -23,29 +24,29 @@ def draw_welcome(texts: Texts) -> None:
             st.button(example, key=f"example_{number}", on_click=note, args=(Wish("ask", example),), width="stretch")
 
 
-def draw_history(conversation: Conversation, info: EngineInfo, forgotten: int, texts: Texts) -> None:
+def draw_history(conversation: Conversation, engine: Engine, forgotten: int, texts: Texts) -> None:
     """Draw all exchanges; returns when the last reply has ended."""
     last = len(conversation.exchanges) - 1
     for index, exchange in enumerate(conversation.exchanges):
-        _draw_exchange(exchange, info, texts, is_last=index == last)
+        _draw_exchange(exchange, engine, texts, is_last=index == last)
         if index + 1 == forgotten:
             _draw_forgotten_line(texts)
 
 
-def _draw_exchange(exchange: Exchange, info: EngineInfo, texts: Texts, is_last: bool) -> None:
+def _draw_exchange(exchange: Exchange, engine: Engine, texts: Texts, is_last: bool) -> None:
     with st.chat_message("user", avatar=_USER_AVATAR):
         st.text(exchange.question)  # as typed: no Markdown, all line breaks
     with st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
         if exchange.reply.end is None:
-            _draw_growing_reply(exchange.reply, info, texts)
+            _draw_growing_reply(exchange.reply, engine, texts)
         else:
             with st.container():
                 draw_text(exchange.reply.text)
             with st.container():
-                _draw_below(exchange.reply, info, texts, is_last)
+                _draw_below(exchange.reply, engine, texts, is_last)
 
 
-def _draw_growing_reply(reply: Reply, info: EngineInfo, texts: Texts) -> None:
+def _draw_growing_reply(reply: Reply, engine: Engine, texts: Texts) -> None:
     """Show the reply until it ends. When Streamlit ends the script run meanwhile, the next one goes on here.
 
     A regenerated reply stands where the old one stood. Streamlit keeps what a container holds when a container takes
@@ -59,20 +60,20 @@ def _draw_growing_reply(reply: Reply, info: EngineInfo, texts: Texts) -> None:
         body = slot.container()
     show_growing(reply, body)
     with below.container():
-        _draw_below(reply, info, texts, is_last=True)
+        _draw_below(reply, engine, texts, is_last=True)
 
 
-def _draw_below(reply: Reply, info: EngineInfo, texts: Texts, is_last: bool) -> None:
+def _draw_below(reply: Reply, engine: Engine, texts: Texts, is_last: bool) -> None:
     if reply.error is not None:
         st.warning(texts.errors[_kind_of(reply.error)], icon=":material/error:")
         st.caption(str(reply.error))
-    elif summary := _summary(reply, info, texts):
+    elif summary := _summary(reply, engine.info, texts):
         st.caption(summary)
     if is_last:
-        _draw_buttons(reply, texts)
+        _draw_buttons(reply, engine, texts)
 
 
-def _draw_buttons(reply: Reply, texts: Texts) -> None:
+def _draw_buttons(reply: Reply, engine: Engine, texts: Texts) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button(
             texts.retry if reply.end == "failed" else texts.regenerate,
@@ -82,6 +83,16 @@ def _draw_buttons(reply: Reply, texts: Texts) -> None:
             on_click=note,
             args=(Wish("regenerate"),),
         )
+        penalty = reply.finished.suggested_penalty if reply.finished else None
+        if penalty is not None:
+            st.button(
+                texts.break_loop.format(penalty=penalty),
+                key="break_loop",
+                icon=":material/all_inclusive:",
+                type="tertiary",
+                on_click=_break_loop,
+                args=(penalty,),
+            )
         if reply.end in ("length", "cancelled") and reply.text:
             st.button(
                 texts.resume,
@@ -91,6 +102,13 @@ def _draw_buttons(reply: Reply, texts: Texts) -> None:
                 on_click=note,
                 args=(Wish("resume"),),
             )
+        if reply.finished and reply.finished.receipt:
+            draw_receipt(reply.finished.receipt, engine, texts)
+
+
+def _break_loop(penalty: float) -> None:
+    st.session_state["repetition_penalty"] = penalty
+    note(Wish("regenerate"))
 
 
 def _draw_forgotten_line(texts: Texts) -> None:
@@ -106,6 +124,8 @@ def _summary(reply: Reply, info: EngineInfo, texts: Texts) -> str:
         parts.append(texts.stopped)
     if reply.end == "length":
         parts.append(texts.cut)
+    if reply.end == "loop":
+        parts.append(texts.looped)
     if reply.end == "stop" and not reply.text:
         parts.append(texts.empty)
     if finished := reply.finished:

@@ -47,7 +47,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     if conversation.writing:
         with stop_slot.container(horizontal=True, horizontal_alignment="center"):
             st.button(texts.stop, key="stop", icon=":material/stop_circle:", on_click=conversation.stop)
-    draw_history(conversation, engine.info, forgotten, texts)
+    draw_history(conversation, engine, forgotten, texts)
     stop_slot.empty()
     if conversation.forgotten(engine, controls) != forgotten:
         st.rerun()  # the reply that has just ended pushed an older one out

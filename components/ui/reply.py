@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.engine.errors import EngineError
-from components.engine.interface import Delta, Finished, Generation, Waiting
+from components.engine.interface import Delta, Finished, FinishReason, Generation, Waiting
 
 GRACE_SECONDS = 10.0
 """How long a reply is written on without a reader: enough for a phone that changes its network to come back."""
@@ -19,18 +19,18 @@ GRACE_SECONDS = 10.0
 CANCEL_SECONDS = 1.0
 """How long to wait for the engine's last figures after a stop. One that stands in line answers much later."""
 
-End = Literal["stop", "length", "cancelled", "failed"]
+End = FinishReason | Literal["failed"]
 
 
 @dataclass(frozen=True)
 class View:
     """What there is to show of a reply at one moment.
 
-    ``ahead`` is how many other replies come first, None when that is not known; ``end`` is None while it is written.
+    ``waiting`` is the place in line, None when that is not known; ``end`` is None while it is written.
     """
 
     text: str
-    ahead: int | None
+    waiting: Waiting | None
     end: End | None
 
 
@@ -44,7 +44,7 @@ class Reply:
         self.finished: Finished | None = None
         self.error: EngineError | None = None
         self.began = time.monotonic()
-        self._ahead: int | None = None
+        self._waiting: Waiting | None = None
         self._generation: Generation | None = None
         self._looked_at = self.began
         self._changed = threading.Condition()
@@ -81,7 +81,7 @@ class Reply:
 
     def _look(self) -> View:
         self._looked_at = time.monotonic()
-        return View(self.text, self._ahead, self.end)
+        return View(self.text, self._waiting, self.end)
 
     def _collect(self, generation: Generation) -> None:
         while self.end is None:
@@ -98,8 +98,8 @@ class Reply:
                 match event:
                     case _ if self.end is not None:
                         return  # stopped without the engine's answer
-                    case Waiting(ahead):
-                        self._ahead = ahead
+                    case Waiting():
+                        self._waiting = event
                     case Delta(text):
                         self.text += text
                     case Finished(reason):

@@ -50,7 +50,11 @@ def _pause(reply: Reply, shown: View) -> None:
 
 
 def _waiting_text(reply: Reply, view: View, texts: Texts) -> str:
-    text = texts.ahead.format(ahead=view.ahead) if view.ahead else texts.thinking
+    text = texts.thinking
+    if view.waiting:
+        text = texts.ahead.format(ahead=view.waiting.ahead)
+        if view.waiting.seconds is not None:
+            return text + texts.seconds_left.format(seconds=view.waiting.seconds)
     seconds = time.monotonic() - reply.began
     return f"{text} · {seconds:.0f} s" if seconds >= 2 else f"{text} …"
 

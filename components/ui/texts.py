@@ -40,13 +40,25 @@ class Texts:
     crashed: str
     thinking: str
     ahead: str
+    seconds_left: str
     stop: str
     regenerate: str
     retry: str
     resume: str
+    break_loop: str
+    receipt: str
+    receipt_help: str
+    save: str
+    replay: str
+    replaying: str
+    replay_same: str
+    replay_differs: str
+    replay_exact: str
+    replay_inexact: str
     errors: dict[ErrorKind, str]
     stopped: str
     cut: str
+    looped: str
     empty: str
     speed: str
     first_token: str
@@ -83,7 +95,7 @@ EN = Texts(
         "repetition_penalty": "Repetition penalty",
         "seed": "Seed",
     },
-    help={name: field.description or "" for name, field in SamplingParams.model_fields.items()},
+    help={name: field.description or "" for name, field in SamplingParams.model_fields.items() if name != "stop"},
     about="{model} · {device} · {dtype} · context {context:,} tokens",
     demo="**This is a small demo model** ({model}). It shows how the page works, speaks mostly English and is often "
     "wrong. For Baichuan 2, run `python download.py` and restart.",
@@ -99,10 +111,22 @@ EN = Texts(
     "button. If it happens again, the server's log says why.",
     thinking="Thinking",
     ahead="Waiting: {ahead} before you",
+    seconds_left=", about {seconds:.0f} s",
     stop="Stop",
     regenerate="Regenerate",
     retry="Try again",
     resume="Continue",
+    break_loop="Try again with repetition penalty {penalty:g}",
+    receipt="Receipt",
+    receipt_help="What this reply came from, so that it can be written again.",
+    save="Save",
+    replay="Write it again and compare",
+    replaying="Writing it again …",
+    replay_same="The same {tokens} tokens again.",
+    replay_differs="It differs from token {place} on:",
+    replay_exact="A replay gives the same tokens on this machine, whoever else is served meanwhile.",
+    replay_inexact="No seed was set, so faster kernels were allowed, which round differently. A replay may differ; "
+    "set a seed for one that does not.",
     errors={
         "prompt": "The model cannot take this message, most likely because it is too long. Shorten it, or choose a "
         "shorter longest reply in the sidebar.",
@@ -111,6 +135,7 @@ EN = Texts(
     },
     stopped="stopped",
     cut="cut off at the longest reply set in the sidebar",
+    looped="stopped because it had begun to repeat itself",
     empty="The model had nothing to say.",
     speed="{speed:.1f} tokens/s",
     first_token="first token after {seconds:.1f} s",
@@ -170,10 +195,21 @@ ZH = Texts(
     crashed="页面出了点问题。对话内容没有丢失：发送一条消息或点一下按钮即可恢复。如果再次出现，请查看服务器日志。",
     thinking="思考中",
     ahead="排队中：前面还有 {ahead} 个回答",
+    seconds_left="，大约 {seconds:.0f} 秒",
     stop="停止",
     regenerate="重新生成",
     retry="重试",
     resume="继续写",
+    break_loop="把重复惩罚调到 {penalty:g} 再试",
+    receipt="凭据",
+    receipt_help="这条回答的来历，凭它可以原样重写一遍。",
+    save="保存",
+    replay="重写一遍并比较",
+    replaying="正在重写……",
+    replay_same="{tokens} 个 token 完全相同。",
+    replay_differs="从第 {place} 个 token 起不同：",
+    replay_exact="在这台机器上重写会得到相同的 token，与同时有谁在用无关。",
+    replay_inexact="没有设置随机种子，因此用了更快、舍入方式不同的内核，重写可能不同；设置种子即可完全一致。",
     errors={
         "prompt": "模型处理不了这条消息，多半是因为太长。请缩短消息，或在侧栏调低最长回答。",
         "queue": "现在排队的人太多了，请过一分钟再试。",
@@ -181,6 +217,7 @@ ZH = Texts(
     },
     stopped="已停止",
     cut="达到侧栏所设的最长回答而中断",
+    looped="开始不断重复，已停止",
     empty="模型没有给出内容。",
     speed="{speed:.1f} token/秒",
     first_token="首个 token {seconds:.1f} 秒",

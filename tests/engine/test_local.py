@@ -1,15 +1,19 @@
 """The engine in this process, with the tiny Baichuan checkpoint."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import pytest
+import torch
 
 from components.engine.errors import EngineError, PromptError, QueueFullError
-from components.engine.interface import Delta, Event, Finished, Generation, GenerationRequest, Waiting
+from components.engine.interface import Delta, Event, Finished, FinishReason, Generation, GenerationRequest, Waiting
 from components.engine.local import LocalEngine
 from components.engine.sampling import SamplingParams
+from components.engine.writing import Writing
 from components.model.chat_format import Message
+from components.model.decoder import KVCache
+from tests.engine.conftest import EngineFactory
 from tests.tiny import CHATS
 
 GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=24)
@@ -74,16 +78,31 @@ def test_leaving_the_with_block_cancels(engine: LocalEngine) -> None:
     assert finished(generation).reason == "cancelled"
 
 
-def test_those_who_wait_are_told_how_many_are_before_them(engine: LocalEngine) -> None:
-    first, second, third = (engine.generate(GenerationRequest(QUESTION, GREEDY)) for _ in range(3))
+def test_those_who_wait_are_told_how_many_are_before_them(make_engine: EngineFactory) -> None:
+    engine = make_engine(max_batch=1)
+    first, second, third = (engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(3))
 
-    assert [event.ahead for event in third if isinstance(event, Waiting)] == [2, 1, 0]
-    assert [event.ahead for event in second if isinstance(event, Waiting)] == [1, 0]
+    assert next(event.ahead for event in third if isinstance(event, Waiting)) == 1
+    first.cancel()
+    second.cancel()
     assert [event for event in first if isinstance(event, Waiting)] == []
+    assert next(event for event in third if not isinstance(event, Waiting))
 
 
-def test_a_full_queue_refuses_one_more_and_serves_the_rest(engine: LocalEngine) -> None:
-    accepted = [engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(5)]
+def test_once_a_reply_was_measured_those_who_wait_learn_how_long(make_engine: EngineFactory) -> None:
+    engine = make_engine(max_batch=1)
+    took = finished(engine.generate(GenerationRequest(QUESTION, ENDLESS))).seconds
+    engine.generate(GenerationRequest(QUESTION, ENDLESS))
+    waiting = next(iter(engine.generate(GenerationRequest(QUESTION, ENDLESS))))
+
+    assert isinstance(waiting, Waiting)
+    assert waiting.seconds is not None
+    assert 0.2 * took < waiting.seconds < 5 * took
+
+
+def test_a_full_queue_refuses_one_more_and_serves_the_rest(make_engine: EngineFactory) -> None:
+    engine = make_engine(max_batch=2)
+    accepted = [engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(6)]
     with pytest.raises(QueueFullError, match="4 replies are waiting"):
         engine.generate(GenerationRequest(QUESTION, ENDLESS))
     for generation in accepted:
@@ -92,14 +111,159 @@ def test_a_full_queue_refuses_one_more_and_serves_the_rest(engine: LocalEngine) 
     assert {finished(generation).reason for generation in accepted} == {"cancelled"}
 
 
-def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = engine._model.forward
-    monkeypatch.setattr(engine._model, "forward", lambda *_, **__: 1 / 0)
-    with pytest.raises(EngineError, match="try again"):
-        list(engine.generate(GenerationRequest(QUESTION, GREEDY)))
-    monkeypatch.setattr(engine._model, "forward", forward)
+def test_one_persons_many_requests_do_not_starve_anothers_one(make_engine: EngineFactory) -> None:
+    engine = make_engine(max_batch=1, max_queue=20)
+    order: list[str] = []
 
-    assert finished(engine.generate(GenerationRequest(QUESTION, GREEDY))).reason == "length"
+    def follow(visitor: str) -> threading.Thread:
+        generation = engine.generate(GenerationRequest(QUESTION, GREEDY, visitor))
+
+        def wait() -> None:
+            finished(generation)
+            order.append(visitor)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+    threads = [follow("ten")] + [follow("ten") for _ in range(9)] + [follow("one")]
+    for thread in threads:
+        thread.join()
+
+    assert order.index("one") <= 2, order
+
+
+def test_a_cancelled_reply_frees_its_memory_at_once_and_leaves_the_line(engine: LocalEngine) -> None:
+    generations = [engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(8)]
+    for generation in generations:
+        generation.get()
+    assert engine.load().used_tokens == 8 * (3 + ENDLESS.max_new_tokens)
+    for generation in generations[1:]:
+        generation.cancel()
+        finished(generation)
+
+    assert engine.load().active == 1
+    assert engine.load().used_tokens == 3 + ENDLESS.max_new_tokens
+
+
+def test_what_does_not_fit_the_memory_waits_until_it_does(make_engine: EngineFactory) -> None:
+    engine = make_engine(cache_gb=2 * 227 * 1024 / 1e9)
+    capacity = engine.load().capacity_tokens
+    assert capacity < 2 * 203, "room for one"
+    both = [engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(2)]
+
+    assert any(isinstance(event, Waiting) for event in both[1])
+    assert finished(both[0]).completion_tokens > 0
+
+
+def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among eight that are written together, one fails at its fifth token."""
+    take = Writing.take
+
+    def failing_take(writing: Writing, token: int, end_tokens: Collection[int]) -> FinishReason | None:
+        if writing.request.visitor == "unlucky" and len(writing.tokens) == 5:
+            raise ArithmeticError("boom")
+        return take(writing, token, end_tokens)
+
+    monkeypatch.setattr(Writing, "take", failing_take)
+    visitors = ["unlucky", *(f"lucky {index}" for index in range(7))]
+    generations = {
+        visitor: engine.generate(GenerationRequest(CHATS[index % 4]["messages"], GREEDY, visitor))
+        for index, visitor in enumerate(visitors)
+    }
+
+    with pytest.raises(EngineError, match="try again"):
+        list(generations["unlucky"])
+    for index, visitor in enumerate(visitors[1:], start=1):
+        assert text_of(generations[visitor]) == CHATS[index % 4]["greedy_text"]
+
+
+def test_a_step_that_fails_for_all_is_tried_for_each(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = engine._decoder.decode
+
+    def failing_decode(caches: Sequence[KVCache], tokens: Sequence[int], exact: Sequence[bool]) -> torch.Tensor:
+        if len(caches) > 1:
+            raise torch.OutOfMemoryError("all at once is too much")
+        return decode(caches, tokens, exact)
+
+    monkeypatch.setattr(engine._decoder, "decode", failing_decode)
+    generations = [engine.generate(GenerationRequest(CHATS[index]["messages"], GREEDY)) for index in range(4)]
+
+    assert [text_of(generation) for generation in generations] == [CHATS[index]["greedy_text"] for index in range(4)]
+
+
+def test_a_worker_that_dies_is_started_again_and_those_who_wait_are_served(
+    make_engine: EngineFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(max_batch=1)
+    write = LocalEngine._write
+    deaths = [RuntimeError("the worker dies")]
+
+    def dying_write(self: LocalEngine) -> None:
+        if deaths and self.load().waiting:
+            raise deaths.pop()
+        write(self)
+
+    monkeypatch.setattr(LocalEngine, "_write", dying_write)
+    first = engine.generate(GenerationRequest(QUESTION, ENDLESS))
+    second = engine.generate(GenerationRequest(QUESTION, GREEDY))
+
+    with pytest.raises(EngineError, match="start again"):
+        list(first)
+    assert text_of(second) == CHATS[0]["greedy_text"]
+    assert not deaths
+
+
+def test_a_later_turn_reads_only_what_is_new(engine: LocalEngine) -> None:
+    first = list(engine.generate(GenerationRequest([{"role": "user", "content": "从前有座山，" * 6}], GREEDY)))
+    turns: list[Message] = [
+        {"role": "user", "content": "从前有座山，" * 6},
+        {"role": "assistant", "content": text_of(first)},
+        {"role": "user", "content": "后来呢"},
+    ]
+    again = list(engine.generate(GenerationRequest(turns, GREEDY)))
+    last = again[-1]
+    fresh = list(engine.generate(GenerationRequest(turns, GREEDY.model_copy(update={"seed": 1}))))
+
+    assert isinstance(last, Finished)
+    assert last.reused_tokens > 20
+    assert text_of(again) == text_of(fresh), "what is read again gives the same text"
+    assert isinstance(fresh[-1], Finished)
+    assert fresh[-1].reused_tokens == 0
+
+
+def test_a_shared_beginning_is_read_once(engine: LocalEngine) -> None:
+    system: Message = {"role": "system", "content": "你是一个有耐心的老师，回答简短，多用例子，不用术语。"}
+    replies = [
+        finished(engine.generate(GenerationRequest([system, {"role": "user", "content": question}], GREEDY, question)))
+        for question in ("天为什么蓝", "海为什么咸")
+    ]
+
+    assert replies[0].reused_tokens == 0
+    assert replies[1].reused_tokens > 15
+
+
+def test_the_same_seed_gives_the_same_text_alone_and_among_eight(engine: LocalEngine) -> None:
+    sampling = SamplingParams(temperature=1.2, top_k=50, top_p=0.95, max_new_tokens=40, seed=11)
+    alone = text_of(engine.generate(GenerationRequest(QUESTION, sampling)))
+    others = [
+        engine.generate(GenerationRequest(CHATS[index % 4]["messages"], ENDLESS, str(index))) for index in range(7)
+    ]
+    among = text_of(engine.generate(GenerationRequest(QUESTION, sampling)))
+    for other in others:
+        other.cancel()
+
+    assert among == alone
+
+
+def test_a_stop_string_ends_the_reply_before_it(engine: LocalEngine) -> None:
+    whole = CHATS[0]["greedy_text"]
+    stop = whole[10:14]
+    events = list(engine.generate(GenerationRequest(QUESTION, GREEDY.model_copy(update={"stop": (stop,)}))))
+
+    assert text_of(events) == whole[: whole.index(stop)]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "stop"
 
 
 def test_a_message_that_does_not_fit_is_refused_before_it_waits(engine: LocalEngine) -> None:

@@ -31,11 +31,11 @@ def wait_for(reply: Reply, view: View) -> None:
 
 def test_it_grows_without_anybody_reading(reply: Reply, generation: Generation) -> None:
     generation.put(Waiting(2))
-    wait_for(reply, View("", 2, None))
+    wait_for(reply, View("", Waiting(2), None))
     generation.put(Delta("a"))
     generation.put(Delta("b"))
     generation.put(finished := Finished("stop", 3, 2, 1.0, 0.5))
-    wait_for(reply, View("ab", 2, "stop"))
+    wait_for(reply, View("ab", Waiting(2), "stop"))
     assert reply.finished == finished
 
 

@@ -1,0 +1,28 @@
+"""A short name for weights that two machines agree on: SHA-256 over the weight files."""
+
+import hashlib
+import json
+from pathlib import Path
+
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def fingerprint(folder: Path, data_dir: Path) -> str:
+    """The SHA-256 over the names and contents of a checkpoint's weight files.
+
+    Reading them takes a minute for 15 GB, so the result is kept in the data folder until a file changes.
+    """
+    files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    stamp = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    kept = data_dir / "fingerprints" / f"{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:16]}.txt"
+    try:
+        return kept.read_text(encoding="utf-8")
+    except OSError:
+        pass
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as content:
+            digest.update(path.name.encode() + hashlib.file_digest(content, "sha256").digest())
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(digest.hexdigest(), encoding="utf-8")
+    return digest.hexdigest()

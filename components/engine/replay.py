@@ -1,0 +1,38 @@
+"""Writing a reply again from its receipt, to see whether it comes out the same."""
+
+from dataclasses import dataclass
+
+from components.engine.interface import Delta, Engine, Finished, GenerationRequest
+from components.engine.receipts import Receipt, first_difference
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a reply came out the second time.
+
+    ``difference`` is the place of the first token that differs, None when all are the same. ``changed`` names what is
+    another than on the receipt: the model, the weights, a version.
+    """
+
+    text: str
+    receipt: Receipt
+    difference: int | None
+    changed: tuple[str, ...]
+
+
+def replay(engine: Engine, receipt: Receipt) -> Replay:
+    """Write the receipt's reply again.
+
+    Raises:
+        EngineError: it cannot be written here.
+    """
+    text = ""
+    with engine.generate(GenerationRequest(receipt.messages, receipt.sampling)) as generation:
+        for event in generation:
+            if isinstance(event, Delta):
+                text += event.text
+            if isinstance(event, Finished) and event.receipt is not None:
+                names = ("model", "weights", "device", "dtype", "engine", "versions")
+                changed = tuple(name for name in names if getattr(receipt, name) != getattr(event.receipt, name))
+                return Replay(text, event.receipt, first_difference(receipt.tokens, event.receipt.tokens), changed)
+    raise AssertionError("an engine's last event is Finished")

@@ -1,0 +1,84 @@
+"""Linear layers with weights of one byte, for the CPU.
+
+torch's ``_weight_int8pack_mm`` is the kernel; torchao reaches it only through ``torch.compile``, which needs a compiler
+on the user's machine.
+"""
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Quantize = Literal["auto", "int8", "none"]
+
+INT8_ROWS = 2
+"""Up to so many rows at once, int8 is the faster kernel; above, the one of the unquantized weights."""
+
+MULTIPLY_OUT_ROWS = 32
+"""Without unquantized weights, int8 is used up to here; above, multiplying the weights out first costs less."""
+
+
+class Int8Linear(nn.Module):
+    """``y = x Wᵀ``, with W in int8 and a scale for each row of W (symmetric, round to nearest).
+
+    Attributes:
+        weight: int8, ``[out, in]``.
+        scale: bfloat16, ``[out]``.
+        full: the weights before, bfloat16 ``[out, in]``, for more than ``INT8_ROWS``; None where memory is short, and
+            then the int8 weights are multiplied out for each use.
+    """
+
+    weight: torch.Tensor
+    scale: torch.Tensor
+    full: torch.Tensor | None
+
+    def __init__(self, weight: torch.Tensor, scale: torch.Tensor, full: torch.Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("scale", scale)
+        self.register_buffer("full", full)
+
+    @classmethod
+    def of(cls, full: torch.Tensor, keep_full: bool) -> "Int8Linear":
+        """Quantize bfloat16 weights ``[out, in]``."""
+        # The scale is rounded before the weights are divided by it, so that its rounding is no error of the product;
+        # rounding it up by half a step keeps the largest weight within 127.
+        scale = (full.abs().amax(dim=1).float() / 127 * (1 + 2**-8)).to(torch.bfloat16)
+        divisor = torch.where(scale == 0, 1, scale.float())
+        weight = (full.float() / divisor[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+        return cls(weight, scale, full if keep_full else None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply ``[…, in]`` of bfloat16 to ``[…, out]``."""
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) <= (MULTIPLY_OUT_ROWS if self.full is None else INT8_ROWS):
+            product = torch._weight_int8pack_mm(rows, self.weight, self.scale)
+        elif self.full is not None:
+            product = functional.linear(rows, self.full)
+        else:
+            product = functional.linear(rows, self.weight.to(self.scale.dtype) * self.scale[:, None])
+        return product.view(*x.shape[:-1], -1)
+
+
+def wants_int8(quantize: Quantize, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a model is to be quantized: "auto" does on a CPU that computes in bfloat16.
+
+    Raises:
+        ValueError: int8 was asked for where it does not run.
+    """
+    possible = device.type == "cpu" and dtype == torch.bfloat16
+    if quantize == "int8" and not possible:
+        raise ValueError(
+            f"int8 weights run on the CPU in bfloat16 only, not on {device.type} in {dtype}. "
+            "Set BAICHUAN_QUANTIZE=auto."
+        )
+    return possible and quantize != "none"
+
+
+def quantize_model(model: nn.Module, keep_full: bool) -> None:
+    """Replace the linear layers of a model, its head among them, where they stand."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear and child.bias is None:
+                setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full))

@@ -1,0 +1,61 @@
+"""int8 weights stay close to the weights they stand for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from components.model.decoder import PlainDecoder
+from components.model.loading import load_model
+from components.model.quantization import Int8Linear, wants_int8
+
+TEXT = """The Danube rises in the Black Forest of Germany and flows east for 2,850 kilometres, through ten countries and 4
+capitals, before it empties into the Black Sea. For centuries it was a frontier of the Roman Empire. Today its waters
+turn turbines, carry grain and gravel, and fill the glasses of twenty million people. In spring, when the snow of the
+Alps melts, the river can rise by several metres within a day; towns along its banks keep walls of aluminium ready that
+can be put up in an hour. Fishermen say that the sturgeon, which once came as far as Vienna, is seen no more above the
+Iron Gates, where two dams close the gorge. Water is also what made the plain fertile: def irrigate(field): return
+field.moisture + 0.3. The price of a hectare has doubled since 2010, and younger farmers rent what they cannot buy."""
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 100])
+@pytest.mark.parametrize("keep_full", [True, False])
+def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool) -> None:
+    torch.manual_seed(0)
+    full = (torch.randn(320, 128) * 0.05).bfloat16()
+    full[3] = 0
+    layer = Int8Linear.of(full, keep_full)
+    x = torch.randn(rows, 128).bfloat16()
+
+    error = (layer(x).float() - functional.linear(x.float(), full.float())).norm()
+    assert error < 0.015 * functional.linear(x.float(), full.float()).norm()
+
+
+def test_the_demo_model_predicts_nearly_as_in_float32(demo_model: Path) -> None:
+    """Measured: 96.5 % the same likeliest token, KL 0.006 (unquantized bfloat16: 97.0 % and 0.001)."""
+    reference, tokenizer = load_model(demo_model, dtype=torch.float32, device="cpu")
+    quantized, _ = load_model(demo_model, dtype=torch.bfloat16, device="cpu", quantize="int8")
+    for module in quantized.modules():
+        if isinstance(module, Int8Linear):
+            module.full = None  # so that int8 computes every row
+    tokens = tokenizer(TEXT)["input_ids"]
+
+    def log_probabilities(decoder: PlainDecoder) -> torch.Tensor:
+        cache = decoder.new_cache()
+        pieces = [decoder.prefill(cache, tokens[at : at + 30], all_logits=True) for at in range(0, len(tokens), 30)]
+        return torch.cat(pieces).log_softmax(dim=-1)
+
+    wanted, got = log_probabilities(PlainDecoder(reference)), log_probabilities(PlainDecoder(quantized))
+    agreement = (wanted.argmax(dim=-1) == got.argmax(dim=-1)).float().mean().item()
+    divergence = functional.kl_div(got, wanted, log_target=True, reduction="batchmean").item()
+    print(f"top-1 agreement {agreement:.3f}, KL {divergence:.5f}, {len(tokens)} tokens")
+    assert agreement > 0.95
+    assert divergence < 0.01
+
+
+def test_int8_where_it_does_not_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="BAICHUAN_QUANTIZE=auto"):
+        wants_int8("int8", torch.device("cpu"), torch.float32)
+    assert not wants_int8("auto", torch.device("cuda"), torch.bfloat16)
+    assert not wants_int8("none", torch.device("cpu"), torch.bfloat16)
