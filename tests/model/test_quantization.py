@@ -10,8 +10,8 @@ from components.model.decoder import PlainDecoder
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear, wants_int8
 
-TEXT = """The Danube rises in the Black Forest of Germany and flows east for 2,850 kilometres, through ten countries and 4
-capitals, before it empties into the Black Sea. For centuries it was a frontier of the Roman Empire. Today its waters
+TEXT = """The Danube rises in the Black Forest of Germany and flows east for 2,850 kilometres, through ten countries and
+4 capitals, before it empties into the Black Sea. For centuries it was a frontier of the Roman Empire. Today its waters
 turn turbines, carry grain and gravel, and fill the glasses of twenty million people. In spring, when the snow of the
 Alps melts, the river can rise by several metres within a day; towns along its banks keep walls of aluminium ready that
 can be put up in an hour. Fishermen say that the sturgeon, which once came as far as Vienna, is seen no more above the
