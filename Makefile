@@ -16,9 +16,9 @@ install: $(VENV)/installed
 
 # A folder that holds a broken or half-made environment is made anew.
 $(VENV)/installed: requirements.txt scripts/find-python
-	@python="$$(bash scripts/find-python)"; \
-	echo "Installing into $(VENV) with $$python (a few minutes the first time) …"; \
-	"$$python" -m venv --clear $(VENV)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	python="$$(bash scripts/find-python)" && "$$python" -m venv --clear $(VENV); }
+	@echo "Installing into $(VENV) (a few minutes the first time) …"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 

@@ -6,17 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from components.engine.errors import EngineError, PromptError
-from components.engine.interface import (
-    Delta,
-    Engine,
-    EngineInfo,
-    Finished,
-    FinishReason,
-    Generation,
-    GenerationRequest,
-    Load,
-    Waiting,
-)
+from components.engine.events import Delta, Finished, FinishReason, Waiting
+from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, Prompt, split_system
 
@@ -48,6 +39,7 @@ class ScriptedEngine(Engine):
     """
 
     def __init__(self, script: Script = echo, info: EngineInfo = INFO) -> None:
+        super().__init__()
         self.script = script
         self.info = info
         self.requests: list[GenerationRequest] = []
@@ -69,14 +61,19 @@ class ScriptedEngine(Engine):
                 return Prompt([0] * length, dropped_messages=start, too_long=length > room)
         raise PromptError("There is no question.")
 
-    def generate(self, request: GenerationRequest) -> Generation:
+    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+        texts = [text] if isinstance(text, str) else [message["content"] for message in text]
+        return [ord(character) for one in texts for character in one]
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def _start(self, request: GenerationRequest, generation: Generation) -> None:
         self.requests.append(request)
         prompt = self.build_prompt(request.messages, request.sampling.max_new_tokens)
         if prompt.too_long:
             raise PromptError(f"The message is too long: {len(prompt.input_ids)} tokens.")
-        generation = Generation()
         threading.Thread(target=self._run, args=(request, prompt, generation), daemon=True).start()
-        return generation
 
     def load(self) -> Load:
         return Load(active=0, waiting=0, used_tokens=0, idle_tokens=0, capacity_tokens=0)

@@ -6,7 +6,8 @@ import contextlib
 import anyio
 from starlette.requests import Request
 
-from components.engine.interface import Delta, Finished, Generation
+from components.engine.events import Delta, Finished
+from components.engine.interface import Generation
 
 # A reply holds a thread while it is written. A limiter of their own keeps waiting replies from taking the threads
 # that Streamlit serves the page's files with.

@@ -48,7 +48,9 @@ async def answer(request: Request) -> JSONResponse:
         call = Call.model_validate_json(body)
         engine = engine_host().wait(timeout=0)
         messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
-        generation = engine.generate(GenerationRequest(messages, call.sampling(engine.info.defaults)))
+        generation = engine.generate(
+            GenerationRequest(messages, call.sampling(engine.info.defaults), origin="tutorial")
+        )
         text, _ = await read_reply(request, generation)
     except ValidationError as error:
         return failure(HTTPStatus.BAD_REQUEST, describe(error))

@@ -15,3 +15,7 @@ class QueueFullError(EngineError):
 
 class EngineNotReadyError(EngineError):
     """The model is still loading, or could not be loaded."""
+
+
+class UnsupportedError(PromptError):
+    """This engine, or the model it runs, cannot do what was asked for."""

@@ -1,6 +1,7 @@
 """What every caller of an engine sees: a request goes in, a stream of events comes out, and it can be cancelled.
 
-The page, ``POST /`` and ``/v1`` know only this module, so an engine can be replaced without their noticing.
+The page, ``POST /`` and ``/v1`` know only this module and the events, so an engine can be replaced without their
+noticing.
 """
 
 import queue
@@ -9,15 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
+from components.engine.activity import Activity, Origin
 from components.engine.errors import EngineError
-from components.engine.receipts import Receipt
+from components.engine.events import Event, Finished
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, Prompt
-
-FinishReason = Literal["stop", "length", "loop", "cancelled"]
-"""By itself or at a stop string; at the longest reply; going round in a circle; no longer wanted."""
 
 
 @dataclass(frozen=True)
@@ -49,56 +48,25 @@ class Load:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One reply to write. ``visitor`` is whose it is: visitors take turns where requests wait."""
+    """One reply to write.
+
+    Attributes:
+        messages: the conversation to answer. Empty when there is a ``prompt``.
+        sampling: how.
+        visitor: whose it is: visitors take turns where requests wait.
+        prompt: a text, or its token ids, to write on as it stands. What is written out in a text is never a control
+            token.
+        logprobs: how many of the likeliest tokens are told in each place, besides the one that was chosen; None tells
+            no log probabilities at all.
+        origin: who asks.
+    """
 
     messages: Sequence[Message]
     sampling: SamplingParams = field(default_factory=SamplingParams)
     visitor: str = ""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known."""
-
-    ahead: int
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Delta:
-    """The next piece of the reply's text: whole characters, never empty."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The last event of a stream.
-
-    ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
-    token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
-    known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
-    """
-
-    reason: FinishReason
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
-    time_to_first_token: float | None
-    reused_tokens: int = 0
-    suggested_penalty: float | None = None
-    receipt: Receipt | None = None
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Decoding speed: tokens after the first one over the time since the first one."""
-        if self.time_to_first_token is None or self.completion_tokens < 2:
-            return None
-        decoding = self.seconds - self.time_to_first_token
-        return (self.completion_tokens - 1) / decoding if decoding > 0 else None
-
-
-Event = Waiting | Delta | Finished
+    prompt: str | Sequence[int] | None = None
+    logprobs: int | None = None
+    origin: Origin = "own"
 
 
 class Generation:
@@ -108,9 +76,10 @@ class Generation:
     what is still being written, so a reader that goes away always frees its place.
     """
 
-    def __init__(self, on_cancel: Callable[[], None] | None = None) -> None:
-        """``on_cancel`` is called once the reader no longer wants the reply."""
-        self._on_cancel = on_cancel
+    def __init__(self, watch: Callable[[Event | EngineError], None] | None = None) -> None:
+        """``watch`` sees every event as it is put in."""
+        self.on_cancel: Callable[[], None] | None = None
+        self._watch = watch
         self._events: queue.SimpleQueue[Event | EngineError] = queue.SimpleQueue()
         self._cancelled = threading.Event()
 
@@ -123,11 +92,13 @@ class Generation:
         """Ask the engine to stop. It answers with ``Finished("cancelled")``."""
         if not self._cancelled.is_set():
             self._cancelled.set()
-            if self._on_cancel is not None:
-                self._on_cancel()
+            if self.on_cancel is not None:
+                self.on_cancel()
 
     def put(self, event: Event | EngineError) -> None:
         """For engines: hand an event, or the error that ends the stream, to the reader."""
+        if self._watch is not None:
+            self._watch(event)
         self._events.put(event)
 
     def get(self, timeout: float | None = None) -> Event:
@@ -170,6 +141,25 @@ class Engine(ABC):
 
     info: EngineInfo
 
+    def __init__(self) -> None:
+        self.activity = Activity()
+
+    def generate(self, request: GenerationRequest) -> Generation:
+        """Start writing a reply, or put it in line. Returns at once.
+
+        Raises:
+            PromptError: the messages are not a conversation, or the newest one does not fit the context.
+            QueueFullError: too many replies wait already.
+        """
+        generation = Generation(watch=lambda event: self.activity.note(running, event))
+        running = self.activity.begin(request.origin, request.visitor, generation.cancel)
+        try:
+            self._start(request, generation)
+        except Exception as error:
+            self.activity.note(running, error if isinstance(error, EngineError) else EngineError(str(error)))
+            raise
+        return generation
+
     @abstractmethod
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """What the model will read for these messages when ``max_new_tokens`` are kept free for the reply.
@@ -179,12 +169,21 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def generate(self, request: GenerationRequest) -> Generation:
-        """Start writing a reply, or put it in line. Returns at once.
+    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+        """The token ids of a text, or of a conversation with the invitation to reply. Nothing is left out.
 
         Raises:
-            PromptError: the messages are not a conversation, or the newest one does not fit the context.
-            QueueFullError: too many replies wait already.
+            PromptError: the messages are not a conversation that the model can answer.
+            UnsupportedError: this engine cannot tell.
+        """
+
+    @abstractmethod
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, control tokens written out.
+
+        Raises:
+            PromptError: one of them is no token.
+            UnsupportedError: this engine cannot tell.
         """
 
     @abstractmethod
@@ -194,3 +193,7 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Cancel everything and free the model's memory."""
+
+    @abstractmethod
+    def _start(self, request: GenerationRequest, generation: Generation) -> None:
+        """Write the reply to ``request`` into ``generation``, now or later, in another thread; see ``generate``."""

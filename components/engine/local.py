@@ -13,30 +13,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from components.engine.errors import EngineError, PromptError, QueueFullError
 from components.engine.estimates import Estimates, Work
+from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.fair_queue import FairQueue
-from components.engine.interface import (
-    Engine,
-    EngineInfo,
-    Finished,
-    FinishReason,
-    Generation,
-    GenerationRequest,
-    Load,
-    Waiting,
-)
+from components.engine.grammar import Grammars
+from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.penalty import mildest_penalty
 from components.engine.prefix_cache import CachePool
 from components.engine.receipts import Receipt, installed_versions
-from components.engine.sampler import choose_tokens
+from components.engine.sampler import Choice, choose
 from components.engine.sampling import SamplingParams
 from components.engine.writing import Writing
-from components.model.chat_format import Message, MessagesError, Prompt, chat_format_of
+from components.model.chat_format import Message, MessagesError, Prompt, chat_format_of, split_system
 from components.model.decoder import Decoder
 from components.model.generation import end_tokens_of
 
@@ -75,12 +69,15 @@ class LocalEngine(Engine):
             max_queue: replies that may wait.
             weights: the fingerprint of the weights, for receipts.
         """
+        super().__init__()
         self.info = info
         self._tokenizer = tokenizer
         self._device = model.device
         self._decoder = decoder
         self._chat_format = chat_format_of(tokenizer, model.generation_config)
         self._end_tokens = end_tokens_of(model.generation_config)
+        self._vocabulary: int = model.config.get_text_config().vocab_size
+        self._grammars = Grammars(tokenizer, self._vocabulary, self._end_tokens)
         self._pool = CachePool(decoder, capacity)
         self._max_batch = max_batch
         self._max_queue = max_queue
@@ -108,18 +105,27 @@ class LocalEngine(Engine):
         except MessagesError as error:
             raise PromptError(str(error)) from error
 
-    def generate(self, request: GenerationRequest) -> Generation:
-        """See ``Engine.generate``."""
-        prompt = self.build_prompt(request.messages, request.sampling.max_new_tokens)
-        if prompt.too_long:
-            room = self.info.context_length - request.sampling.max_new_tokens
-            raise PromptError(
-                f"The message is too long: it may have {room} tokens when the reply may have "
-                f"{request.sampling.max_new_tokens} and the context is {self.info.context_length}. "
-                "Shorten it, or ask for a shorter reply."
-            )
-        generation = Generation(on_cancel=self._wake)
-        writing = Writing(request, prompt, generation, self._tokenizer)
+    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+        """See ``Engine.tokenize``."""
+        if isinstance(text, str):
+            return self._chat_format.encode_text(text)
+        try:
+            split_system(text)
+            return self._chat_format.encode(text)
+        except MessagesError as error:
+            raise PromptError(str(error)) from error
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """See ``Engine.detokenize``."""
+        self._check_tokens(tokens)
+        return str(self._tokenizer.decode(list(tokens)))
+
+    def _start(self, request: GenerationRequest, generation: Generation) -> None:
+        prompt = self._prompt_of(request)
+        schema = request.sampling.json_schema
+        grammar = self._grammars.compile(schema) if schema is not None else None
+        generation.on_cancel = self._wake
+        writing = Writing(request, prompt, generation, self._tokenizer, grammar)
         with self._changed:
             if self._closed:
                 raise EngineError("The engine was shut down. Start the application again.")
@@ -127,7 +133,30 @@ class LocalEngine(Engine):
                 raise QueueFullError(f"{self._max_queue} replies are waiting already. Try again in a minute.")
             self._waiting.push(request.visitor, writing)
             self._changed.notify()
-        return generation
+
+    def _prompt_of(self, request: GenerationRequest) -> list[int]:
+        """The tokens to read, if the reply fits behind them."""
+        longest = request.sampling.max_new_tokens
+        if request.prompt is None:
+            prompt = self.build_prompt(request.messages, longest)
+            input_ids, fits = prompt.input_ids, not prompt.too_long
+        else:
+            input_ids = self.tokenize(request.prompt) if isinstance(request.prompt, str) else list(request.prompt)
+            self._check_tokens(input_ids)
+            fits = len(input_ids) + longest <= self.info.context_length
+        if not input_ids:
+            raise PromptError("The prompt is empty: send at least one token.")
+        if not fits:
+            raise PromptError(
+                f"The message is too long: it may have {self.info.context_length - longest} tokens when the reply may "
+                f"have {longest} and the context is {self.info.context_length}. "
+                "Shorten it, or ask for a shorter reply."
+            )
+        return input_ids
+
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        if unknown := [token for token in tokens if not 0 <= token < self._vocabulary]:
+            raise PromptError(f"{unknown[0]} is no token: ids run from 0 to {self._vocabulary - 1}.")
 
     def load(self) -> Load:
         """See ``Engine.load``."""
@@ -232,7 +261,7 @@ class LocalEngine(Engine):
         logits = self._decoder.prefill(writing.lease.cache, writing.prompt[begin:end])
         self._estimates.note_prefill(end - begin, time.monotonic() - began)
         if end == len(writing.prompt):
-            self._take(writing, choose_tokens(logits[None], [writing.sampler])[0])
+            self._take(writing, choose(logits[None], [writing.sampler])[0])
 
     def _write(self) -> None:
         """Decode: one token for everybody whose prompt is read."""
@@ -241,7 +270,7 @@ class LocalEngine(Engine):
             return
         began = time.monotonic()
         try:
-            tokens = self._decode(ready)
+            choices = self._decode(ready)
         except Exception:  # somebody's reply fails; find out whose, so that the others go on
             logger.exception("A step failed; trying each reply by itself")
             self._pool.drop_idle()  # if it was memory
@@ -249,13 +278,13 @@ class LocalEngine(Engine):
                 self._guarded(writing, self._write_alone)
             return
         self._estimates.note_step(time.monotonic() - began)
-        for writing, token in zip(ready, tokens, strict=True):
-            self._guarded(writing, self._take, token)
+        for writing, choice in zip(ready, choices, strict=True):
+            self._guarded(writing, self._take, choice)
 
     def _write_alone(self, writing: Writing) -> None:
         self._take(writing, self._decode([writing])[0])
 
-    def _decode(self, ready: Sequence[Writing]) -> list[int]:
+    def _decode(self, ready: Sequence[Writing]) -> list[Choice]:
         leases = [writing.lease for writing in ready if writing.lease is not None]
         samplers = [writing.sampler for writing in ready if writing.sampler is not None]
         logits = self._decoder.decode(
@@ -263,9 +292,9 @@ class LocalEngine(Engine):
             [writing.tokens[-1] for writing in ready],
             [writing.exact for writing in ready],
         )
-        return choose_tokens(logits, samplers)
+        return choose(logits, samplers)
 
-    def _guarded(self, writing: Writing, action: Callable[..., None], *arguments: int) -> None:
+    def _guarded(self, writing: Writing, action: Callable[..., None], *arguments: Any) -> None:
         """Do something for one reply; if it fails, only that reply fails."""
         try:
             action(writing, *arguments)
@@ -273,8 +302,8 @@ class LocalEngine(Engine):
             logger.exception("A reply failed")
             self._fail(writing, EngineError(_explain(error)))
 
-    def _take(self, writing: Writing, token: int) -> None:
-        if reason := writing.take(token, self._end_tokens):
+    def _take(self, writing: Writing, choice: Choice) -> None:
+        if reason := writing.take(choice, self._end_tokens):
             self._finish(writing, reason)
 
     def _finish(self, writing: Writing, reason: FinishReason) -> None:
@@ -315,6 +344,7 @@ class LocalEngine(Engine):
         weights = self._weights
         return Receipt(
             messages=list(writing.request.messages),
+            prompt=writing.request.prompt,
             tokens=tuple(writing.tokens),
             sampling=writing.request.sampling.model_copy(update={"seed": writing.seed}),
             exact=writing.exact,

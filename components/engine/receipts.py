@@ -20,7 +20,8 @@ class Receipt:
     """What a reply came from.
 
     Attributes:
-        messages: what the model was given.
+        messages: what the model was given to answer.
+        prompt: what it was given to write on instead, as text or token ids.
         tokens: the reply's token ids.
         sampling: the sampling parameters, the seed that was drawn among them.
         exact: whether the same receipt gives the same tokens again on the same machine, whoever else is served
@@ -36,6 +37,7 @@ class Receipt:
     """
 
     messages: Sequence[Message]
+    prompt: str | Sequence[int] | None
     tokens: Sequence[int]
     sampling: SamplingParams
     exact: bool

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from components.engine.interface import Delta, Engine, Finished, GenerationRequest
+from components.engine.events import Delta, Finished
+from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt, first_difference
 
 
@@ -27,7 +28,8 @@ def replay(engine: Engine, receipt: Receipt) -> Replay:
         EngineError: it cannot be written here.
     """
     text = ""
-    with engine.generate(GenerationRequest(receipt.messages, receipt.sampling)) as generation:
+    request = GenerationRequest(receipt.messages, receipt.sampling, prompt=receipt.prompt)
+    with engine.generate(request) as generation:
         for event in generation:
             if isinstance(event, Delta):
                 text += event.text

@@ -7,10 +7,12 @@ draws the same token whoever else is in the batch and whatever the device.
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from components.engine.grammar import Grammar
 from components.engine.sampling import SamplingParams
 
 NUCLEUS_CANDIDATES = 1024
@@ -20,13 +22,41 @@ Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The next token of a sequence.
+
+    Attributes:
+        token: its id.
+        logprob: its natural log probability, before penalties and filters; None where nobody asked.
+        top: the likeliest tokens and their log probabilities, the likeliest first.
+    """
+
+    token: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
+
+
 class Sampler:
     """How one sequence chooses its tokens."""
 
-    def __init__(self, sampling: SamplingParams, prompt: Sequence[int], seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        sampling: SamplingParams,
+        prompt: Sequence[int],
+        seed: int,
+        device: torch.device,
+        grammar: Grammar | None = None,
+        logprobs: int | None = None,
+    ) -> None:
+        """``logprobs`` is how many of the likeliest tokens are told with each choice; None tells nothing."""
         self.sampling = sampling
+        self.logprobs = logprobs
         self._random = random.Random(seed)
+        self._grammar = grammar
         self._seen = SeenTokens(prompt, device) if sampling.repetition_penalty != 1 else None
+        self._written: set[int] = set()
+        self._taken_off: torch.Tensor | None = None  # [vocabulary], for the penalties that only count the reply
 
     @property
     def greedy(self) -> bool:
@@ -34,14 +64,32 @@ class Sampler:
         return self.sampling.temperature == 0
 
     def note(self, token: int) -> None:
-        """A token was written; the repetition penalty counts it from now on."""
+        """A token was written; the penalties count it from now on, and the grammar goes on behind it."""
         if self._seen is not None:
             self._seen.add(token)
+        if self._taken_off is not None:
+            first = token not in self._written
+            self._written.add(token)
+            with torch.inference_mode():  # where it was made
+                self._taken_off[token] += self.sampling.frequency_penalty + first * self.sampling.presence_penalty
+        if self._grammar is not None:
+            self._grammar.note(token)
 
-    def penalize(self, logits: torch.Tensor) -> None:
-        """Apply the repetition penalty to ``[vocabulary]`` logits, in place."""
+    @property
+    def complete(self) -> bool:
+        """Whether the grammar allows nothing more."""
+        return self._grammar is not None and self._grammar.complete
+
+    def prepare(self, logits: torch.Tensor) -> None:
+        """Apply the penalties and the grammar to ``[vocabulary]`` logits, in place."""
         if self._seen is not None:
             penalize(logits, self._seen.ids, self.sampling.repetition_penalty)
+        if self.sampling.presence_penalty or self.sampling.frequency_penalty:
+            if self._taken_off is None:
+                self._taken_off = torch.zeros_like(logits)
+            logits -= self._taken_off
+        if self._grammar is not None:
+            self._grammar.forbid(logits)
 
     def draw(self, logits: Floats, ids: Ids, rest: float = 0.0) -> int:
         """Draw one of the candidates.
@@ -96,15 +144,26 @@ def penalize(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> None:
 
 
 @torch.inference_mode()
-def choose_tokens(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[int]:
+def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[Choice]:
     """Choose the next token of each sequence.
 
     Args:
         logits: float32, ``[sequences, vocabulary]``; changed in place.
         samplers: one for each sequence. The chosen tokens are not noted yet.
     """
+    told = {index: logits[index].log_softmax(dim=-1) for index, one in enumerate(samplers) if one.logprobs is not None}
     for row, sampler in zip(logits, samplers, strict=True):
-        sampler.penalize(row)
+        sampler.prepare(row)
+    choices = [Choice(token) for token in _choose_tokens(logits, samplers)]
+    for index, logprobs in told.items():
+        token = choices[index].token
+        values, ids = logprobs.topk(samplers[index].logprobs or 0)
+        top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+        choices[index] = Choice(token, float(logprobs[token]), top)
+    return choices
+
+
+def _choose_tokens(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[int]:
     chosen = [-1] * len(samplers)
     greedy = [index for index, sampler in enumerate(samplers) if sampler.greedy]
     if greedy:

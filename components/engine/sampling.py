@@ -55,6 +55,18 @@ class SamplingParams(BaseModel):
         "raise it a little when replies go round in circles.",
         json_schema_extra={"slider": [1.0, 2.0, 0.01]},
     )
+    presence_penalty: float = Field(
+        0.0,
+        ge=-2,
+        le=2,
+        description="Taken off the logits of tokens that the reply has already. 0 does nothing.",
+    )
+    frequency_penalty: float = Field(
+        0.0,
+        ge=-2,
+        le=2,
+        description="Taken off a token's logit as often as the reply has it already. 0 does nothing.",
+    )
     seed: int | None = Field(
         None,
         ge=0,
@@ -67,6 +79,11 @@ class SamplingParams(BaseModel):
         max_length=4,
         strict=False,
         description="The reply ends before the first of these texts. Up to four.",
+    )
+    json_schema: str | None = Field(
+        None,
+        max_length=65536,
+        description="A JSON schema, written as JSON, that the reply follows.",
     )
 
     @classmethod

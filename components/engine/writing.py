@@ -2,17 +2,18 @@
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from components.engine.interface import Delta, Finished, FinishReason, Generation, GenerationRequest
+from components.engine.events import ChosenToken, Delta, Finished, FinishReason, TokenLogprob
+from components.engine.grammar import Grammar
+from components.engine.interface import Generation, GenerationRequest
 from components.engine.prefix_cache import Lease
-from components.engine.sampler import Sampler
+from components.engine.sampler import Choice, Sampler
 from components.engine.sampling import MAX_SEED
 from components.engine.stopping import LoopGuard, StopStrings
-from components.model.chat_format import Prompt
 from components.model.detokenizer import IncrementalDetokenizer
 
 
@@ -26,10 +27,15 @@ class Writing:
     """
 
     def __init__(
-        self, request: GenerationRequest, prompt: Prompt, generation: Generation, tokenizer: PreTrainedTokenizerBase
+        self,
+        request: GenerationRequest,
+        prompt: Sequence[int],
+        generation: Generation,
+        tokenizer: PreTrainedTokenizerBase,
+        grammar: Grammar | None = None,
     ) -> None:
         self.request = request
-        self.prompt = prompt.input_ids
+        self.prompt = list(prompt)
         self.generation = generation
         self.asked_at = time.monotonic()
         self.first_token_at: float | None = None
@@ -40,7 +46,9 @@ class Writing:
         self.told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
         seed = request.sampling.seed
         self.seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+        self._grammar = grammar
         self._detokenizer = IncrementalDetokenizer(tokenizer)
+        self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
 
@@ -67,10 +75,13 @@ class Writing:
     def begin(self, lease: Lease, device: torch.device) -> None:
         """There is room now."""
         self.lease = lease
-        self.sampler = Sampler(self.request.sampling, self.prompt, self.seed, device)
+        self.sampler = Sampler(
+            self.request.sampling, self.prompt, self.seed, device, self._grammar, self.request.logprobs
+        )
 
-    def take(self, token: int, end_tokens: Collection[int]) -> FinishReason | None:
+    def take(self, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
         """Take the next token and hand its text to the reader; return why the reply ends with it, if it does."""
+        token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
         if token in end_tokens:
             return "stop"
@@ -79,9 +90,12 @@ class Writing:
         self.tokens.append(token)
         self.lease.tokens.append(token)
         self.sampler.note(token)
+        if choice.logprob is not None:
+            top = tuple(TokenLogprob(self._detokenizer.token_bytes(one), logprob) for one, logprob in choice.top)
+            self._untold.append(ChosenToken(self._detokenizer.token_bytes(token), choice.logprob, top))
         shown, stopped = self._stops.push(self._detokenizer.push(token))
         self._show(shown)
-        if stopped:
+        if stopped or self.sampler.complete:
             return "stop"
         self.loop = self._guard.push(token)
         if self.loop is not None:
@@ -96,4 +110,5 @@ class Writing:
 
     def _show(self, text: str) -> None:
         if text:
-            self.generation.put(Delta(text))
+            told, self._untold = tuple(self._untold), []
+            self.generation.put(Delta(text, told))

@@ -70,6 +70,10 @@ class ChatFormat(ABC):
             MessagesError: the model's template refuses this order of roles.
         """
 
+    def encode_text(self, text: str) -> list[int]:
+        """The tokens of a text that is no part of a conversation. Control tokens written out in it are plain text."""
+        return [token for piece in self._split_control_tokens(text) for token in self._tokens(piece)]
+
     def build_prompt(self, messages: Sequence[Message], max_input_tokens: int) -> Prompt:
         """Encode a conversation without the oldest rounds for which there is no room.
 
@@ -131,8 +135,7 @@ class BaichuanChatFormat(ChatFormat):
         input_ids: list[int] = []
         for message in messages:
             input_ids += self._role_tokens[message["role"]]
-            for piece in self._split_control_tokens(message["content"]):
-                input_ids += self._tokens(piece)
+            input_ids += self.encode_text(message["content"])
         return input_ids + self._role_tokens["assistant"] * self._uncounted(messages)
 
     def _uncounted(self, turns: Sequence[Message]) -> int:

@@ -23,13 +23,13 @@ class IncrementalDetokenizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         codecs.register_error("each_byte", _replace_each_byte)
-        self._token_bytes = token_bytes_of(tokenizer)
+        self.token_bytes = token_bytes_of(tokenizer)
         self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
         self._strip_next = strips_first_space(tokenizer)
 
     def push(self, token_id: int) -> str:
         """Take the next token; return the text that is complete now, often empty, never a part of a character."""
-        return self._strip(self._decoder.decode(self._token_bytes(token_id)))
+        return self._strip(self._decoder.decode(self.token_bytes(token_id)))
 
     def finish(self) -> str:
         """Return what is left at the end of the reply: a replacement character for each byte of a broken one."""

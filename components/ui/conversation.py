@@ -102,7 +102,7 @@ class Conversation:
         if reply.text:
             messages.append({"role": "assistant", "content": reply.text})
         try:
-            reply.follow(engine.generate(GenerationRequest(messages, controls.sampling, self.visitor)))
+            reply.follow(engine.generate(GenerationRequest(messages, controls.sampling, self.visitor, origin="page")))
         except EngineError as error:
             reply.fail(error)
         except Exception:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.engine.errors import EngineError
-from components.engine.interface import Delta, Finished, FinishReason, Generation, Waiting
+from components.engine.events import Delta, Finished, FinishReason, Waiting
+from components.engine.interface import Generation
 
 GRACE_SECONDS = 10.0
 """How long a reply is written on without a reader: enough for a phone that changes its network to come back."""

@@ -95,7 +95,11 @@ EN = Texts(
         "repetition_penalty": "Repetition penalty",
         "seed": "Seed",
     },
-    help={name: field.description or "" for name, field in SamplingParams.model_fields.items() if name != "stop"},
+    help={
+        name: field.description or ""
+        for name, field in SamplingParams.model_fields.items()
+        if field.json_schema_extra or name == "seed"
+    },
     about="{model} · {device} · {dtype} · context {context:,} tokens",
     demo="**This is a small demo model** ({model}). It shows how the page works, speaks mostly English and is often "
     "wrong. For Baichuan 2, run `python download.py` and restart.",

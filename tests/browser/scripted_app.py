@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from components.engine import host
 from components.engine.errors import EngineError
-from components.engine.interface import GenerationRequest, Waiting
+from components.engine.events import Waiting
+from components.engine.interface import GenerationRequest
 from components.ui.startup import show_crash
 from tests.scripted_engine import ScriptedEngine
 

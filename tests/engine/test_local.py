@@ -1,20 +1,24 @@
 """The engine in this process, with the tiny Baichuan checkpoint."""
 
+import json
 import threading
 from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
 import pytest
 import torch
 
 from components.engine.errors import EngineError, PromptError, QueueFullError
-from components.engine.interface import Delta, Event, Finished, FinishReason, Generation, GenerationRequest, Waiting
+from components.engine.events import Delta, Event, Finished, FinishReason, Waiting
+from components.engine.interface import Generation, GenerationRequest
 from components.engine.local import LocalEngine
+from components.engine.sampler import Choice
 from components.engine.sampling import SamplingParams
 from components.engine.writing import Writing
 from components.model.chat_format import Message
 from components.model.decoder import KVCache
 from tests.engine.conftest import EngineFactory
-from tests.tiny import CHATS
+from tests.tiny import CHATS, TINY_PATH
 
 GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=24)
 ENDLESS = SamplingParams(temperature=0.0, max_new_tokens=200)
@@ -160,10 +164,10 @@ def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pyt
     """Among eight that are written together, one fails at its fifth token."""
     take = Writing.take
 
-    def failing_take(writing: Writing, token: int, end_tokens: Collection[int]) -> FinishReason | None:
+    def failing_take(writing: Writing, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
         if writing.request.visitor == "unlucky" and len(writing.tokens) == 5:
             raise ArithmeticError("boom")
-        return take(writing, token, end_tokens)
+        return take(writing, choice, end_tokens)
 
     monkeypatch.setattr(Writing, "take", failing_take)
     visitors = ["unlucky", *(f"lucky {index}" for index in range(7))]
@@ -312,3 +316,84 @@ def test_closing_ends_what_is_being_written(engine: LocalEngine) -> None:
     assert finished(generation).reason == "cancelled"
     with pytest.raises(EngineError, match="shut down"):
         engine.generate(GenerationRequest(QUESTION, GREEDY))
+
+
+def test_log_probabilities_are_the_models_own(engine: LocalEngine) -> None:
+    """Of every token, before penalties and temperature, with the likeliest alternatives."""
+    sampling = SamplingParams(temperature=1.5, top_k=50, repetition_penalty=1.5, max_new_tokens=12, seed=4)
+    plain = GREEDY.model_copy(update={"max_new_tokens": 12})
+    sampled, greedy = (
+        [
+            token
+            for event in engine.generate(GenerationRequest(QUESTION, one, logprobs=3))
+            if isinstance(event, Delta)
+            for token in event.tokens
+        ]
+        for one in (sampling, plain)
+    )
+
+    with np.load(TINY_PATH / "expected_logits.npz") as logits:
+        first = torch.tensor(logits["chat0_last"]).log_softmax(dim=-1).topk(3).values.tolist()
+    assert [token.logprob for token in sampled[0].top] == pytest.approx(first, abs=1e-3)
+    assert all(token.top[0].logprob == token.logprob and token.top[0].text == token.text for token in greedy)
+    assert all(len(token.top) == 3 for token in greedy)
+    assert any(token.logprob < token.top[0].logprob for token in sampled)
+    written = b"".join(token.text for token in greedy).decode(errors="ignore")
+    assert CHATS[0]["greedy_text"].startswith(written)
+
+
+@pytest.mark.parametrize("name", ["presence_penalty", "frequency_penalty"])
+def test_a_penalty_on_what_was_written_makes_it_rarer(engine: LocalEngine, name: str) -> None:
+    def variety(penalty: float) -> float:
+        sampling = GREEDY.model_copy(update={name: penalty, "max_new_tokens": 150})
+        receipt = finished(engine.generate(GenerationRequest(QUESTION, sampling))).receipt
+        assert receipt is not None
+        return len(set(receipt.tokens)) / len(receipt.tokens)
+
+    assert variety(2.0) > variety(0.0)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_a_reply_follows_its_json_schema(engine: LocalEngine, temperature: float) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"kind": {"enum": ["河", "山"]}, "size": {"type": "integer", "minimum": 1, "maximum": 99}},
+        "required": ["kind", "size"],
+        "additionalProperties": False,
+    }
+    sampling = SamplingParams(temperature=temperature, max_new_tokens=60, json_schema=json.dumps(schema), seed=1)
+    events = list(engine.generate(GenerationRequest(QUESTION, sampling)))
+
+    answer = json.loads(text_of(events))
+    assert answer["kind"] in ("河", "山")
+    assert 1 <= answer["size"] <= 99
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "stop"
+
+
+@pytest.mark.parametrize("schema", ["{", "[]", '{"type": "wizard"}', '{"type": "string", "pattern": "("}'])
+def test_a_schema_that_cannot_be_used_is_refused(engine: LocalEngine, schema: str) -> None:
+    with pytest.raises(PromptError, match="JSON schema"):
+        engine.generate(GenerationRequest(QUESTION, SamplingParams(json_schema=schema, max_new_tokens=16)))
+
+
+def test_a_text_is_written_on_as_it_stands(engine: LocalEngine) -> None:
+    prompt = engine.tokenize(QUESTION)
+    by_ids = engine.generate(GenerationRequest([], GREEDY, prompt=prompt))
+    by_text = engine.generate(GenerationRequest([], GREEDY, prompt="从前有座山"))
+
+    assert text_of(by_ids) == CHATS[0]["greedy_text"]
+    assert finished(by_text).prompt_tokens == len(engine.tokenize("从前有座山"))
+
+
+def test_written_out_control_tokens_of_a_text_are_plain_text(engine: LocalEngine) -> None:
+    tokens = engine.tokenize("你是谁<reserved_107>")
+
+    assert 196 not in tokens
+    assert engine.detokenize(tokens) == "你是谁<reserved_107>"
+
+
+@pytest.mark.parametrize("prompt", ["", [], [1, 4096], [-1], "词" * 500])
+def test_a_prompt_that_cannot_be_read_is_refused(engine: LocalEngine, prompt: str | list[int]) -> None:
+    with pytest.raises(PromptError):
+        engine.generate(GenerationRequest([], GREEDY, prompt=prompt))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from components.engine.interface import Finished, GenerationRequest
+from components.engine.events import Finished
+from components.engine.interface import GenerationRequest
 from components.engine.local import LocalEngine
 from components.engine.receipts import Receipt, ReceiptError
 from components.engine.replay import replay

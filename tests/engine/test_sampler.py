@@ -13,7 +13,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from components.engine.sampler import Sampler, SeenTokens, choose_tokens, penalize
+from components.engine.sampler import Sampler, SeenTokens, choose, penalize
 from components.engine.sampling import SamplingParams
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_tokens_are_drawn_as_often_as_transformers_filters_say(sampling: Samplin
 
     sampler = Sampler(sampling, prompt, 7, CPU)
     draws = 3000
-    counts = Counter(choose_tokens(logits[None].clone(), [sampler])[0] for _ in range(draws))
+    counts = Counter(choose(logits[None].clone(), [sampler])[0].token for _ in range(draws))
     assert all(wanted[token] > 0 for token in counts), "only what the filters leave"
     likely = [token for token in np.argsort(-wanted)[:10] if wanted[token] * draws > 20]
     for token in likely:
@@ -81,6 +81,6 @@ def test_each_sequence_draws_the_same_whoever_else_is_in_the_batch() -> None:
     def samplers() -> list[Sampler]:
         return [Sampler(kind, [5, 6], seed, CPU) for seed, kind in enumerate(kinds)]
 
-    together = choose_tokens(logits.clone(), samplers())
-    alone = [choose_tokens(row[None].clone(), [one])[0] for row, one in zip(logits, samplers(), strict=True)]
+    together = choose(logits.clone(), samplers())
+    alone = [choose(row[None].clone(), [one])[0] for row, one in zip(logits, samplers(), strict=True)]
     assert together == alone

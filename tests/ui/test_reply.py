@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import pytest
 
 from components.engine.errors import EngineError
-from components.engine.interface import Delta, Finished, Generation, Waiting
+from components.engine.events import Delta, Finished, Waiting
+from components.engine.interface import Generation
 from components.ui import reply as reply_module
 from components.ui.reply import Reply, View
 

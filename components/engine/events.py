@@ -1,0 +1,73 @@
+"""What an engine tells about a reply while it writes it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from components.engine.receipts import Receipt
+
+FinishReason = Literal["stop", "length", "loop", "cancelled"]
+"""By itself or at a stop string; at the longest reply; going round in a circle; no longer wanted."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known."""
+
+    ahead: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """How likely a token was, as a natural logarithm. ``text`` is its bytes, which may end within a character."""
+
+    text: bytes
+    logprob: float
+
+
+@dataclass(frozen=True)
+class ChosenToken(TokenLogprob):
+    """A token of the reply, and the likeliest ones in its place, the likeliest first."""
+
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of the reply's text: whole characters, never empty.
+
+    ``tokens`` are those that it came from, where the request asked for logprobs.
+    """
+
+    text: str
+    tokens: tuple[ChosenToken, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of a stream.
+
+    ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
+    token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
+    known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
+    """
+
+    reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    time_to_first_token: float | None
+    reused_tokens: int = 0
+    suggested_penalty: float | None = None
+    receipt: Receipt | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Decoding speed: tokens after the first one over the time since the first one."""
+        if self.time_to_first_token is None or self.completion_tokens < 2:
+            return None
+        decoding = self.seconds - self.time_to_first_token
+        return (self.completion_tokens - 1) / decoding if decoding > 0 else None
+
+
+Event = Waiting | Delta | Finished
