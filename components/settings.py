@@ -53,7 +53,29 @@ class Settings(BaseSettings):
         "Not set: 80 % of what is free on the GPU, or 25 % of the free main memory.",
     )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
-    max_queue: int = Field(64, ge=1, description="Replies that may wait for the model; one more is refused.")
+    max_queue: int = Field(
+        64,
+        ge=1,
+        description="Replies that may wait for the model; one more from an API is refused. People on the page may "
+        "always wait.",
+    )
+    requests_per_minute: int = Field(
+        60,
+        ge=0,
+        description="Replies that a visitor or a key may ask for in a minute; 0: any number. The owner has no limits.",
+    )
+    replies_at_once: int = Field(
+        8, ge=0, description="Replies that a visitor or a key may have under way at once; 0: any number."
+    )
+    tokens_per_day: int = Field(
+        0, ge=0, description="Tokens, read and written, that a visitor or a key may have in 24 hours; 0: any number."
+    )
+    max_reply_seconds: float | None = Field(
+        None, gt=0, description="Seconds after which a reply is ended, counted from when its turn came."
+    )
+    log_prompts: bool = Field(
+        False, description="Whether the log of requests, in the data folder, holds what was asked and answered."
+    )
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from components.api.health import health, ready
+from components.api.metrics import metrics
 from components.api.tutorial import answer
 
 
@@ -12,4 +13,5 @@ def build_routes() -> list[BaseRoute]:
         Route("/", answer, methods=["POST"]),
         Route("/health", health),
         Route("/ready", ready),
+        Route("/metrics", metrics),
     ]

@@ -1,6 +1,7 @@
 """``POST /``: the HTTP API of the original Baichuan 2 tutorial, kept for scripts written against it."""
 
 import logging
+import math
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from components.api.reading import BodyTooLargeError, read_body, read_reply
-from components.engine.errors import EngineError, EngineNotReadyError, PromptError, QueueFullError
+from components.api.request_log import request_id_of
+from components.engine.errors import BusyError, EngineError, EngineNotReadyError, LimitError, PromptError
 from components.engine.host import engine_host
 from components.engine.interface import GenerationRequest
 from components.engine.sampling import SamplingParams
@@ -19,7 +21,7 @@ from components.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 10
+LOADING_RETRY_SECONDS = 10.0
 
 EXAMPLE = '{"prompt": "你是谁"}'
 
@@ -49,7 +51,12 @@ async def answer(request: Request) -> JSONResponse:
         engine = engine_host().wait(timeout=0)
         messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
         generation = engine.generate(
-            GenerationRequest(messages, call.sampling(engine.info.defaults), origin="tutorial")
+            GenerationRequest(
+                messages,
+                call.sampling(engine.info.defaults),
+                origin="tutorial",
+                request_id=request_id_of(request.scope),
+            )
         )
         text, _ = await read_reply(request, generation)
     except ValidationError as error:
@@ -58,8 +65,12 @@ async def answer(request: Request) -> JSONResponse:
         return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
     except PromptError as error:
         return failure(HTTPStatus.BAD_REQUEST, str(error))
-    except (EngineNotReadyError, QueueFullError) as error:
-        return failure(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    except LimitError as error:
+        return failure(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after)
+    except BusyError as error:
+        return failure(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after)
+    except EngineNotReadyError as error:
+        return failure(HTTPStatus.SERVICE_UNAVAILABLE, str(error), LOADING_RETRY_SECONDS)
     except EngineError as error:
         return failure(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
     except Exception:  # the edge: a client must get JSON, the log the traceback
@@ -68,9 +79,9 @@ async def answer(request: Request) -> JSONResponse:
     return JSONResponse({"response": text, "status": 200, "time": _now()})
 
 
-def failure(status: HTTPStatus, error: str) -> JSONResponse:
-    """An answer in the tutorial's shape that says what is wrong."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+def failure(status: HTTPStatus, error: str, retry_after: float | None = None) -> JSONResponse:
+    """An answer in the tutorial's shape that says what is wrong, and after how many seconds to try again."""
+    headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after is not None else None
     return JSONResponse({"status": status, "error": error, "time": _now()}, status, headers)
 
 

@@ -7,17 +7,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from components.engine.errors import EngineError
-from components.engine.events import Delta, Event, Finished, Waiting
+from components.engine.events import Delta, Event, Finished, FinishReason, Waiting
+from components.logs import log_request
 
 Origin = Literal["page", "tutorial", "v1", "own"]
 """Who asked: the chat page, ``POST /``, the OpenAI-compatible API, or the application itself."""
 
+PREFIX = "baichuan_"
 FIRST_TOKEN_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 BETWEEN_TOKENS_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
@@ -30,10 +32,13 @@ class Running:
         number: unlike any other reply's.
         origin: who asked.
         visitor: whose it is.
+        request_id: of the HTTP request it came with.
         began: when it was asked for, on the ``time.monotonic`` clock.
         cancel: stops it.
         waiting: its place in line; None when it is being written, or when that is not known yet.
-        pieces: pieces of text so far, which is nearly the number of tokens.
+        tokens: of the reply so far.
+        asked: what was asked, and ``text`` what was answered so far, where the log is to hold it.
+        last_piece_at: when the last piece of its text came, on the same clock.
     """
 
     number: str
@@ -41,15 +46,34 @@ class Running:
     visitor: str
     began: float
     cancel: Callable[[], None]
+    request_id: str = ""
     waiting: Waiting | None = None
-    pieces: int = 0
+    tokens: int = 0
+    asked: object = None
+    text: str = ""
     last_piece_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What an engine has done since it started: numbers of requests and tokens, and sums of seconds."""
+
+    requests: float
+    errors: float
+    prompt_tokens: float
+    reused_tokens: float
+    completion_tokens: float
+    first_token_seconds: float
+    first_tokens: float
+    between_tokens_seconds: float
+    between_tokens: float
 
 
 class Activity:
     """Follows the replies of one engine. For any thread."""
 
     def __init__(self) -> None:
+        self.log_prompts = False
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
@@ -69,9 +93,29 @@ class Activity:
         with self._lock:
             return list(self._running.values())
 
-    def begin(self, origin: Origin, visitor: str, cancel: Callable[[], None]) -> Running:
+    def totals(self) -> Totals:
+        """What was counted so far."""
+        (requests,) = self._requests.collect()
+        ended = [one for one in requests.samples if one.name.endswith("_total")]
+        return Totals(
+            requests=sum(one.value for one in ended),
+            errors=sum(one.value for one in ended if one.labels["outcome"] not in get_args(FinishReason)),
+            prompt_tokens=self._value("prompt_tokens_total"),
+            reused_tokens=self._value("prompt_tokens_reused_total"),
+            completion_tokens=self._value("completion_tokens_total"),
+            first_token_seconds=self._value("time_to_first_token_seconds_sum"),
+            first_tokens=self._value("time_to_first_token_seconds_count"),
+            between_tokens_seconds=self._value("time_between_tokens_seconds_sum"),
+            between_tokens=self._value("time_between_tokens_seconds_count"),
+        )
+
+    def begin(
+        self, origin: Origin, visitor: str, cancel: Callable[[], None], request_id: str = "", asked: object = None
+    ) -> Running:
         """A reply was asked for."""
-        running = Running(uuid4().hex[:12], origin, visitor, time.monotonic(), cancel)
+        running = Running(uuid4().hex[:12], origin, visitor, time.monotonic(), cancel, request_id)
+        if self.log_prompts:
+            running.asked = asked
         with self._lock:
             self._running[running.number] = running
         return running
@@ -86,24 +130,49 @@ class Activity:
                 if running.last_piece_at is not None:
                     self._between_tokens.observe(now - running.last_piece_at)
                 running.waiting, running.last_piece_at = None, now
-                running.pieces += 1
+                running.tokens += event.count
+                if self.log_prompts:
+                    running.text += event.text
+                self._completion_tokens.inc(event.count)
             case Finished():
-                self._end(running, event.reason)
+                self._end(running, event.reason, event)
                 self._prompt_tokens.inc(event.prompt_tokens)
                 self._reused_tokens.inc(event.reused_tokens)
-                self._completion_tokens.inc(event.completion_tokens)
+                self._completion_tokens.inc(event.completion_tokens - running.tokens)  # those that gave no text
                 if event.time_to_first_token is not None:
                     self._first_token.observe(event.time_to_first_token)
             case EngineError():
                 self._end(running, type(event).__name__)
 
-    def _end(self, running: Running, outcome: str) -> None:
+    def _end(self, running: Running, outcome: str, finished: Finished | None = None) -> None:
         with self._lock:
             self._running.pop(running.number, None)
         self._requests.labels(running.origin, outcome).inc()
+        figures: dict[str, object] = {"seconds": round(time.monotonic() - running.began, 3)}
+        if finished is not None:
+            figures |= {
+                "prompt_tokens": finished.prompt_tokens,
+                "reused_tokens": finished.reused_tokens,
+                "completion_tokens": finished.completion_tokens,
+                "first_token_seconds": finished.time_to_first_token and round(finished.time_to_first_token, 3),
+            }
+        if self.log_prompts:
+            figures |= {"asked": running.asked, "answered": running.text}
+        log_request(
+            "reply",
+            request_id=running.request_id,
+            reply=running.number,
+            origin=running.origin,
+            visitor=running.visitor,
+            outcome=outcome,
+            **figures,
+        )
+
+    def _value(self, name: str) -> float:
+        return self.registry.get_sample_value(f"{PREFIX}{name}") or 0.0
 
     def _counter(self, name: str, about: str, labels: list[str] | None = None) -> Counter:
-        return Counter(f"baichuan_{name}", about, labels or [], registry=self.registry)
+        return Counter(PREFIX + name, about, labels or [], registry=self.registry)
 
     def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"baichuan_{name}", about, buckets=buckets, registry=self.registry)
+        return Histogram(PREFIX + name, about, buckets=buckets, registry=self.registry)

@@ -9,13 +9,25 @@ class PromptError(EngineError):
     """The request itself cannot be answered, now or later."""
 
 
-class QueueFullError(EngineError):
-    """Too many replies wait already."""
+class UnsupportedError(PromptError):
+    """This engine, or the model it runs, cannot do what was asked for."""
 
 
 class EngineNotReadyError(EngineError):
     """The model is still loading, or could not be loaded."""
 
 
-class UnsupportedError(PromptError):
-    """This engine, or the model it runs, cannot do what was asked for."""
+class BusyError(EngineError):
+    """Not now. ``retry_after`` is in how many seconds it is worth trying again."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFullError(BusyError):
+    """Too many replies wait already."""
+
+
+class LimitError(BusyError):
+    """This visitor, or this key, has had its share."""

@@ -5,8 +5,9 @@ from typing import Literal
 
 from components.engine.receipts import Receipt
 
-FinishReason = Literal["stop", "length", "loop", "cancelled"]
-"""By itself or at a stop string; at the longest reply; going round in a circle; no longer wanted."""
+FinishReason = Literal["stop", "length", "loop", "time", "cancelled"]
+"""By itself or at a stop string; at the longest reply; going round in a circle; after the longest time; no longer
+wanted."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class ChosenToken(TokenLogprob):
 class Delta:
     """The next piece of the reply's text: whole characters, never empty.
 
-    ``tokens`` are those that it came from, where the request asked for logprobs.
+    ``count`` is from how many tokens it came; ``tokens`` are these, where the request asked for logprobs.
     """
 
     text: str
+    count: int = 1
     tokens: tuple[ChosenToken, ...] = ()
 
 

@@ -15,6 +15,7 @@ from typing import Self
 from components.engine.activity import Activity, Origin
 from components.engine.errors import EngineError
 from components.engine.events import Event, Finished
+from components.engine.limits import Limits
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, Prompt
 
@@ -59,6 +60,8 @@ class GenerationRequest:
         logprobs: how many of the likeliest tokens are told in each place, besides the one that was chosen; None tells
             no log probabilities at all.
         origin: who asks.
+        request_id: of the HTTP request it came with, for the log.
+        limited: whether the visitor's share is limited; the owner's is not.
     """
 
     messages: Sequence[Message]
@@ -67,6 +70,8 @@ class GenerationRequest:
     prompt: str | Sequence[int] | None = None
     logprobs: int | None = None
     origin: Origin = "own"
+    request_id: str = ""
+    limited: bool = False
 
 
 class Generation:
@@ -143,6 +148,7 @@ class Engine(ABC):
 
     def __init__(self) -> None:
         self.activity = Activity()
+        self.limits = Limits()
 
     def generate(self, request: GenerationRequest) -> Generation:
         """Start writing a reply, or put it in line. Returns at once.
@@ -150,13 +156,24 @@ class Engine(ABC):
         Raises:
             PromptError: the messages are not a conversation, or the newest one does not fit the context.
             QueueFullError: too many replies wait already.
+            LimitError: the visitor has had its share.
         """
-        generation = Generation(watch=lambda event: self.activity.note(running, event))
-        running = self.activity.begin(request.origin, request.visitor, generation.cancel)
+        if request.limited:
+            self.limits.begin(request.visitor)
+
+        def watch(event: Event | EngineError) -> None:
+            self.activity.note(running, event)
+            if request.limited and isinstance(event, Finished | EngineError):
+                tokens = event.prompt_tokens + event.completion_tokens if isinstance(event, Finished) else 0
+                self.limits.end(request.visitor, tokens)
+
+        generation = Generation(watch)
+        asked = request.messages if request.prompt is None else request.prompt
+        running = self.activity.begin(request.origin, request.visitor, generation.cancel, request.request_id, asked)
         try:
             self._start(request, generation)
         except Exception as error:
-            self.activity.note(running, error if isinstance(error, EngineError) else EngineError(str(error)))
+            watch(error if isinstance(error, EngineError) else EngineError(str(error)))
             raise
         return generation
 

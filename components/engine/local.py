@@ -33,11 +33,15 @@ from components.engine.writing import Writing
 from components.model.chat_format import Message, MessagesError, Prompt, chat_format_of, split_system
 from components.model.decoder import Decoder
 from components.model.generation import end_tokens_of
+from components.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 256
 """Tokens of prompts that are read between two steps of writing. Others' streams pause for as long as that takes."""
+
+QUEUE_RETRY_SECONDS = 10.0
+"""When it is worth asking again after the line was full."""
 
 RETELL_SECONDS = 1.0
 """Those who wait are told anew how long this often."""
@@ -53,8 +57,7 @@ class LocalEngine(Engine):
         decoder: Decoder,
         info: EngineInfo,
         capacity: int,
-        max_batch: int = 16,
-        max_queue: int = 64,
+        settings: Settings,
         weights: "Future[str] | None" = None,
     ) -> None:
         """Start the worker.
@@ -65,8 +68,7 @@ class LocalEngine(Engine):
             decoder: runs the model.
             info: what is running; its defaults and context length hold for every request.
             capacity: tokens in all caches together.
-            max_batch: replies written at once.
-            max_queue: replies that may wait.
+            settings: how many replies at once, how many in line, and how long one may take.
             weights: the fingerprint of the weights, for receipts.
         """
         super().__init__()
@@ -79,8 +81,9 @@ class LocalEngine(Engine):
         self._vocabulary: int = model.config.get_text_config().vocab_size
         self._grammars = Grammars(tokenizer, self._vocabulary, self._end_tokens)
         self._pool = CachePool(decoder, capacity)
-        self._max_batch = max_batch
-        self._max_queue = max_queue
+        self._max_batch = settings.max_batch
+        self._max_queue = settings.max_queue
+        self._max_seconds = settings.max_reply_seconds
         self._weights = weights
         self._versions = installed_versions()
         self._estimates = Estimates()
@@ -129,10 +132,16 @@ class LocalEngine(Engine):
         with self._changed:
             if self._closed:
                 raise EngineError("The engine was shut down. Start the application again.")
-            if len(self._waiting) >= self._max_queue + max(0, self._max_batch - len(self._active)):
-                raise QueueFullError(f"{self._max_queue} replies are waiting already. Try again in a minute.")
+            if request.origin != "page" and len(self._waiting) >= self._longest_line():
+                raise QueueFullError(
+                    f"{self._max_queue} replies are waiting already. Try again in a minute.", QUEUE_RETRY_SECONDS
+                )
             self._waiting.push(request.visitor, writing)
             self._changed.notify()
+
+    def _longest_line(self) -> int:
+        """How many may wait. People on the page always may: each waits for one reply, and sees the place in line."""
+        return self._max_queue + max(0, self._max_batch - len(self._active))
 
     def _prompt_of(self, request: GenerationRequest) -> list[int]:
         """The tokens to read, if the reply fits behind them."""
@@ -196,6 +205,8 @@ class LocalEngine(Engine):
             for writing in [*self._active, *waiting]:
                 if writing.generation.cancelled:
                     self._finish(writing, "cancelled")
+                elif self._max_seconds is not None and writing.seconds > self._max_seconds:
+                    self._finish(writing, "time")
             self._tell_waiting(self._admit())
             self._read()
             self._write()

@@ -38,6 +38,7 @@ class Writing:
         self.prompt = list(prompt)
         self.generation = generation
         self.asked_at = time.monotonic()
+        self.began_at: float | None = None
         self.first_token_at: float | None = None
         self.lease: Lease | None = None
         self.sampler: Sampler | None = None
@@ -48,6 +49,7 @@ class Writing:
         self.seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         self._grammar = grammar
         self._detokenizer = IncrementalDetokenizer(tokenizer)
+        self._shown = 0  # tokens whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
@@ -72,8 +74,14 @@ class Writing:
         """Whether the prompt is still being read."""
         return not self.tokens and self.unread > 0
 
+    @property
+    def seconds(self) -> float:
+        """How long its turn has been."""
+        return 0.0 if self.began_at is None else time.monotonic() - self.began_at
+
     def begin(self, lease: Lease, device: torch.device) -> None:
         """There is room now."""
+        self.began_at = time.monotonic()
         self.lease = lease
         self.sampler = Sampler(
             self.request.sampling, self.prompt, self.seed, device, self._grammar, self.request.logprobs
@@ -111,4 +119,5 @@ class Writing:
     def _show(self, text: str) -> None:
         if text:
             told, self._untold = tuple(self._untold), []
-            self.generation.put(Delta(text, told))
+            count, self._shown = len(self.tokens) - self._shown, len(self.tokens)
+            self.generation.put(Delta(text, count, told))

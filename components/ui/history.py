@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from components.engine.errors import EngineError, PromptError, QueueFullError
+from components.engine.errors import EngineError, LimitError, PromptError, QueueFullError
 from components.engine.interface import Engine, EngineInfo
 from components.ui.conversation import Conversation, Exchange
 from components.ui.receipt import draw_receipt
@@ -93,7 +93,7 @@ def _draw_buttons(reply: Reply, engine: Engine, texts: Texts) -> None:
                 on_click=_break_loop,
                 args=(penalty,),
             )
-        if reply.end in ("length", "cancelled") and reply.text:
+        if reply.end in ("length", "time", "cancelled") and reply.text:
             st.button(
                 texts.resume,
                 key="resume",
@@ -124,6 +124,8 @@ def _summary(reply: Reply, info: EngineInfo, texts: Texts) -> str:
         parts.append(texts.stopped)
     if reply.end == "length":
         parts.append(texts.cut)
+    if reply.end == "time":
+        parts.append(texts.timed_out)
     if reply.end == "loop":
         parts.append(texts.looped)
     if reply.end == "stop" and not reply.text:
@@ -145,5 +147,7 @@ def _kind_of(error: EngineError) -> ErrorKind:
             return "prompt"
         case QueueFullError():
             return "queue"
+        case LimitError():
+            return "limit"
         case _:
             return "other"

@@ -8,7 +8,7 @@ from components.engine.sampling import SamplingParams
 
 Language = Literal["zh", "en"]
 
-ErrorKind = Literal["prompt", "queue", "other"]
+ErrorKind = Literal["prompt", "queue", "limit", "other"]
 
 LANGUAGE_NAMES: dict[Language, str] = {"zh": "中文", "en": "EN"}
 
@@ -58,6 +58,7 @@ class Texts:
     errors: dict[ErrorKind, str]
     stopped: str
     cut: str
+    timed_out: str
     looped: str
     empty: str
     speed: str
@@ -135,10 +136,12 @@ EN = Texts(
         "prompt": "The model cannot take this message, most likely because it is too long. Shorten it, or choose a "
         "shorter longest reply in the sidebar.",
         "queue": "Too many people are waiting for the model right now. Please try again in a minute.",
+        "limit": "You have reached what one visitor may use of this server for now. Your message is kept.",
         "other": "This reply did not work out. Please try again.",
     },
     stopped="stopped",
     cut="cut off at the longest reply set in the sidebar",
+    timed_out="ended after the longest time that a reply may take",
     looped="stopped because it had begun to repeat itself",
     empty="The model had nothing to say.",
     speed="{speed:.1f} tokens/s",
@@ -217,10 +220,12 @@ ZH = Texts(
     errors={
         "prompt": "模型处理不了这条消息，多半是因为太长。请缩短消息，或在侧栏调低最长回答。",
         "queue": "现在排队的人太多了，请过一分钟再试。",
+        "limit": "已达到每位访客目前可用的额度，消息已保留，请稍后重试。",
         "other": "这次回答没有成功，请重试。",
     },
     stopped="已停止",
     cut="达到侧栏所设的最长回答而中断",
+    timed_out="达到单次回答的最长时间而中断",
     looped="开始不断重复，已停止",
     empty="模型没有给出内容。",
     speed="{speed:.1f} token/秒",

@@ -46,7 +46,7 @@ def test_what_is_running_is_listed_and_can_be_cancelled() -> None:
     list(generation)
 
     assert (running.visitor, running.origin) == ("anna", "v1")
-    assert running.pieces > 0
+    assert running.tokens > 0
     assert engine.activity.running() == []
     assert value(engine.activity, "requests_total", origin="v1", outcome="cancelled") == 1
 

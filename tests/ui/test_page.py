@@ -1,13 +1,14 @@
 import time
 from collections.abc import Iterator
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.engine.errors import EngineError, QueueFullError
+from components.engine.errors import EngineError, LimitError, QueueFullError
 from components.engine.host import Failed, Loading, Ready
 from components.engine.interface import GenerationRequest
 from components.engine.sampling import SamplingParams
-from components.ui.texts import EN, ZH
+from components.ui.texts import EN, ZH, ErrorKind
 from tests.scripted_engine import ScriptedEngine
 from tests.ui.conftest import OpenPage, StillHost
 
@@ -113,13 +114,15 @@ def test_an_error_keeps_the_question_and_can_be_tried_again(page: AppTest, engin
     assert not page.warning
 
 
-def test_a_full_queue_is_explained(page: AppTest, engine: ScriptedEngine) -> None:
-    def full(_: GenerationRequest) -> Iterator[EngineError]:
-        yield QueueFullError("64 replies wait.")
-
-    engine.script = full
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(QueueFullError("64 replies wait.", 10), "queue"), (LimitError("60 requests within a minute.", 30), "limit")],
+)
+def test_a_refusal_is_explained(page: AppTest, engine: ScriptedEngine, error: EngineError, kind: ErrorKind) -> None:
+    engine.script = lambda _: [error]
     ask(page, "hello")
-    assert page.warning[0].value == EN.errors["queue"]
+    assert page.warning[0].value == EN.errors[kind]
+    assert str(error) in [caption.value for caption in page.caption]
 
 
 def test_a_message_that_is_too_long_is_explained(open_page: OpenPage, engine: ScriptedEngine) -> None:

@@ -1,0 +1,19 @@
+"""``GET /metrics``: figures for Prometheus."""
+
+import anyio
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from components.engine.errors import EngineNotReadyError
+from components.engine.host import engine_host
+from components.engine.metrics import exposition
+
+
+async def metrics(_: Request) -> Response:
+    """All metrics in the text format; 503 while there is no engine."""
+    try:
+        engine = engine_host().wait(timeout=0)
+    except EngineNotReadyError as error:
+        return PlainTextResponse(f"{error}\n", 503)
+    return Response(await anyio.to_thread.run_sync(exposition, engine), media_type=CONTENT_TYPE_LATEST)
