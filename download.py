@@ -1,4 +1,4 @@
-"""Fetch a checkpoint: from ModelScope (the default), Hugging Face, or the small demo model."""
+"""Fetch a checkpoint (ModelScope, Hugging Face, or the small demo model), and export it for other engines."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.checkpoints.demo import fetch_demo
 from components.checkpoints.errors import CheckpointError
+from components.checkpoints.export_folder import check_target
 from components.checkpoints.fetch import fetch_checkpoint
 from components.checkpoints.huggingface import HuggingFace
 from components.checkpoints.locate import find_checkpoint
@@ -22,18 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = get_settings()
         options = build_parser(settings.models_dir).parse_args(arguments)
-        if options.if_none and (running := _find_any()):
-            print(f"Using {running}.")
-        elif options.source == "demo":
-            fetch_demo(options.dir)
+        if options.export_llama is None:
+            fetch(options)
         else:
-            hub = {"modelscope": ModelScope, "huggingface": HuggingFace}[options.source]
-            fetch_checkpoint(hub(options.model, options.revision or default_revision(options)), options.dir)
+            export(options, options.export_llama)
     except (CheckpointError, SettingsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Error: {error}. Make room or choose another folder with --dir, and run again.", file=sys.stderr)
+        print(f"Error: {error}. Make room or choose another folder, and run again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. What has arrived is kept; run the same command again to go on.", file=sys.stderr)
@@ -41,10 +39,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def fetch(options: argparse.Namespace) -> Path:
+    """Fetch what the options name, unless it is there; return its folder."""
+    if options.if_none and (running := _find_any()):
+        print(f"Using {running}.")
+        return running
+    if options.source == "demo":
+        return fetch_demo(options.dir)
+    hub = {"modelscope": ModelScope, "huggingface": HuggingFace}[options.source]
+    return fetch_checkpoint(hub(options.model, options.revision or default_revision(options)), options.dir)
+
+
+def export(options: argparse.Namespace, target: Path) -> None:
+    """Write the checkpoint that the options name, a folder or a name on the hub, as a plain Llama model."""
+    check_target(target)  # before 15 GB are fetched
+    named = Path(options.model).expanduser()
+    source = named if named.is_dir() else fetch(options)
+    from components.model.export import export_llama  # only here: download.py --help must not wait for torch
+
+    export_llama(source, target)
+
+
 def build_parser(models_dir: Path) -> argparse.ArgumentParser:
     """The options, with ``models_dir`` as the folder if none is named."""
     parser = argparse.ArgumentParser(
-        description="Fetch a checkpoint for the chat application.",
+        description="Fetch a checkpoint for the chat application, or export one for another engine.",
         epilog="MODELSCOPE_ENDPOINT and HF_ENDPOINT change the hubs' addresses, for instance to a mirror. "
         "When a download was cut, the same command goes on where it stopped (on Hugging Face: with the next file).",
     )
@@ -62,6 +81,13 @@ def build_parser(models_dir: Path) -> argparse.ArgumentParser:
     parser.add_argument(
         "--dir", type=Path, default=models_dir, help="folder that checkpoints are kept in (default: %(default)s)"
     )
+    parser.add_argument(
+        "--export-llama",
+        type=Path,
+        metavar="FOLDER",
+        help="also write Baichuan 2 7B there as a plain Llama model, for vLLM and other engines; "
+        "--model may then be the folder of a checkpoint that is here already",
+    )
     parser.add_argument("--if-none", action="store_true", help="do nothing when there is a checkpoint to run already")
     return parser
 
@@ -73,11 +99,11 @@ def default_revision(options: argparse.Namespace) -> str:
     return DEFAULT_REVISIONS[options.source]
 
 
-def _find_any() -> str | None:
+def _find_any() -> Path | None:
     """Where the checkpoint to run is; a BAICHUAN_MODEL that cannot be used is an error, not a reason to fetch one."""
     settings = get_settings()
     try:
-        return str(find_checkpoint(settings).path)
+        return find_checkpoint(settings).path
     except CheckpointError:
         if settings.model is not None:
             raise

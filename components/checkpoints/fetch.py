@@ -62,12 +62,21 @@ def check_disk(files: Sequence[RemoteFile], folder: Path) -> None:
         FetchError: it has not.
     """
     here = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    needed = max(0, sum(file.size for file in files) - here) + SPARE_BYTES
+    check_free_disk(max(0, sum(file.size for file in files) - here), folder.parent.parent, "--dir")
+
+
+def check_free_disk(size: int, folder: Path, option: str) -> None:
+    """See that ``size`` more bytes fit on the disk that ``folder`` is on; ``option`` names another one.
+
+    Raises:
+        FetchError: they do not.
+    """
+    needed = size + SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise FetchError(
-            f"{readable(needed)} of free disk are needed in {folder.parent.parent.resolve()}, and {readable(free)} "
-            "are free. Make room, or choose another disk with --dir."
+            f"{readable(needed)} of free disk are needed in {folder.resolve()}, and {readable(free)} "
+            f"are free. Make room, or choose another disk with {option}."
         )
 
 

@@ -70,6 +70,16 @@ def check_complete(folder: Path) -> None:
         )
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a whole checkpoint, in the order in which transformers looks for them."""
+    for whole, index in zip(WHOLE_WEIGHTS, WEIGHT_INDEXES, strict=True):
+        if (folder / whole).is_file():
+            return [folder / whole]
+        if (folder / index).is_file():
+            return [folder / shard for shard in sorted(_shards(folder / index))]
+    return []
+
+
 def is_complete(folder: Path) -> bool:
     """Whether ``check_complete`` has nothing to say."""
     try:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-NEEDED = ("*.json", "*.model", "*.jinja", "*.txt", "*.md", "LICENSE*", "*.safetensors", "pytorch_model*.bin")
+LICENCES = ("*LICENSE*", "*[Ll]icen[cs]e*", "*许可*", "NOTICE*")
+"""Baichuan 2's are two PDF files with spaces in their names, one of them in Chinese."""
+
+NEEDED = ("*.json", "*.model", "*.jinja", "*.txt", "*.md", *LICENCES, "*.safetensors", "pytorch_model*.bin")
 """Everything that running a checkpoint reads, and its licence. No code: none of the repository's is ever run."""
 
 

@@ -4,10 +4,12 @@ from typing import Any
 
 from transformers import LlamaConfig
 
+from components.checkpoints.errors import CheckpointError
+
 BAICHUAN_1_VOCAB_SIZE = 64000
 
 
-class UnsupportedCheckpointError(ValueError):
+class UnsupportedCheckpointError(CheckpointError):
     """The checkpoint is of a kind that this application cannot run; the text says which and what can be run."""
 
 
