@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 MODEL = "somebody/Baichuan2-tiny-Chat"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path.startswith(f"/api/models/{MODEL}/tree/"):
             self._huggingface_tree()
         elif match := re.fullmatch(rf"/{MODEL}/resolve/([^/]+)/(.+)", url.path):
-            self._file(match[2], match[1], with_body)
+            self._file(unquote(match[2]), match[1], with_body)
         else:
             missing = {"Code": 10010205001, "Message": "record not found", "Success": False}
             self._json(404, missing, {"X-Error-Code": "RepoNotFound"})

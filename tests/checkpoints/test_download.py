@@ -223,7 +223,15 @@ def test_help_explains_every_option(download: Run) -> None:
     done = download("--help", COLUMNS="400")
 
     assert done.returncode == 0
-    for word in ("--source", "--model", "--revision", "--dir", "v1.0.4", "baichuan-inc/Baichuan2-7B-Chat"):
+    for word in (
+        "--source",
+        "--model",
+        "--revision",
+        "--dir",
+        "--export-llama",
+        "v1.0.4",
+        "baichuan-inc/Baichuan2-7B-Chat",
+    ):
         assert word in done.stdout
 
 

@@ -1,0 +1,188 @@
+"""``python download.py --export-llama``, in a process of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.checkpoints.locate import is_complete
+from tests.checkpoints.hub_server import MODEL, HubServer
+from tests.checkpoints.test_download import assert_one_clear_line, assert_same_files, environment
+from tests.server import ROOT
+from tests.tiny import TINY_PATH
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def start(folder: Path, url: str, *arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "download.py", "--dir", folder / "models", "--export-llama", folder / "out", *arguments]
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=environment(folder, url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def export(tmp_path: Path, hub: HubServer) -> Run:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        process = start(tmp_path, hub.url, *arguments)
+        output, errors = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A copy of the tiny checkpoint to take apart."""
+    return Path(shutil.copytree(TINY_PATH, tmp_path / "source"))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def assert_exported(out: Path) -> None:
+    assert is_complete(out)
+    assert json.loads((out / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+    assert not list(out.parent.glob(".out*"))
+
+
+def test_a_folder_is_exported_without_any_hub(export: Run, hub: HubServer, source: Path, out: Path) -> None:
+    done = export("--model", source)
+
+    assert done.returncode == 0, done.stderr
+    assert f"vllm serve {out}" in done.stdout
+    assert_exported(out)
+    assert not hub.requests
+
+
+def test_a_name_is_fetched_first_and_the_original_is_kept(
+    export: Run, hub: HubServer, tmp_path: Path, out: Path
+) -> None:
+    assert export("--model", MODEL, "--source", "huggingface").returncode == 0
+
+    assert_same_files(hub, tmp_path / "models" / MODEL.split("/")[1])
+    assert_exported(out)
+    assert {file.name for file in out.glob("*.pdf")} == {name for name in hub.files if name.endswith(".pdf")}
+
+
+def test_a_folder_of_the_users_own_is_never_replaced_and_nothing_is_fetched_for_it(
+    export: Run, hub: HubServer, out: Path
+) -> None:
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+
+    assert_one_clear_line(export("--model", MODEL), str(out), "Move it away")
+    assert [file.read_text() for file in out.iterdir()] == ["mine"]
+    assert not hub.requests
+
+
+def test_a_checkpoint_is_never_replaced_by_its_own_export(tmp_path: Path, hub: HubServer, source: Path) -> None:
+    process = start(tmp_path, hub.url, "--model", source, "--export-llama", source)
+    process.communicate(timeout=120)
+
+    assert process.returncode == 1
+    assert (source / "pytorch_model.bin").read_bytes() == (TINY_PATH / "pytorch_model.bin").read_bytes()
+
+
+def test_an_empty_folder_is_filled_and_an_earlier_export_replaced(export: Run, source: Path, out: Path) -> None:
+    out.mkdir()
+    assert export("--model", source).returncode == 0
+    assert_exported(out)
+
+    (out / "model.safetensors.index.json").unlink()
+    (source / "generation_config.json").write_text('{"temperature": 0.5}')
+    assert export("--model", source).returncode == 0
+    assert_exported(out)
+    assert json.loads((out / "generation_config.json").read_text())["temperature"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"max_position_embeddings": None}, ["13B", "Baichuan2-7B-Chat"]),
+        ({"vocab_size": 64000}, ["first Baichuan", "Baichuan2-7B-Chat"]),
+        ({"model_type": "llama"}, ["'llama'", "as it is", "vllm serve"]),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_with_what_to_do(
+    export: Run, source: Path, out: Path, changes: dict[str, object], words: list[str]
+) -> None:
+    file = source / "config.json"
+    config = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+    assert_one_clear_line(export("--model", source), *words)
+    assert not out.exists()
+
+
+def test_a_folder_that_is_not_whole_is_refused(export: Run, source: Path, out: Path) -> None:
+    (source / "pytorch_model.bin").unlink()
+
+    assert_one_clear_line(export("--model", source), str(source), "no weights")
+    assert not out.exists()
+
+
+def test_a_full_disk_is_said_before_anything_is_written(export: Run, source: Path, out: Path) -> None:
+    os.truncate(source / "pytorch_model.bin", 10**13)  # sparse
+
+    assert_one_clear_line(export("--model", source), "free", "--export-llama")
+    assert not out.exists()
+    assert not list(out.parent.glob(".out*"))
+
+
+def start_and_hold(folder: Path, url: str, source: Path) -> "subprocess.Popen[str]":
+    """Start an export that has written its weights and waits for the rest of the checkpoint."""
+    (source / "generation_config.json").unlink()
+    os.mkfifo(source / "generation_config.json")
+    process = start(folder, url, "--model", source)
+    deadline = time.monotonic() + 60
+    while not (folder / ".out.partial" / "model.safetensors.index.json").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def test_a_killed_export_leaves_no_checkpoint_and_the_next_one_cleans_up(
+    tmp_path: Path, export: Run, hub: HubServer, source: Path, out: Path
+) -> None:
+    process = start_and_hold(tmp_path, hub.url, source)
+    process.kill()
+    process.communicate()
+    assert not out.exists()
+    assert not any(is_complete(folder) for folder in tmp_path.iterdir() if folder != source)
+
+    (source / "generation_config.json").unlink()
+    assert export("--model", source).returncode == 0
+    assert_exported(out)
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, hub: HubServer, source: Path, out: Path) -> None:
+    process = start_and_hold(tmp_path, hub.url, source)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not out.exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_fetching_does_not_wait_for_what_only_exporting_needs() -> None:
+    code = "import sys, download; sys.exit(bool({'torch', 'transformers'} & sys.modules.keys()))"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
