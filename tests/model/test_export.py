@@ -217,6 +217,15 @@ def test_the_context_and_the_sampling_defaults_come_along(source: Path, tmp_path
     assert (defaults.bos_token_id, defaults.eos_token_id, defaults.pad_token_id) == (1, 2, 0)
 
 
+def test_the_tokenizer_says_what_transformers_4_assumes_otherwise(exported: Path) -> None:
+    values = json.loads((exported / "tokenizer_config.json").read_text())
+
+    assert values["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert "token_type_ids" not in values["model_input_names"]
+    assert values["clean_up_tokenization_spaces"] is False
+    assert values["chat_template"] == (exported / "chat_template.jinja").read_text()
+
+
 def test_licences_come_along(source: Path, tmp_path: Path) -> None:
     licences = ["LICENSE", "Community License for Baichuan2 Model.pdf", "Baichuan2 模型社区许可协议.pdf"]
     for name in licences:
@@ -280,6 +289,12 @@ def test_a_folder_that_is_not_whole_is_refused(source: Path, tmp_path: Path, mis
     with pytest.raises(CheckpointError, match=str(source)):
         export_llama(source, tmp_path / "out")
     assert_nothing_there(tmp_path / "out")
+
+
+def test_a_folder_of_the_users_own_is_never_replaced(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="in the way"):
+        export_llama(TINY_PATH, source)
+    assert (source / "pytorch_model.bin").exists()
 
 
 def damage(source: Path, how: str) -> None:
