@@ -6,7 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from components.access.announcement import announced
+from components.access.door import get_door
+from components.api.middleware import build_middleware
 from components.api.routes import build_routes
+from components.api.sub_path import with_base_path
 from components.engine.host import engine_host
 from components.ui.startup import show_crash
 
@@ -15,7 +19,14 @@ from components.ui.startup import show_crash
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start to load the model with the process, not with its first reader."""
     engine_host()
-    yield {}
+    async with announced(get_door()):
+        yield {}
 
 
-app = st.App("components/ui/page.py", routes=build_routes(), lifespan=lifespan, on_script_error=show_crash)
+app = st.App(
+    "components/ui/page.py",
+    routes=with_base_path(build_routes()),
+    middleware=build_middleware(),
+    lifespan=lifespan,
+    on_script_error=show_crash,
+)

@@ -9,6 +9,7 @@ from components.engine.interface import Engine
 from components.ui.conversation import Conversation
 from components.ui.history import draw_history, draw_welcome
 from components.ui.language import current_texts
+from components.ui.reader import current_reader
 from components.ui.sidebar import draw_sidebar
 from components.ui.startup import draw_failed, draw_loading
 from components.ui.texts import Texts
@@ -56,7 +57,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
 def current_conversation() -> Conversation:
     """This reader's own conversation."""
     if "conversation" not in st.session_state:
-        st.session_state["conversation"] = Conversation()
+        st.session_state["conversation"] = Conversation(visitor=current_reader().name)
     conversation: Conversation = st.session_state["conversation"]
     return conversation
 

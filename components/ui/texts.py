@@ -23,6 +23,7 @@ class Texts:
     examples: tuple[str, ...]
     language: str
     new_chat: str
+    sign_out: str
     sampling: str
     reset: str
     system: str
@@ -80,6 +81,7 @@ EN = Texts(
     ),
     language="Language",
     new_chat="New chat",
+    sign_out="Sign out",
     sampling="How replies are written",
     reset="Reset to defaults",
     system="System prompt",
@@ -158,6 +160,7 @@ ZH = Texts(
     ),
     language="语言",
     new_chat="新对话",
+    sign_out="退出登录",
     sampling="回答方式",
     reset="恢复默认值",
     system="系统提示词",
