@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     owner_code: SecretStr | None = Field(
         None, min_length=8, description="The same for the owner, who also sees how the server is doing."
     )
+    sign_in: bool = Field(
+        False,
+        description="Whether visitors may also sign in with the OpenID provider of .streamlit/secrets.toml; "
+        "see docs/deploy.md.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins whose pages may call the APIs from a browser, separated by commas, such as "

@@ -30,6 +30,7 @@ def running_server(
     script: str = "app.py",
     wait_for: str = "/ready",
     options: Sequence[str] = (),
+    port: int | None = None,
 ) -> Iterator[str]:
     """Run ``streamlit run SCRIPT`` and yield its address once ``wait_for`` answers with 200.
 
@@ -38,10 +39,11 @@ def running_server(
         env: set on top of the environment; no ``BAICHUAN_*`` variable of the caller's comes through. The data folder
             is the log's unless it is set here.
         script: relative to the project.
+        port: a free one if it is not given.
         options: more of Streamlit's own, such as ``--server.address 0.0.0.0``.
         wait_for: a path, such as ``/health`` to meet the server while its model still loads.
     """
-    port = free_port()
+    port = port or free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BAICHUAN_")}
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options]
     with log.open("w") as output:

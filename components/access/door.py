@@ -15,6 +15,7 @@ from components.access.caller import Caller, Role
 from components.access.codes import Codes, load_codes
 from components.access.cookies import COOKIE, Cookies, Session
 from components.access.keys import FILE_NAME, PREFIX, KeyStore, KeyStoreError
+from components.access.open_id import is_needed_to_sign_in
 from components.access.origin import is_forged
 from components.settings import Settings, get_settings
 
@@ -105,6 +106,8 @@ class Door:
         if (key := bearer(headers)) is not None and not (is_open and key.lower() in NO_KEY):
             return self._admit_key(key, address_of(connection))
         caller = self.recognise(headers, connection.cookies, address_of(connection))
+        if caller is None and self.settings.sign_in and is_needed_to_sign_in(connection):
+            caller = Caller("visitor", address_of(connection))
         if caller is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, MISSING, {"WWW-Authenticate": "Bearer"})
         trusted = self.settings.cors_origins

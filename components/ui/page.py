@@ -7,6 +7,7 @@ import streamlit as st
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.ui.conversation import Conversation
+from components.ui.gate import may_enter
 from components.ui.history import draw_history, draw_welcome
 from components.ui.language import current_texts
 from components.ui.reader import current_reader
@@ -21,6 +22,8 @@ def main() -> None:
     # A file: Streamlit's own icons and emoji would be fetched from servers that not every reader can reach.
     st.set_page_config(page_title="Baichuan 2", page_icon=Path(__file__).with_name("icon.svg"))
     texts = current_texts()
+    if not may_enter(texts):
+        return
     host = engine_host()
     match host.state:
         case Ready(engine):

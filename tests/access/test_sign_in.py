@@ -116,6 +116,13 @@ def test_the_form_sends_nobody_to_another_site(locked_server: str, target: str) 
     assert "X-Evil" not in answer.headers
 
 
+def test_another_sites_form_signs_nobody_in(locked_server: str) -> None:
+    answer = post_code(locked_server, VISITOR_CODE, Origin="https://evil.example")
+    assert answer.status_code == 403
+    assert "Another site sent this form" in answer.text
+    assert COOKIE not in answer.cookies
+
+
 def test_what_an_address_holds_cannot_become_markup(locked_server: str) -> None:
     page = get(f'{locked_server}/?a="><script>alert(1)</script>').text
     assert "<script" not in page
