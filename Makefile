@@ -27,7 +27,7 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@touch $@
 
 test: lint
-	@bash scripts/install-browser
+	@bash scripts/install-test-tools
 	@$(PYTHON) -m pytest
 
 lint: $(VENV)/installed-dev

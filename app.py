@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
-from starlette.middleware import Middleware
 
-from components.api.request_log import RequestLog
+from components.access.announcement import announced
+from components.access.door import get_door
+from components.api.middleware import build_middleware
 from components.api.routes import build_routes
+from components.api.sub_path import with_base_path
 from components.engine.host import engine_host
 from components.logs import set_up_logs
 from components.settings import get_settings
@@ -20,13 +22,14 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start to load the model with the process, not with its first reader."""
     set_up_logs(get_settings())
     engine_host()
-    yield {}
+    async with announced(get_door()):
+        yield {}
 
 
 app = st.App(
     "components/ui/page.py",
-    routes=build_routes(),
-    middleware=[Middleware(RequestLog)],
+    routes=with_base_path(build_routes()),
+    middleware=build_middleware(),
     lifespan=lifespan,
     on_script_error=show_crash,
 )

@@ -5,12 +5,14 @@ Nothing else in the project reads the environment. The address and the port are 
 (``.streamlit/config.toml``, ``--server.address``, ``--server.port``) and therefore not here.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "BAICHUAN_"
 
@@ -52,6 +54,30 @@ class Settings(BaseSettings):
         description="Memory for the conversations' keys and values, in GB. "
         "Not set: 80 % of what is free on the GPU, or 25 % of the free main memory.",
     )
+    access: Literal["auto", "locked", "open"] = Field(
+        "auto",
+        description="Who may come in. auto: on 127.0.0.1 everybody on this machine, elsewhere who has a code or key; "
+        "locked: always who has one, for a reverse proxy on the same machine; open: everybody, unasked.",
+    )
+    access_code: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="The code that lets visitors in, of at least 8 characters. Not set: one is made, kept in the data "
+        "folder and printed at start.",
+    )
+    owner_code: SecretStr | None = Field(
+        None, min_length=8, description="The same for the owner, who also sees how the server is doing."
+    )
+    sign_in: bool = Field(
+        False,
+        description="Whether visitors may also sign in with the OpenID provider of .streamlit/secrets.toml; "
+        "see docs/deploy.md.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may call the APIs from a browser, separated by commas, such as "
+        "https://example.org; * for all.",
+    )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
     max_queue: int = Field(
         64,
@@ -77,6 +103,24 @@ class Settings(BaseSettings):
         False, description="Whether the log of requests, in the data folder, holds what was asked and answered."
     )
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        origins = value.split(",") if isinstance(value, str) else value
+        origins = tuple(origin.strip() for origin in origins if origin.strip())
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin; write it like https://example.org, without a path")
+        return origins
+
+    @model_validator(mode="after")
+    def _two_codes(self) -> Self:
+        if self.access_code and self.access_code == self.owner_code:
+            raise ValueError(
+                f"{ENV_PREFIX}ACCESS_CODE and {ENV_PREFIX}OWNER_CODE are the same; every visitor would own"
+            )
+        return self
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
@@ -88,8 +132,12 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{ENV_PREFIX}{'_'.join(str(part) for part in item['loc']).upper()}={item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise SettingsError(problems) from error
+        raise SettingsError("; ".join(_describe(item) for item in error.errors())) from None
+
+
+def _describe(item: ErrorDetails) -> str:
+    if not item["loc"]:
+        return item["msg"]
+    name = "_".join(str(part) for part in item["loc"])
+    value = "…" if name.endswith("_code") else repr(item["input"])  # a secret must not get into the log
+    return f"{ENV_PREFIX}{name.upper()}={value}: {item['msg']}"

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,22 +25,35 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(
-    log: Path, env: Mapping[str, str], script: str = "app.py", wait_for: str = "/ready"
+    log: Path,
+    env: Mapping[str, str],
+    script: str = "app.py",
+    wait_for: str = "/ready",
+    options: Sequence[str] = (),
+    port: int | None = None,
 ) -> Iterator[str]:
     """Run ``streamlit run SCRIPT`` and yield its address once ``wait_for`` answers with 200.
 
     Args:
         log: the server's output goes to this file.
-        env: set on top of the environment; no ``BAICHUAN_*`` variable of the caller's comes through.
+        env: set on top of the environment; no ``BAICHUAN_*`` variable of the caller's comes through. The data folder
+            is the log's unless it is set here.
         script: relative to the project.
+        port: a free one if it is not given.
+        options: more of Streamlit's own, such as ``--server.address 0.0.0.0``.
         wait_for: a path, such as ``/health`` to meet the server while its model still loads.
     """
-    port = free_port()
+    port = port or free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BAICHUAN_")}
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), *options]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**inherited, **env}, stdout=output, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env={**inherited, "BAICHUAN_DATA_DIR": str(log.parent), **env},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -7,8 +7,10 @@ import streamlit as st
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.ui.conversation import Conversation
+from components.ui.gate import may_enter
 from components.ui.history import draw_history, draw_welcome
 from components.ui.language import current_texts
+from components.ui.reader import current_reader
 from components.ui.sidebar import draw_sidebar
 from components.ui.startup import draw_failed, draw_loading
 from components.ui.texts import Texts
@@ -20,6 +22,8 @@ def main() -> None:
     # A file: Streamlit's own icons and emoji would be fetched from servers that not every reader can reach.
     st.set_page_config(page_title="Baichuan 2", page_icon=Path(__file__).with_name("icon.svg"))
     texts = current_texts()
+    if not may_enter(texts):
+        return
     host = engine_host()
     match host.state:
         case Ready(engine):
@@ -56,7 +60,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
 def current_conversation() -> Conversation:
     """This reader's own conversation."""
     if "conversation" not in st.session_state:
-        st.session_state["conversation"] = Conversation()
+        st.session_state["conversation"] = Conversation(visitor=current_reader().name)
     conversation: Conversation = st.session_state["conversation"]
     return conversation
 

@@ -8,6 +8,7 @@ from components.engine.interface import EngineInfo
 from components.engine.sampling import MAX_SEED, SamplingParams
 from components.ui.conversation import Controls, Conversation
 from components.ui.language import draw_language_switch
+from components.ui.reader import draw_sign_out
 from components.ui.texts import Texts
 
 SLIDERS = [name for name, field in SamplingParams.model_fields.items() if field.json_schema_extra]
@@ -36,6 +37,7 @@ def draw_sidebar(info: EngineInfo, conversation: Conversation, texts: Texts) -> 
             seed = _draw_seed(texts)
             st.button(texts.reset, icon=":material/restart_alt:", key="reset", on_click=_reset, args=(info,))
         st.caption(_about(info, texts))
+        draw_sign_out(texts)
     return Controls(SamplingParams.model_validate({**values, "seed": seed}), system.strip())
 
 

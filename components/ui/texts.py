@@ -23,6 +23,9 @@ class Texts:
     examples: tuple[str, ...]
     language: str
     new_chat: str
+    sign_in: str
+    sign_in_by_code: str
+    sign_out: str
     sampling: str
     reset: str
     system: str
@@ -81,6 +84,9 @@ EN = Texts(
     ),
     language="Language",
     new_chat="New chat",
+    sign_in="Sign in",
+    sign_in_by_code="I have an access code",
+    sign_out="Sign out",
     sampling="How replies are written",
     reset="Reset to defaults",
     system="System prompt",
@@ -165,6 +171,9 @@ ZH = Texts(
     ),
     language="语言",
     new_chat="新对话",
+    sign_in="登录",
+    sign_in_by_code="我有访问码",
+    sign_out="退出登录",
     sampling="回答方式",
     reset="恢复默认值",
     system="系统提示词",

@@ -30,7 +30,7 @@ PageFactory = Callable[..., ChatPage]
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "The browser tests need Chromium: bash scripts/install-browser"
+    assert path, "The browser tests need Chromium: bash scripts/install-test-tools"
     expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)

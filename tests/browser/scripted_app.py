@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
@@ -9,6 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from components.access.caller import caller_of
+from components.api.health import health
+from components.api.middleware import build_middleware
+from components.api.sub_path import with_base_path
 from components.engine import host
 from components.engine.errors import EngineError
 from components.engine.events import Waiting
@@ -154,9 +159,29 @@ async def was_cancelled(request: Request) -> JSONResponse:
     return JSONResponse(request.query_params["question"] in questions)
 
 
+async def get_caller(request: Request) -> JSONResponse:
+    """Who the lock says is calling."""
+    return JSONResponse(asdict(caller_of(request)))
+
+
+async def get_visitors(_: Request) -> JSONResponse:
+    """Whose replies the page asked for, the newest last."""
+    return JSONResponse([asked.visitor for asked in scripted.engine.requests])
+
+
 # Streamlit finds the application only when it is made right here.
 app = st.App(
     "../../components/ui/page.py",
-    routes=[Route("/test/state", set_state), Route("/test/info", set_info), Route("/test/cancelled", was_cancelled)],
+    routes=with_base_path(
+        [
+            Route("/health", health),
+            Route("/test/state", set_state),
+            Route("/test/info", set_info),
+            Route("/test/cancelled", was_cancelled),
+            Route("/test/caller", get_caller),
+            Route("/test/visitors", get_visitors),
+        ]
+    ),
+    middleware=build_middleware(),
     on_script_error=show_crash,
 )

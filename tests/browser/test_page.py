@@ -81,6 +81,16 @@ def test_readers_have_conversations_of_their_own(open_page: PageFactory) -> None
     expect(one.bubbles.first).to_contain_text("hello from one")
 
 
+def test_browsers_are_told_apart_where_nobody_signs_in(open_page: PageFactory) -> None:
+    chats = [open_page(locale="en-US"), open_page(locale="en-US")]
+    for chat in chats:
+        chat.ask("hello")
+    callers = [chat.call("/test/caller") for chat in chats]
+    assert [caller["role"] for caller in callers] == ["owner", "owner"]
+    assert chats[0].call("/test/visitors")[-2:] == [caller["name"] for caller in callers]
+    assert callers[0]["name"] != callers[1]["name"]
+
+
 def test_loading_turns_into_the_chat_by_itself(chat: ChatPage) -> None:
     chat.call("/test/state?is=loading")
     chat.page.reload()

@@ -1,0 +1,88 @@
+"""The lock in front of the page, its WebSocket, its files and the APIs: what it does not know, it does not let pass.
+
+Plain ASGI, so that replies stream through it.
+"""
+
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from components.access.address import base_path, below_base
+from components.access.caller import Caller, set_caller
+from components.access.cookies import new_session
+from components.access.door import Door, Refused, address_of, bearer, get_door
+from components.access.login_page import sign_in_page
+from components.access.origin import SAFE_METHODS
+from components.access.sign_in import SignIn, set_cookie, target_of
+
+ALWAYS_OPEN = frozenset({"/health"})
+"""Paths that need nothing. Compared with the decoded path that the router sees, letter by letter: no other spelling."""
+
+Refuse = Callable[[str, Refused], Response]
+"""Turns a refusal at a path, given without the base path, into an answer of that API's form."""
+
+
+class Lock:
+    """Lets in whom the door admits, and notes who it is (``caller_of``)."""
+
+    def __init__(self, app: ASGIApp, refuse: Refuse, door: Door | None = None) -> None:
+        self._app = app
+        self._refuse = refuse
+        self._door = door or get_door()
+        self._sign_in = SignIn(self._door)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what the door admits; answer the rest here."""
+        if scope["type"] == "http":
+            await self._handle_request(Request(scope, receive), scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._handle_websocket(HTTPConnection(scope), scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _handle_websocket(self, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            set_caller(connection, self._door.admit(connection))
+        except Refused:
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: HTTP 403
+            return
+        await self._app(scope, receive, send)
+
+    async def _handle_request(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        path = below_base(scope["path"])
+        try:
+            if answer := await self._sign_in.answer(request):
+                await answer(scope, receive, send)
+                return
+            is_open = path in ALWAYS_OPEN
+            caller = Caller("visitor", address_of(request)) if is_open else self._door.admit(request)
+        except Refused as refused:
+            await self._answer_refused(request, path, refused)(scope, receive, send)
+            return
+        set_caller(request, caller)
+        await self._app(scope, receive, self._with_name(request, send) if self._is_newcomer(request) else send)
+
+    def _answer_refused(self, request: Request, path: str, refused: Refused) -> Response:
+        is_page = request.method in SAFE_METHODS and "text/html" in request.headers.get("accept", "")
+        if is_page and bearer(request.headers) is None:
+            return sign_in_page(request.headers, target_of(request), refused.status)
+        return self._refuse(path, refused)
+
+    def _is_newcomer(self, request: Request) -> bool:
+        is_page = request.method == "GET" and request.scope["path"] == f"{base_path()}/"
+        return is_page and self._door.session(request.cookies) is None
+
+    def _with_name(self, request: Request, send: Send) -> Send:
+        """Where no code is asked for, the page still gives each browser a name of its own."""
+        cookie = Response()
+        set_cookie(cookie, request, self._door.cookies.sign(new_session(None)))
+
+        async def send_with_name(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", cookie.headers["set-cookie"])
+            await send(message)
+
+        return send_with_name

@@ -1,0 +1,149 @@
+"""The pages to sign in and out: one self-contained file that works without JavaScript."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+from typing import Literal
+from urllib.parse import parse_qs
+
+from starlette.responses import HTMLResponse
+
+Problem = Literal["wrong", "wait", "forged"]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    lang: str
+    title: str
+    lead: str
+    label: str
+    enter: str
+    leave_title: str
+    leave_lead: str
+    leave: str
+    problems: dict[Problem, str]
+
+
+_EN = _Texts(
+    lang="en",
+    title="Baichuan 2 chat",
+    lead="Enter the access code to go on. Whoever runs this server has it.",
+    label="Access code",
+    enter="Enter",
+    leave_title="Sign out?",
+    leave_lead="This browser will need the access code again.",
+    leave="Sign out",
+    problems={
+        "wrong": "This code is not valid. Check it, or ask for the current one.",
+        "wait": "Too many wrong codes. Try again in {seconds} s.",
+        "forged": "Another site sent this form. Enter the code here.",
+    },
+)
+_ZH = _Texts(
+    lang="zh-CN",
+    title="百川 2 聊天",
+    lead="请输入访问码。访问码由运行这台服务器的人提供。",
+    label="访问码",
+    enter="进入",
+    leave_title="退出登录？",
+    leave_lead="退出后，此浏览器需要重新输入访问码。",
+    leave="退出登录",
+    problems={
+        "wrong": "访问码无效。请检查是否输入有误，或索取最新的访问码。",
+        "wait": "错误次数过多，请在 {seconds} 秒后再试。",
+        "forged": "此表单来自其他网站，请在这里输入访问码。",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to go after signing in, and where the form is seen from.
+
+    Attributes:
+        path: relative to the page, with its query: ``?temperature=1``, ``docs``, or empty for the page itself.
+        up: leads from the address that the form is shown at to the page: empty, or ``../`` once or more. Relative,
+            because only the reader's browser knows below which path a proxy shows this server.
+    """
+
+    path: str = ""
+    up: str = ""
+
+
+def sign_in_page(
+    headers: Mapping[str, str], target: Target, status: HTTPStatus, problem: Problem | None = None, wait: str = ""
+) -> HTMLResponse:
+    """The form that asks for the code; ``wait`` is how many seconds to wait for the next try."""
+    texts = _texts(headers, target)
+    fields = (
+        f'<input type="hidden" name="next" value="{escape(target.path)}">\n'
+        f'<label for="code">{texts.label}</label>\n'
+        '<input id="code" name="code" type="password" required autofocus autocomplete="current-password" '
+        'autocapitalize="none" spellcheck="false">'
+    )
+    return _page(
+        status,
+        {"Retry-After": wait} if wait else {},
+        lang=texts.lang,
+        title=texts.title,
+        lead=texts.lead,
+        problem=f'<p class="problem" role="alert">{texts.problems[problem].format(seconds=wait)}</p>'
+        if problem
+        else "",
+        action=f"{target.up}login",
+        fields=fields,
+        button=texts.enter,
+    )
+
+
+def sign_out_page(headers: Mapping[str, str], target: Target) -> HTMLResponse:
+    """The form that asks whether to sign out: a link alone must not do it, because other sites can send one there."""
+    texts = _texts(headers, target)
+    return _page(
+        HTTPStatus.OK,
+        {},
+        lang=texts.lang,
+        title=texts.leave_title,
+        lead=texts.leave_lead,
+        problem="",
+        action="logout",
+        fields=f'<input type="hidden" name="next" value="{escape(target.path)}">',
+        button=texts.leave,
+    )
+
+
+def _page(status: HTTPStatus, headers: dict[str, str], **parts: str) -> HTMLResponse:
+    headers |= {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return HTMLResponse(_template().substitute(parts), status, headers)
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    return Template(Path(__file__).with_name("login.html").read_text(encoding="utf-8"))
+
+
+def _texts(headers: Mapping[str, str], target: Target) -> _Texts:
+    asked = parse_qs(target.path.partition("?")[2]).get("lang", [""])[0]
+    wanted = [asked, *_languages(headers.get("accept-language", ""))]
+    return next((texts for lang in wanted for texts in (_ZH, _EN) if lang.lower().startswith(texts.lang[:2])), _EN)
+
+
+def _languages(accept: str) -> list[str]:
+    """The languages of an ``Accept-Language`` header, the most wanted first."""
+    wanted: list[tuple[float, str]] = []
+    for item in accept.split(","):
+        language, _, quality = item.partition(";q=")
+        try:
+            wanted.append((float(quality or 1), language.strip()))
+        except ValueError:
+            continue
+    return [language for _, language in sorted(wanted, key=lambda pair: -pair[0])]

@@ -1,0 +1,137 @@
+"""Signing in and out: ``/login``, ``/logout``, and a link that carries the code.
+
+Redirects are relative, so they lead right below any path of a proxy.
+"""
+
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from components.access.address import base_path, below_base
+from components.access.caller import Role
+from components.access.cookies import COOKIE, MAX_AGE_SECONDS, Session, new_session
+from components.access.door import FORGED, Door, Refused, address_of
+from components.access.login_page import Target, sign_in_page, sign_out_page
+from components.access.origin import is_forged
+
+MAX_FORM_BYTES = 4096
+
+
+class SignIn:
+    """Answers what has to do with signing in; None for everything else."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def answer(self, request: Request) -> Response | None:
+        """The answer to a request that signs in or out.
+
+        Raises:
+            Refused: the form is too large, or another site's page sent it.
+        """
+        path = below_base(request.scope["path"])
+        if request.method in ("GET", "HEAD") and request.scope["path"] == base_path() != "":
+            # Without the slash, what is relative here and in Streamlit's page would lead one level too high.
+            return _go(Target(f"{base_path().rpartition('/')[2]}/?{_query(request)}"))
+        match request.method, path:
+            case "GET" | "HEAD", "/login":
+                return sign_in_page(request.headers, Target(_next(_query(request))), HTTPStatus.OK)
+            case "POST", "/login":
+                return await self._sign_in(request)
+            case "GET" | "HEAD", "/logout":
+                return sign_out_page(request.headers, Target(_next(_query(request))))
+            case "POST", "/logout":
+                return await self._sign_out(request)
+            case "GET", "/" if "code" in request.query_params:
+                return self._follow_link(request)
+        return None
+
+    async def _sign_in(self, request: Request) -> Response:
+        form = await _read_form(request)
+        target = Target(form.get("next", ""))
+        if is_forged(request, self._door.settings.cors_origins):
+            return sign_in_page(request.headers, target, HTTPStatus.FORBIDDEN, "forged")
+        return self._try_code(request, form.get("code", ""), target)
+
+    def _follow_link(self, request: Request) -> Response:
+        code = request.query_params["code"]
+        target = target_of(request)
+        if self._door.recognise(request.headers, request.cookies, address_of(request)) is None:
+            return self._try_code(request, code, target)
+        # Somebody who is in already: the owner's code makes a visitor the owner, and a stale code does no harm.
+        try:
+            role = self._door.role_of_code(code, address_of(request))
+        except Refused:
+            role = None
+        return self._enter(request, role, target) if role == "owner" else _go(target)
+
+    def _try_code(self, request: Request, code: str, target: Target) -> Response:
+        try:
+            role = self._door.role_of_code(code, address_of(request))
+        except Refused as refused:
+            return sign_in_page(request.headers, target, refused.status, "wait", refused.headers["Retry-After"])
+        if role is None:
+            return sign_in_page(request.headers, target, HTTPStatus.UNAUTHORIZED, "wrong")
+        return self._enter(request, role, target)
+
+    def _enter(self, request: Request, role: Role, target: Target) -> Response:
+        old = self._door.session(request.cookies)
+        session = Session(role, old.name) if old else new_session(role)
+        response = _go(target)
+        set_cookie(response, request, self._door.cookies.sign(session))
+        return response
+
+    async def _sign_out(self, request: Request) -> Response:
+        form = await _read_form(request)
+        if is_forged(request, self._door.settings.cors_origins):
+            raise Refused(HTTPStatus.FORBIDDEN, FORGED)
+        response = _go(Target(form.get("next", "")))
+        response.delete_cookie(COOKIE, path=base_path() or "/", httponly=True, samesite="lax")
+        return response
+
+
+def set_cookie(response: Response, request: Request, value: str) -> None:
+    """Give the browser its cookie. It is for TLS alone where the request came by TLS."""
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=MAX_AGE_SECONDS,
+        path=base_path() or "/",
+        secure=request.scope["scheme"] == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def target_of(request: Request) -> Target:
+    """The address of a request, without the code that it may carry."""
+    path = below_base(request.scope["path"])
+    return Target(_next(_query(request), path.lstrip("/")), "../" * (path.count("/") - 1))
+
+
+def _query(request: Request) -> str:
+    query: bytes = request.scope["query_string"]
+    return query.decode("latin-1")
+
+
+def _next(query: str, path: str = "") -> str:
+    kept = "&".join(part for part in query.split("&") if part and not _is_code(part))
+    return f"{path}?{kept}" if kept else path
+
+
+def _is_code(part: str) -> bool:
+    return any(name == "code" for name, _ in parse_qsl(part, keep_blank_values=True))
+
+
+def _go(target: Target) -> RedirectResponse:
+    # The leading dot makes whatever follows a path below this server: a form cannot send anybody elsewhere.
+    return RedirectResponse(f"./{target.path}", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    length = request.headers.get("content-length", "")
+    if not (length.isdecimal() and int(length) <= MAX_FORM_BYTES):
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Send a form of at most {MAX_FORM_BYTES} bytes.")
+    return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))

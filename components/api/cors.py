@@ -1,0 +1,37 @@
+"""Lets the pages of named origins call the APIs from a browser.
+
+It stands before the lock: a browser asks first (preflight) without the key that its call then carries.
+"""
+
+from collections.abc import Collection
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from components.access.address import below_base
+from components.api.refusals import is_openai
+
+TUTORIAL_PATHS = frozenset({"/", "/health", "/ready"})
+
+
+class ApiCors:
+    """Starlette's CORS for the APIs' paths alone; the page and its WebSocket stay as Streamlit has them."""
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(
+            app,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight here; pass everything else on."""
+        is_api = scope["type"] == "http" and _is_api(below_base(scope["path"]))
+        await (self._cors if is_api else self._app)(scope, receive, send)
+
+
+def _is_api(path: str) -> bool:
+    return path in TUTORIAL_PATHS or is_openai(path)

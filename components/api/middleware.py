@@ -1,0 +1,17 @@
+"""What every request, the page's included, goes through before a route sees it."""
+
+from starlette.middleware import Middleware
+
+from components.access.headers import SecurityHeaders
+from components.access.lock import Lock
+from components.api.cors import ApiCors
+from components.api.refusals import refuse
+from components.api.request_log import RequestLog
+from components.settings import get_settings
+
+
+def build_middleware() -> list[Middleware]:
+    """The middleware, outermost first."""
+    origins = get_settings().cors_origins
+    cors = [Middleware(ApiCors, origins=origins)] if origins else []
+    return [Middleware(RequestLog), Middleware(SecurityHeaders), *cors, Middleware(Lock, refuse=refuse)]
