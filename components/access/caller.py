@@ -22,6 +22,16 @@ class Caller:
     role: Literal["owner", "visitor", "key"]
     name: str
 
+    @property
+    def account(self) -> str:
+        """What the engine knows the caller by: whose turn it is, and whose share is used up."""
+        return f"{self.role}:{self.name}"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the caller's share is limited."""
+        return self.role != "owner"
+
 
 def caller_of(connection: HTTPConnection) -> Caller:
     """Who a request or WebSocket that passed the lock comes from."""

@@ -1,17 +1,22 @@
-"""``GET /metrics``: figures for Prometheus."""
+"""``GET /metrics``: figures for Prometheus, for the owner and for whoever has a key."""
 
 import anyio
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from components.access.caller import caller_of
 from components.engine.errors import EngineNotReadyError
 from components.engine.host import engine_host
 from components.engine.metrics import exposition
 
 
-async def metrics(_: Request) -> Response:
-    """All metrics in the text format; 503 while there is no engine."""
+async def metrics(request: Request) -> Response:
+    """All metrics in the text format; 503 while there is no engine, 403 for visitors."""
+    if caller_of(request).role == "visitor":
+        return PlainTextResponse(
+            "Metrics are for the owner, and for programs with a key: python keys.py add NAME\n", 403
+        )
     try:
         engine = engine_host().wait(timeout=0)
     except EngineNotReadyError as error:

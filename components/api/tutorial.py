@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from components.access.caller import caller_of
 from components.api.reading import BodyTooLargeError, read_body, read_reply
 from components.api.request_log import request_id_of
 from components.engine.errors import BusyError, EngineError, EngineNotReadyError, LimitError, PromptError
@@ -50,12 +51,15 @@ async def answer(request: Request) -> JSONResponse:
         call = Call.model_validate_json(body)
         engine = engine_host().wait(timeout=0)
         messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
+        caller = caller_of(request)
         generation = engine.generate(
             GenerationRequest(
                 messages,
                 call.sampling(engine.info.defaults),
+                caller.account,
                 origin="tutorial",
                 request_id=request_id_of(request.scope),
+                limited=caller.is_limited,
             )
         )
         text, _ = await read_reply(request, generation)

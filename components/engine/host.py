@@ -15,6 +15,7 @@ import streamlit as st
 
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine
+from components.engine.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +53,18 @@ State = Loading | Failed | Ready
 
 
 class EngineHost:
-    """Loads an engine in a thread of its own and says how that is going."""
+    """Loads an engine in a thread of its own and says how that is going.
+
+    Attributes:
+        recorder: the engine's last half hour; None before there is an engine.
+    """
 
     def __init__(self, load: LoadEngine) -> None:
         self._load = load
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._state: State = Loading("libraries", time.monotonic())
+        self.recorder: Recorder | None = None
         self.start()
 
     @property
@@ -111,6 +117,7 @@ class EngineHost:
         else:
             seconds = time.monotonic() - began
             logger.info("Ready after %.1f s: %s", seconds, engine.info)
+            self.recorder = Recorder(engine)
             self._state = Ready(engine, seconds)
         self._settled.set()
 

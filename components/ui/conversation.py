@@ -1,7 +1,6 @@
 """One reader's conversation: questions, replies, and what is sent to the engine for the next one. Knows no page."""
 
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from components.engine.errors import EngineError, PromptError
 from components.engine.interface import Engine, GenerationRequest
@@ -33,10 +32,14 @@ class Exchange:
 
 @dataclass
 class Conversation:
-    """All exchanges, the oldest first. Only the last one's reply can still be written."""
+    """All exchanges, the oldest first. Only the last one's reply can still be written.
+
+    ``visitor`` is whose it is, ``limited`` whether that person's share is limited.
+    """
 
     exchanges: list[Exchange] = field(default_factory=list)
-    visitor: str = field(default_factory=lambda: uuid4().hex)
+    visitor: str = ""
+    limited: bool = False
     _dropped: tuple[int, int] = (0, 0)
 
     @property
@@ -102,7 +105,8 @@ class Conversation:
         if reply.text:
             messages.append({"role": "assistant", "content": reply.text})
         try:
-            reply.follow(engine.generate(GenerationRequest(messages, controls.sampling, self.visitor, origin="page")))
+            request = GenerationRequest(messages, controls.sampling, self.visitor, origin="page", limited=self.limited)
+            reply.follow(engine.generate(request))
         except EngineError as error:
             reply.fail(error)
         except Exception:

@@ -10,11 +10,16 @@ _KEY = "language"
 _URL_NAME = "lang"
 
 
-def current_texts() -> Texts:
-    """The texts in the reader's language."""
+def current_language() -> Language:
+    """The reader's language."""
     if _KEY not in st.session_state:
         st.session_state[_KEY] = _preferred()
-    return TEXTS[cast("Language", st.session_state[_KEY])]
+    return cast("Language", st.session_state[_KEY])
+
+
+def current_texts() -> Texts:
+    """The texts in the reader's language."""
+    return TEXTS[current_language()]
 
 
 def draw_language_switch(texts: Texts) -> None:

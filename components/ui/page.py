@@ -1,68 +1,23 @@
-"""The chat page. Streamlit runs this file from the top for every interaction of every reader."""
+"""The pages. Streamlit runs this file from the top for every interaction of every reader."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from components.engine.host import Failed, Loading, Ready, engine_host
-from components.engine.interface import Engine
-from components.ui.conversation import Conversation
+from components.ui.chat import show_chat
 from components.ui.gate import may_enter
-from components.ui.history import draw_history, draw_welcome
 from components.ui.language import current_texts
-from components.ui.reader import current_reader
-from components.ui.sidebar import draw_sidebar
-from components.ui.startup import draw_failed, draw_loading
-from components.ui.texts import Texts
-from components.ui.wishes import fulfil, note_question
+from components.ui.operations import OPERATIONS_PATH, show_operations
 
 
 def main() -> None:
-    """Show what there is to show: the chat, or why there is none yet."""
+    """Show the page that the address names."""
     # A file: Streamlit's own icons and emoji would be fetched from servers that not every reader can reach.
     st.set_page_config(page_title="Baichuan 2", page_icon=Path(__file__).with_name("icon.svg"))
-    texts = current_texts()
-    if not may_enter(texts):
+    if not may_enter(current_texts()):
         return
-    host = engine_host()
-    match host.state:
-        case Ready(engine):
-            draw_chat(engine, texts)
-        case Loading():
-            draw_loading(host, texts)
-        case Failed(message):
-            draw_failed(message, host, texts)
-
-
-def draw_chat(engine: Engine, texts: Texts) -> None:
-    """The sidebar, the conversation, the input."""
-    conversation = current_conversation()
-    controls = draw_sidebar(engine.info, conversation, texts)
-    fulfil(engine, conversation, controls)
-    forgotten = conversation.forgotten(engine, controls)
-    note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
-    st.chat_input(texts.ask, key="question", on_submit=note_question, args=("question",))
-    if forgotten:
-        note_slot.caption(texts.forgotten.format(length=engine.info.context_length))
-    if engine.info.is_demo:
-        st.info(texts.demo.format(model=engine.info.model), icon=":material/science:")
-    if not conversation.exchanges:
-        draw_welcome(texts)
-    if conversation.writing:
-        with stop_slot.container(horizontal=True, horizontal_alignment="center"):
-            st.button(texts.stop, key="stop", icon=":material/stop_circle:", on_click=conversation.stop)
-    draw_history(conversation, engine, forgotten, texts)
-    stop_slot.empty()
-    if conversation.forgotten(engine, controls) != forgotten:
-        st.rerun()  # the reply that has just ended pushed an older one out
-
-
-def current_conversation() -> Conversation:
-    """This reader's own conversation."""
-    if "conversation" not in st.session_state:
-        st.session_state["conversation"] = Conversation(visitor=current_reader().name)
-    conversation: Conversation = st.session_state["conversation"]
-    return conversation
+    pages = [st.Page(show_chat, default=True), st.Page(show_operations, url_path=OPERATIONS_PATH)]
+    st.navigation(pages, position="hidden").run()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from components.engine import host
 from components.engine.errors import EngineError
 from components.engine.events import Waiting
 from components.engine.interface import GenerationRequest
+from components.engine.recorder import Recorder
 from components.ui.startup import show_crash
 from tests.scripted_engine import ScriptedEngine
 
@@ -112,6 +113,7 @@ class ScriptedHost:
     def __init__(self) -> None:
         self.engine = ScriptedEngine(script)
         self._state: host.State | None = host.Ready(self.engine, 1.0)
+        self.recorder = Recorder(self.engine)
 
     @property
     def state(self) -> host.State:
@@ -161,7 +163,8 @@ async def was_cancelled(request: Request) -> JSONResponse:
 
 async def get_caller(request: Request) -> JSONResponse:
     """Who the lock says is calling."""
-    return JSONResponse(asdict(caller_of(request)))
+    caller = caller_of(request)
+    return JSONResponse(asdict(caller) | {"account": caller.account})
 
 
 async def get_visitors(_: Request) -> JSONResponse:

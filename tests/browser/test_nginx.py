@@ -103,4 +103,4 @@ def test_the_apis_are_below_the_path_and_see_the_clients_own_address(site: str) 
     assert requests.get(f"{site}/chat/test/caller", verify=False, timeout=30).status_code == 401
     forged = {"X-Forwarded-For": "203.0.113.99", "Authorization": f"Bearer {VISITOR_CODE}"}
     caller = requests.get(f"{site}/chat/test/caller", headers=forged, verify=False, timeout=30).json()
-    assert caller == {"role": "visitor", "name": "127.0.0.1"}
+    assert caller["account"] == "visitor:127.0.0.1"

@@ -87,8 +87,8 @@ def test_browsers_are_told_apart_where_nobody_signs_in(open_page: PageFactory) -
         chat.ask("hello")
     callers = [chat.call("/test/caller") for chat in chats]
     assert [caller["role"] for caller in callers] == ["owner", "owner"]
-    assert chats[0].call("/test/visitors")[-2:] == [caller["name"] for caller in callers]
-    assert callers[0]["name"] != callers[1]["name"]
+    assert chats[0].call("/test/visitors")[-2:] == [caller["account"] for caller in callers]
+    assert callers[0]["account"] != callers[1]["account"]
 
 
 def test_loading_turns_into_the_chat_by_itself(chat: ChatPage) -> None:

@@ -95,7 +95,7 @@ def test_the_page_and_the_apis_know_the_reader_by_one_name(open_browser: OpenBro
         caller = chat.call("/test/caller")
         assert caller["role"] == role
         chat.ask("hello")
-        assert chat.call("/test/visitors")[-1] == caller["name"]
+        assert chat.call("/test/visitors")[-1] == caller["account"]
     assert one.call("/test/caller")["name"] != other.call("/test/caller")["name"]
 
 

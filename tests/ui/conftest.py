@@ -14,6 +14,7 @@ class StillHost(EngineHost):
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.recorder = None
         self.starts = 0
 
     def start(self) -> None:
@@ -31,7 +32,8 @@ def engine() -> ScriptedEngine:
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
     def open_one(host: EngineHost) -> AppTest:
-        monkeypatch.setattr("components.engine.host.engine_host", lambda: host)
+        for module in ("chat", "operations"):
+            monkeypatch.setattr(f"components.ui.{module}.engine_host", lambda: host)
         page = AppTest.from_file("../../components/ui/page.py", default_timeout=10)
         page.context = {"locale": "en-US"}
         return page
