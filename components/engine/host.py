@@ -15,11 +15,13 @@ import streamlit as st
 
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine
+from components.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-Stage = Literal["libraries", "weights", "warm_up"]
-"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt."""
+Stage = Literal["libraries", "weights", "warm_up", "server"]
+"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
+asking another server what it has."""
 
 LoadEngine = Callable[[Callable[[Stage], None]], Engine]
 """Builds the engine and calls its argument as each stage begins."""
@@ -120,6 +122,11 @@ def engine_host() -> EngineHost:
     """The process's one engine host. The first call starts loading; every caller gets the same object."""
 
     def load(on_stage: Callable[[Stage], None]) -> Engine:
+        settings = get_settings()
+        if settings.engine == "openai":
+            from components.engine.remote.connecting import connect
+
+            return connect(settings, on_stage)
         from components.engine.loading import load_engine  # imports torch, which takes seconds: not in the caller
 
         return load_engine(on_stage)

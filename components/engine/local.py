@@ -97,12 +97,7 @@ class LocalEngine(Engine):
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``."""
-        room = self.info.context_length - max_new_tokens
-        if room < 1:
-            raise PromptError(
-                f"max_new_tokens={max_new_tokens} leaves no room for a question: "
-                f"the context is {self.info.context_length} tokens. Ask for a shorter reply."
-            )
+        room = self.room_for_prompt(max_new_tokens)
         try:
             return self._chat_format.build_prompt(messages, room)
         except MessagesError as error:
@@ -156,11 +151,7 @@ class LocalEngine(Engine):
         if not input_ids:
             raise PromptError("The prompt is empty: send at least one token.")
         if not fits:
-            raise PromptError(
-                f"The message is too long: it may have {self.info.context_length - longest} tokens when the reply may "
-                f"have {longest} and the context is {self.info.context_length}. "
-                "Shorten it, or ask for a shorter reply."
-            )
+            raise self.too_long(longest)
         return input_ids
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
@@ -370,9 +361,8 @@ class LocalEngine(Engine):
 
 
 def defaults_of(config: GenerationConfig, context_length: int) -> SamplingParams:
-    """The checkpoint's defaults; a reply may fill half of a small context at most, so that a question fits."""
-    defaults = SamplingParams.from_generation_config(config)
-    return defaults.model_copy(update={"max_new_tokens": min(defaults.max_new_tokens, context_length // 2)})
+    """The checkpoint's defaults, as far as they fit the context."""
+    return SamplingParams.from_generation_config(config).fitting(context_length)
 
 
 def _explain(error: Exception) -> str:
