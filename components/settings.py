@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -42,10 +42,28 @@ class Settings(BaseSettings):
     quantize: Literal["auto", "int8", "none"] = Field(
         "auto", description="Weights of one byte, for the CPU in bfloat16. auto: there; none: never."
     )
-    engine: Literal["local", "plain"] = Field(
+    engine: Literal["local", "plain", "openai"] = Field(
         "local",
         description="Who writes. local: many replies in one step; plain: transformers' own forward pass, one sequence "
-        "after the other, which models that local cannot run get anyway.",
+        "after the other, which models that local cannot run get anyway; openai: an OpenAI-compatible server.",
+    )
+    openai_base_url: HttpUrl | None = Field(
+        None, description="For engine openai: the server's address, such as http://127.0.0.1:8000/v1."
+    )
+    openai_api_key: SecretStr | None = Field(None, description="The key that this server asks for, if it does.")
+    openai_model: str | None = Field(
+        None, description="Which of this server's models answers. Not set: the first that it lists."
+    )
+    openai_context_length: int = Field(
+        4096, ge=64, description="The model's context in tokens, where this server does not tell it."
+    )
+    openai_connect_timeout: float = Field(5.0, gt=0, description="Seconds until this server must take a connection.")
+    openai_first_token_timeout: float = Field(
+        300.0, gt=0, description="Seconds until the first token of a reply, waiting on this server included."
+    )
+    openai_token_timeout: float = Field(60.0, gt=0, description="Seconds between two tokens of a reply, at the most.")
+    openai_retries: int = Field(
+        4, ge=0, le=20, description="How often this server is asked again before the first token of a reply."
     )
     max_batch: int = Field(16, ge=1, le=512, description="Replies that are written at once; more wait in line.")
     cache_gb: float | None = Field(

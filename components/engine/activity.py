@@ -138,7 +138,8 @@ class Activity:
                 self._end(running, event.reason, event)
                 self._prompt_tokens.inc(event.prompt_tokens)
                 self._reused_tokens.inc(event.reused_tokens)
-                self._completion_tokens.inc(event.completion_tokens - running.tokens)  # those that gave no text
+                # Those that gave no text. Another server's pieces may be more than its tokens.
+                self._completion_tokens.inc(max(0, event.completion_tokens - running.tokens))
                 if event.time_to_first_token is not None:
                     self._first_token.observe(event.time_to_first_token)
             case EngineError():

@@ -14,7 +14,7 @@ class UnsupportedError(PromptError):
 
 
 class EngineNotReadyError(EngineError):
-    """The model is still loading, or could not be loaded."""
+    """The model is still loading, could not be loaded, or runs on a server that does not answer."""
 
 
 class BusyError(EngineError):

@@ -12,7 +12,10 @@ wanted."""
 
 @dataclass(frozen=True)
 class Waiting:
-    """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known."""
+    """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known.
+
+    Or the server that writes did not take the request, and is asked again in ``seconds``.
+    """
 
     ahead: int
     seconds: float | None = None
@@ -52,6 +55,7 @@ class Finished:
     ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
     token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
     known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
+    ``approximate`` says that nobody counted the tokens: their numbers are pieces of text and an estimate.
     """
 
     reason: FinishReason
@@ -62,6 +66,7 @@ class Finished:
     reused_tokens: int = 0
     suggested_penalty: float | None = None
     receipt: Receipt | None = None
+    approximate: bool = False
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -4,7 +4,13 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from components.engine.errors import QueueFullError
+from components.engine.interface import GenerationRequest
+
 Item = TypeVar("Item")
+
+RETRY_SECONDS = 10.0
+"""When it is worth asking again after the line was full."""
 
 
 class FairQueue(Generic[Item]):
@@ -49,3 +55,15 @@ class FairQueue(Generic[Item]):
             yield line.pop(0)
             if line:
                 lines.append(line)
+
+
+def check_line(request: GenerationRequest, waiting: int, free_places: int, longest: int) -> None:
+    """See whether one more may wait when ``longest`` may.
+
+    People on the page always may: each waits for one reply, and sees the place in line.
+
+    Raises:
+        QueueFullError: the line is full.
+    """
+    if request.origin != "page" and waiting >= longest + max(0, free_places):
+        raise QueueFullError(f"{longest} replies are waiting already. Try again in a minute.", RETRY_SECONDS)

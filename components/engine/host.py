@@ -15,12 +15,15 @@ import streamlit as st
 
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine
+from components.engine.limits import limits_of
 from components.engine.recorder import Recorder
+from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
 
-Stage = Literal["libraries", "weights", "warm_up"]
-"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt."""
+Stage = Literal["libraries", "weights", "warm_up", "server"]
+"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
+asking another server what it has."""
 
 LoadEngine = Callable[[Callable[[Stage], None]], Engine]
 """Builds the engine and calls its argument as each stage begins."""
@@ -127,8 +130,20 @@ def engine_host() -> EngineHost:
     """The process's one engine host. The first call starts loading; every caller gets the same object."""
 
     def load(on_stage: Callable[[Stage], None]) -> Engine:
-        from components.engine.loading import load_engine  # imports torch, which takes seconds: not in the caller
-
-        return load_engine(on_stage)
+        settings = get_settings()
+        engine = _choose_engine(settings, on_stage)
+        engine.limits = limits_of(settings)
+        engine.activity.log_prompts = settings.log_prompts
+        return engine
 
     return EngineHost(load)
+
+
+def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
+    if settings.engine == "openai":
+        from components.engine.remote.connecting import connect
+
+        return connect(settings, on_stage)
+    from components.engine.loading import load_engine  # imports torch, which takes seconds: not in the caller
+
+    return load_engine(on_stage)

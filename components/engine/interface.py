@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from components.engine.activity import Activity, Origin
-from components.engine.errors import EngineError
+from components.engine.errors import EngineError, PromptError
 from components.engine.events import Event, Finished
 from components.engine.limits import Limits
 from components.engine.sampling import SamplingParams
@@ -176,6 +176,28 @@ class Engine(ABC):
             watch(error if isinstance(error, EngineError) else EngineError(str(error)))
             raise
         return generation
+
+    def room_for_prompt(self, max_new_tokens: int) -> int:
+        """How many tokens a prompt may have when ``max_new_tokens`` are kept free for the reply.
+
+        Raises:
+            PromptError: none.
+        """
+        room = self.info.context_length - max_new_tokens
+        if room < 1:
+            raise PromptError(
+                f"max_new_tokens={max_new_tokens} leaves no room for a question: "
+                f"the context is {self.info.context_length} tokens. Ask for a shorter reply."
+            )
+        return room
+
+    def too_long(self, max_new_tokens: int) -> PromptError:
+        """The error for a prompt that does not fit together with ``max_new_tokens``."""
+        return PromptError(
+            f"The message is too long: it may have {self.info.context_length - max_new_tokens} tokens when the reply "
+            f"may have {max_new_tokens} and the context is {self.info.context_length}. "
+            "Shorten it, or ask for a shorter reply."
+        )
 
     @abstractmethod
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:

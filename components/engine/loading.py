@@ -13,7 +13,6 @@ from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.locate import find_checkpoint
 from components.engine.host import Stage
 from components.engine.interface import Engine, EngineInfo, GenerationRequest
-from components.engine.limits import limits_of
 from components.engine.local import LocalEngine, defaults_of
 from components.engine.sampling import SamplingParams
 from components.model.decoder import Decoder, PlainDecoder
@@ -91,10 +90,7 @@ def build_engine(
     pool = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
     weights = pool.submit(fingerprint, path, settings.data_dir)
     pool.shutdown(wait=False)
-    engine = LocalEngine(model, tokenizer, decoder, info, capacity, settings, weights)
-    engine.limits = limits_of(settings)
-    engine.activity.log_prompts = settings.log_prompts
-    return engine
+    return LocalEngine(model, tokenizer, decoder, info, capacity, settings, weights)
 
 
 def cache_tokens(decoder: Decoder, gigabytes: float | None, device: torch.device) -> int:

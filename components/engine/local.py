@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from components.engine.errors import EngineError, PromptError, QueueFullError
+from components.engine.errors import EngineError, PromptError
 from components.engine.estimates import Estimates, Work
 from components.engine.events import Finished, FinishReason, Waiting
-from components.engine.fair_queue import FairQueue
+from components.engine.fair_queue import FairQueue, check_line
 from components.engine.grammar import Grammars
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.penalty import mildest_penalty
@@ -39,9 +39,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 256
 """Tokens of prompts that are read between two steps of writing. Others' streams pause for as long as that takes."""
-
-QUEUE_RETRY_SECONDS = 10.0
-"""When it is worth asking again after the line was full."""
 
 RETELL_SECONDS = 1.0
 """Those who wait are told anew how long this often."""
@@ -97,12 +94,7 @@ class LocalEngine(Engine):
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``."""
-        room = self.info.context_length - max_new_tokens
-        if room < 1:
-            raise PromptError(
-                f"max_new_tokens={max_new_tokens} leaves no room for a question: "
-                f"the context is {self.info.context_length} tokens. Ask for a shorter reply."
-            )
+        room = self.room_for_prompt(max_new_tokens)
         try:
             return self._chat_format.build_prompt(messages, room)
         except MessagesError as error:
@@ -132,16 +124,9 @@ class LocalEngine(Engine):
         with self._changed:
             if self._closed:
                 raise EngineError("The engine was shut down. Start the application again.")
-            if request.origin != "page" and len(self._waiting) >= self._longest_line():
-                raise QueueFullError(
-                    f"{self._max_queue} replies are waiting already. Try again in a minute.", QUEUE_RETRY_SECONDS
-                )
+            check_line(request, len(self._waiting), self._max_batch - len(self._active), self._max_queue)
             self._waiting.push(request.visitor, writing)
             self._changed.notify()
-
-    def _longest_line(self) -> int:
-        """How many may wait. People on the page always may: each waits for one reply, and sees the place in line."""
-        return self._max_queue + max(0, self._max_batch - len(self._active))
 
     def _prompt_of(self, request: GenerationRequest) -> list[int]:
         """The tokens to read, if the reply fits behind them."""
@@ -156,11 +141,7 @@ class LocalEngine(Engine):
         if not input_ids:
             raise PromptError("The prompt is empty: send at least one token.")
         if not fits:
-            raise PromptError(
-                f"The message is too long: it may have {self.info.context_length - longest} tokens when the reply may "
-                f"have {longest} and the context is {self.info.context_length}. "
-                "Shorten it, or ask for a shorter reply."
-            )
+            raise self.too_long(longest)
         return input_ids
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
@@ -370,9 +351,8 @@ class LocalEngine(Engine):
 
 
 def defaults_of(config: GenerationConfig, context_length: int) -> SamplingParams:
-    """The checkpoint's defaults; a reply may fill half of a small context at most, so that a question fits."""
-    defaults = SamplingParams.from_generation_config(config)
-    return defaults.model_copy(update={"max_new_tokens": min(defaults.max_new_tokens, context_length // 2)})
+    """The checkpoint's defaults, as far as they fit the context."""
+    return SamplingParams.from_generation_config(config).fitting(context_length)
 
 
 def _explain(error: Exception) -> str:

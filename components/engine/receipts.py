@@ -22,7 +22,7 @@ class Receipt:
     Attributes:
         messages: what the model was given to answer.
         prompt: what it was given to write on instead, as text or token ids.
-        tokens: the reply's token ids.
+        tokens: the reply's token ids; empty when another server wrote it and told only the text.
         sampling: the sampling parameters, the seed that was drawn among them.
         exact: whether the same receipt gives the same tokens again on the same machine, whoever else is served
             meanwhile. So it is when the seed was chosen beforehand; else faster kernels and other people's caches may

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from components.engine.errors import UnsupportedError
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt, first_difference
@@ -25,8 +26,12 @@ def replay(engine: Engine, receipt: Receipt) -> Replay:
     """Write the receipt's reply again.
 
     Raises:
+        UnsupportedError: the receipt, or the engine, has no token ids to compare.
         EngineError: it cannot be written here.
     """
+    nothing_to_compare = UnsupportedError("Another server writes here and tells no token ids: nothing can be compared.")
+    if not receipt.tokens:
+        raise nothing_to_compare
     text = ""
     request = GenerationRequest(receipt.messages, receipt.sampling, prompt=receipt.prompt)
     with engine.generate(request) as generation:
@@ -34,6 +39,8 @@ def replay(engine: Engine, receipt: Receipt) -> Replay:
             if isinstance(event, Delta):
                 text += event.text
             if isinstance(event, Finished) and event.receipt is not None:
+                if not event.receipt.tokens:
+                    raise nothing_to_compare
                 names = ("model", "weights", "device", "dtype", "engine", "versions")
                 changed = tuple(name for name in names if getattr(receipt, name) != getattr(event.receipt, name))
                 return Replay(text, event.receipt, first_difference(receipt.tokens, event.receipt.tokens), changed)

@@ -104,3 +104,7 @@ class SamplingParams(BaseModel):
                 continue
             defaults = defaults.model_copy(update={name: value})
         return defaults
+
+    def fitting(self, context_length: int) -> Self:
+        """The same for a context of so many tokens: a reply may fill half of it at most, so that a question fits."""
+        return self.model_copy(update={"max_new_tokens": min(self.max_new_tokens, context_length // 2)})

@@ -1,5 +1,6 @@
 """When a reply ends other than by itself: at a stop string, or because it goes round in a circle."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,3 +63,24 @@ class LoopGuard:
         self._recent[0] = token
         over = np.nonzero(self._repeated >= self._limits)[0]
         return int(over[0]) + 1 if len(over) else None
+
+
+class TextLoopGuard:
+    """The same for text whose tokens are not known: cut into words, rules and single characters, which comes close.
+
+    How it arrives in pieces makes no difference.
+    """
+
+    _UNIT = re.compile(r" ?[^\W_\u2e80-\U0010ffff]+|(?P<rule>[\W_])(?P=rule)*|.", re.DOTALL)
+
+    def __init__(self) -> None:
+        self._guard = LoopGuard()
+        self._numbers: dict[str, int] = {}
+        self._unfinished = ""
+
+    def push(self, text: str) -> bool:
+        """Take more text; return whether it goes round in a circle."""
+        *units, self._unfinished = [match[0] for match in self._UNIT.finditer(self._unfinished + text)] or [""]
+        # No generator within any(): every unit must reach the guard.
+        circles = [self._guard.push(self._numbers.setdefault(unit, len(self._numbers))) for unit in units]
+        return any(circle is not None for circle in circles)

@@ -8,7 +8,7 @@ follow ``generation_utils.py`` as published with Baichuan 2.
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -38,10 +38,10 @@ class Prompt:
     """What the model reads.
 
     Attributes:
-        input_ids: the whole prompt.
+        input_ids: the whole prompt; empty where the model runs on another server.
         dropped_messages: how many of the oldest messages (the system message not counted) were left out because the
             context has no room for them.
-        too_long: even the newest round does not fit; ``input_ids`` lacks its beginning.
+        too_long: even the newest round does not fit; ``input_ids`` lack its beginning.
     """
 
     input_ids: list[int]
@@ -77,8 +77,7 @@ class ChatFormat(ABC):
     def build_prompt(self, messages: Sequence[Message], max_input_tokens: int) -> Prompt:
         """Encode a conversation without the oldest rounds for which there is no room.
 
-        A round starts at a user message. The newest round is always kept, and cut from the left if it alone does not
-        fit.
+        The newest round is always kept, and cut from the left if it alone does not fit.
 
         Args:
             messages: an optional system message, then the turns.
@@ -88,14 +87,8 @@ class ChatFormat(ABC):
             MessagesError: there is nothing to answer, or a system message stands elsewhere than first.
         """
         system, turns = split_system(messages)
-        starts = [0, *(i for i, turn in enumerate(turns) if turn["role"] == "user" and i > 0)]
         room = max_input_tokens + self._uncounted(turns)
-
-        def fits(start: int) -> bool:
-            return len(self.encode([*system, *turns[start:]])) <= room
-
-        # Shorter histories fit when longer ones do, so a bisection finds the longest; most often it is all of it.
-        start = starts[0] if fits(starts[0]) else starts[bisect_left(starts[:-1], True, key=fits)]
+        start = first_kept(turns, lambda start: len(self.encode([*system, *turns[start:]])) <= room)
         input_ids = self.encode([*system, *turns[start:]])
         return Prompt(
             input_ids=input_ids[-max_input_tokens:],
@@ -180,6 +173,18 @@ def split_system(messages: Sequence[Message]) -> tuple[list[Message], list[Messa
     if any(turn["role"] == "system" for turn in turns):
         raise MessagesError("A system message may only come first.")
     return system, turns
+
+
+def first_kept(turns: Sequence[Message], fits: Callable[[int], bool]) -> int:
+    """Where the longest history begins that fits: 0, or a later user message, for only whole rounds are left out.
+
+    Args:
+        turns: the conversation without its system message.
+        fits: whether there is room for the turns from that one on. The newest round is kept even if it does not fit.
+    """
+    starts = [0, *(i for i, turn in enumerate(turns) if turn["role"] == "user" and i > 0)]
+    # Shorter histories fit when longer ones do, so a bisection finds the longest; most often it is all of it.
+    return starts[0] if fits(starts[0]) else starts[bisect_left(starts[:-1], True, key=fits)]
 
 
 def chat_format_of(tokenizer: "PreTrainedTokenizerBase", generation_config: "GenerationConfig") -> ChatFormat:

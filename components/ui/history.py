@@ -131,13 +131,14 @@ def _summary(reply: Reply, info: EngineInfo, texts: Texts) -> str:
     if reply.end == "stop" and not reply.text:
         parts.append(texts.empty)
     if finished := reply.finished:
+        about = "≈ " if finished.approximate else ""
         if finished.tokens_per_second is not None:
-            parts.append(texts.speed.format(speed=finished.tokens_per_second))
+            parts.append(about + texts.speed.format(speed=finished.tokens_per_second))
         if finished.time_to_first_token is not None:
             parts.append(texts.first_token.format(seconds=finished.time_to_first_token))
-        parts.append(texts.tokens.format(tokens=finished.completion_tokens))
+        parts.append(about + texts.tokens.format(tokens=finished.completion_tokens))
         used = finished.prompt_tokens + finished.completion_tokens
-        parts.append(texts.context.format(used=used, length=info.context_length))
+        parts.append(about + texts.context.format(used=used, length=info.context_length))
     return " · ".join(parts)
 
 

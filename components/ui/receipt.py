@@ -12,9 +12,10 @@ from components.ui.texts import Texts
 def draw_receipt(receipt: Receipt, engine: Engine, texts: Texts) -> None:
     """A button that opens the receipt."""
     with st.popover(texts.receipt, icon=":material/receipt_long:", type="tertiary", help=texts.receipt_help):
-        st.caption(texts.replay_exact if receipt.exact else texts.replay_inexact)
+        st.caption(_about_replays(receipt, texts))
         with st.container(horizontal=True, gap="small"):
-            again = st.button(texts.replay, key="replay", icon=":material/replay:")
+            # Without token ids there is nothing to compare with.
+            again = bool(receipt.tokens) and st.button(texts.replay, key="replay", icon=":material/replay:")
             st.download_button(
                 texts.save,
                 receipt.to_json(),
@@ -26,6 +27,12 @@ def draw_receipt(receipt: Receipt, engine: Engine, texts: Texts) -> None:
         if again:
             _draw_replay(receipt, engine, texts)
         st.json(receipt.to_json(), expanded=1)
+
+
+def _about_replays(receipt: Receipt, texts: Texts) -> str:
+    if not receipt.tokens:
+        return texts.replay_impossible
+    return texts.replay_exact if receipt.exact else texts.replay_inexact
 
 
 def _draw_replay(receipt: Receipt, engine: Engine, texts: Texts) -> None:

@@ -58,6 +58,7 @@ class Texts:
     replay_differs: str
     replay_exact: str
     replay_inexact: str
+    replay_impossible: str
     errors: dict[ErrorKind, str]
     stopped: str
     cut: str
@@ -115,6 +116,7 @@ EN = Texts(
         "libraries": "Step 1 of 3: loading the libraries",
         "weights": "Step 2 of 3: reading the weights",
         "warm_up": "Step 3 of 3: trying a first reply",
+        "server": "Asking the server that runs the model",
     },
     load_failed="The model could not be loaded",
     load_again="Try again",
@@ -138,6 +140,7 @@ EN = Texts(
     replay_exact="A replay gives the same tokens on this machine, whoever else is served meanwhile.",
     replay_inexact="No seed was set, so faster kernels were allowed, which round differently. A replay may differ; "
     "set a seed for one that does not.",
+    replay_impossible="There are no token ids, so there is nothing to compare a replay with.",
     errors={
         "prompt": "The model cannot take this message, most likely because it is too long. Shorten it, or choose a "
         "shorter longest reply in the sidebar.",
@@ -205,6 +208,7 @@ ZH = Texts(
         "libraries": "第 1 步，共 3 步：加载程序库",
         "weights": "第 2 步，共 3 步：读取模型权重",
         "warm_up": "第 3 步，共 3 步：试着回答一次",
+        "server": "正在连接运行模型的服务器",
     },
     load_failed="模型加载失败",
     load_again="重试",
@@ -226,6 +230,7 @@ ZH = Texts(
     replay_differs="从第 {place} 个 token 起不同：",
     replay_exact="在这台机器上重写会得到相同的 token，与同时有谁在用无关。",
     replay_inexact="没有设置随机种子，因此用了更快、舍入方式不同的内核，重写可能不同；设置种子即可完全一致。",
+    replay_impossible="没有 token 编号，无法与重写的结果比较。",
     errors={
         "prompt": "模型处理不了这条消息，多半是因为太长。请缩短消息，或在侧栏调低最长回答。",
         "queue": "现在排队的人太多了，请过一分钟再试。",

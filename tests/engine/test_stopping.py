@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from components.engine.stopping import LoopGuard, StopStrings
+from components.engine.stopping import LoopGuard, StopStrings, TextLoopGuard
 
 TABLE = "| Name | Age | City |\n| --- | --- | --- |\n" + "".join(
     f"| Person {row} | {20 + row % 50} | {'Paris' if row % 2 else 'Rome'} |\n" for row in range(60)
@@ -63,10 +63,32 @@ def test_a_circle_is_noticed_as_it_forms(period: int) -> None:
     assert place < 100 + max(240 + period, 3 * period)
 
 
-@pytest.mark.parametrize(
+no_circles = pytest.mark.parametrize(
     "text",
     [TABLE, CODE, SIMPLE_LIST, MULTIPLICATION, EMPTY_ROWS, RULE, ZEROS],
     ids=["table", "code", "list", "multiplication", "empty rows", "rule", "zeros"],
 )
+
+
+@no_circles
 def test_tables_code_and_lists_are_no_circle(text: str, demo_model: Path) -> None:
     assert looped_at(AutoTokenizer.from_pretrained(demo_model)(text)["input_ids"]) is None
+
+
+@no_circles
+def test_nor_are_they_where_only_their_text_is_known(text: str) -> None:
+    guard = TextLoopGuard()
+
+    assert not any(guard.push(piece) for piece in pieces(text, 1))
+
+
+@pytest.mark.parametrize("text", ["水", "河流入海。", "The river flows to the sea. ", "a\n\n"])
+def test_a_circle_in_a_text_is_noticed_at_the_same_place_however_it_is_cut(text: str) -> None:
+    def length_at_end(size: int) -> int:
+        guard = TextLoopGuard()
+        whole = text * 1000
+        ends = range(size, len(whole), size)
+        return next(end for end in ends if guard.push(whole[end - size : end]))
+
+    assert length_at_end(1) <= length_at_end(7) < length_at_end(1) + 7
+    assert length_at_end(1) < 2000

@@ -5,8 +5,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.engine.errors import EngineError, LimitError, QueueFullError
+from components.engine.events import Finished
 from components.engine.host import Failed, Loading, Ready
 from components.engine.interface import GenerationRequest
+from components.engine.receipts import Receipt
 from components.engine.sampling import SamplingParams
 from components.ui.texts import EN, ZH, ErrorKind
 from tests.scripted_engine import ScriptedEngine
@@ -38,6 +40,20 @@ def test_a_question_is_answered(page: AppTest) -> None:
 def test_the_second_question_brings_the_history(page: AppTest, engine: ScriptedEngine) -> None:
     ask(ask(page, "one"), "two")
     assert contents(engine.requests[1]) == [("user", "one"), ("assistant", "You said: one"), ("user", "two")]
+
+
+@pytest.mark.parametrize(("tokens", "about"), [((1, 2), ""), ((), "≈ ")], ids=["counted", "not counted"])
+def test_only_what_was_counted_is_told_as_such_and_can_be_compared(
+    page: AppTest, engine: ScriptedEngine, tokens: tuple[int, ...], about: str
+) -> None:
+    receipt = Receipt([], None, tokens, SamplingParams(), False, 0, "M", "", "", "", "", {})
+    engine.script = lambda _: ["hi", Finished("stop", 5, 2, 1.0, 0.5, receipt=receipt, approximate=not tokens)]
+    ask(page, "hello")
+
+    summary = next(caption.value for caption in page.caption if "context" in caption.value and "·" in caption.value)
+    assert f" · {about}2 tokens · {about}context 7" in summary
+    assert summary.startswith(f"{about}2.0 tokens/s")
+    assert ("replay" in [button.key for button in page.button]) == bool(tokens)
 
 
 def test_sampling_starts_with_the_checkpoints_defaults(open_page: OpenPage, engine: ScriptedEngine) -> None:

@@ -1,0 +1,1 @@
+"""A model on another server, behind OpenAI's API: vLLM, SGLang, this application, or any other that speaks it."""

@@ -1,0 +1,95 @@
+"""From a request to what OpenAI's API takes, and what to leave out for a server that does not know it all."""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from openai import APIStatusError
+
+from components.engine.errors import PromptError
+from components.engine.interface import GenerationRequest
+from components.engine.remote.server import Call, continuation
+from components.engine.sampling import SamplingParams
+from components.model.chat_format import Message
+
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "top_k": {"top_k": 0},
+    "repetition_penalty": {"repetition_penalty": 1.0},
+    "seed": {"seed": None},
+    "stream_options": {},
+}
+"""Parameters that a reply can be written without, and what the sampling parameters then come to."""
+
+_UNKNOWN = re.compile(
+    r"unrecogni[sz]ed|unknown|unexpected|unsupported|not supported|not permitted|extra", re.IGNORECASE
+)
+
+
+def build_call(request: GenerationRequest, messages: Sequence[Message], model: str, refused: Collection[str]) -> Call:
+    """The call that writes a reply to ``request``.
+
+    Args:
+        request: what was asked for.
+        messages: as many of its messages as fit.
+        model: the model's name on the server.
+        refused: optional parameters that the server does not know.
+
+    Raises:
+        PromptError: the JSON schema is no JSON.
+    """
+    sampling = request.sampling
+    standard: dict[str, Any] = {
+        "model": model,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_new_tokens,
+        "stream_options": {"include_usage": True},
+    }
+    if sampling.seed is not None:
+        standard["seed"] = sampling.seed
+    if sampling.stop:
+        standard["stop"] = list(sampling.stop)
+    for name in ("presence_penalty", "frequency_penalty"):
+        if penalty := getattr(sampling, name):
+            standard[name] = penalty
+    extensions: dict[str, Any] = {
+        "top_k": sampling.top_k or -1,  # left out, it would be what the server finds in the checkpoint
+        "repetition_penalty": sampling.repetition_penalty,
+    }
+    if sampling.json_schema is not None:
+        extensions["response_format"] = _response_format(sampling.json_schema)
+    if request.prompt is None:
+        standard["messages"] = list(messages)
+        extensions |= continuation(messages)
+        if request.logprobs is not None:
+            standard |= {"logprobs": True, "top_logprobs": request.logprobs}
+    else:
+        standard["prompt"] = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
+        if request.logprobs is not None:
+            standard["logprobs"] = request.logprobs
+    return Call(_without(standard, refused), _without(extensions, refused), chat=request.prompt is None)
+
+
+def refused_by(error: APIStatusError) -> set[str]:
+    """Which optional parameters the server refuses because it does not know them."""
+    if error.status_code not in (400, 422) or not _UNKNOWN.search(error.message):
+        return set()
+    return {name for name in OPTIONAL if re.search(rf"\b{name}\b", f"{error.param} {error.message}")}
+
+
+def used_sampling(sampling: SamplingParams, refused: Collection[str]) -> SamplingParams:
+    """The sampling parameters that the server was really given."""
+    return sampling.model_copy(update={key: value for name in refused for key, value in OPTIONAL[name].items()})
+
+
+def _response_format(schema: str) -> dict[str, Any]:
+    try:
+        content = json.loads(schema)
+    except ValueError as error:
+        raise PromptError(f"The JSON schema cannot be read: {error}") from error
+    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": content, "strict": True}}
+
+
+def _without(parameters: dict[str, Any], refused: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in refused}

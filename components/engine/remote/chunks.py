@@ -1,0 +1,75 @@
+"""From the chunks of a stream to what the engine tells its reader."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from openai.types import Completion, CompletionUsage
+from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
+from openai.types.chat.chat_completion_token_logprob import TopLogprob
+from openai.types.completion_choice import Logprobs
+
+from components.engine.events import ChosenToken, TokenLogprob
+
+
+@dataclass(frozen=True)
+class Part:
+    """One chunk.
+
+    Attributes:
+        text: often a token's, sometimes none.
+        tokens: those that the text came from, where log probabilities were asked for.
+        end: the server's reason why the reply ends here, if it does.
+        usage: the server's count of tokens, in the last chunk of a server that counts.
+        fingerprint: what the server calls its own version.
+    """
+
+    text: str
+    tokens: tuple[ChosenToken, ...]
+    end: str | None
+    usage: CompletionUsage | None
+    fingerprint: str | None
+
+
+def read_chat_chunk(chunk: ChatCompletionChunk) -> Part:
+    """A chunk of a chat completion."""
+    text, end = "", None
+    tokens: tuple[ChosenToken, ...] = ()
+    for choice in chunk.choices:
+        text = choice.delta.content or ""
+        end = choice.finish_reason
+        if choice.logprobs and choice.logprobs.content:
+            tokens = tuple(map(_chosen, choice.logprobs.content))
+    return Part(text, tokens, end, chunk.usage, chunk.system_fingerprint)
+
+
+def read_completion_chunk(chunk: Completion, top: int | None) -> Part:
+    """A chunk of a plain completion; ``top`` is how many likeliest tokens were asked for."""
+    text, end = "", None
+    tokens: tuple[ChosenToken, ...] = ()
+    for choice in chunk.choices:
+        text, end = choice.text, choice.finish_reason
+        if choice.logprobs:
+            tokens = tuple(_chosen_of_completion(choice.logprobs, top or 0))
+    return Part(text, tokens, end, chunk.usage, chunk.system_fingerprint)
+
+
+def _chosen(token: ChatCompletionTokenLogprob) -> ChosenToken:
+    return ChosenToken(
+        _bytes(token), token.logprob, tuple(TokenLogprob(_bytes(t), t.logprob) for t in token.top_logprobs)
+    )
+
+
+def _bytes(token: ChatCompletionTokenLogprob | TopLogprob) -> bytes:
+    return bytes(token.bytes) if token.bytes is not None else token.token.encode()
+
+
+def _chosen_of_completion(logprobs: Logprobs, top: int) -> Iterable[ChosenToken]:
+    tokens = logprobs.tokens or []
+    likeliest = logprobs.top_logprobs or [{}] * len(tokens)
+    for token, logprob, others in zip(tokens, logprobs.token_logprobs or [], likeliest, strict=False):
+        yield ChosenToken(token.encode(), logprob, tuple(_sorted(others or {}))[:top])
+
+
+def _sorted(logprobs: Mapping[str, float]) -> Iterable[TokenLogprob]:
+    pairs = sorted(logprobs.items(), key=lambda pair: -pair[1])
+    return (TokenLogprob(token.encode(), logprob) for token, logprob in pairs)

@@ -1,0 +1,315 @@
+"""Replies that another server writes: who is next, how often it is asked, how long it is waited for.
+
+Up to ``max_batch`` replies are written at once, each by a task of one event loop; more wait in a line in which the
+visitors take turns. Messages go to the server as they are: whether a control token that somebody has written out counts
+as one is for that server to say.
+"""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from functools import lru_cache, partial
+
+from openai import APIError, APIStatusError
+
+from components.engine.errors import EngineError, PromptError
+from components.engine.estimates import Estimates, Work
+from components.engine.events import Finished, FinishReason, Waiting
+from components.engine.fair_queue import FairQueue, check_line
+from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
+from components.engine.receipts import Receipt
+from components.engine.remote.calls import build_call, refused_by, used_sampling
+from components.engine.remote.failures import (
+    DroppedError,
+    broken_off,
+    delay_before,
+    describe,
+    message_of,
+    unknown_model,
+)
+from components.engine.remote.loop import LoopThread
+from components.engine.remote.measuring import Measure, Text, estimate_tokens
+from components.engine.remote.server import Call, Server
+from components.engine.remote.writing import Writing
+from components.model.chat_format import Message, MessagesError, Prompt, first_kept, split_system
+from components.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED_LENGTHS = 256
+"""So many conversations' lengths are known without asking the server again."""
+
+
+class RemoteEngine(Engine):
+    """Hands requests to one OpenAI-compatible server."""
+
+    def __init__(self, server: Server, loop: LoopThread, info: EngineInfo, settings: Settings) -> None:
+        """Take over ``server`` and the ``loop`` that it runs in."""
+        super().__init__()
+        self.info = info
+        self._server = server
+        self._loop = loop
+        self._settings = settings
+        self._length_of_json = lru_cache(REMEMBERED_LENGTHS)(lambda text: len(self.tokenize(json.loads(text))))
+        self._refused: set[str] = set()  # optional parameters that the server does not know
+        self._estimates = Estimates()
+        self._lock = threading.Lock()  # for what follows
+        self._waiting: FairQueue[Writing] = FairQueue()
+        self._active: list[Writing] = []
+        self._closed = False
+        self._tasks: dict[Writing, asyncio.Task[FinishReason]] = {}  # only the loop's thread touches them
+
+    def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
+        """See ``Engine.build_prompt``. Only the other server knows the prompt's tokens."""
+        room = self.room_for_prompt(max_new_tokens)
+        system, turns = _parted(messages)
+        measure = Measure(self._length_of)
+        start = first_kept(turns, lambda start: measure.fits([*system, *turns[start:]], room))
+        return Prompt([], dropped_messages=start, too_long=not measure.fits([*system, *turns[start:]], room))
+
+    def tokenize(self, text: Text) -> list[int]:
+        """See ``Engine.tokenize``."""
+        if not isinstance(text, str):
+            _parted(text)
+        try:
+            return self._loop.run(self._server.tokenize(self.info.model, text))
+        except APIError as error:
+            raise describe(error, self._server, self.info.model).error from error
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """See ``Engine.detokenize``."""
+        try:
+            return self._loop.run(self._server.detokenize(self.info.model, tokens))
+        except APIError as error:
+            raise describe(error, self._server, self.info.model).error from error
+
+    def load(self) -> Load:
+        """See ``Engine.load``. The caches are the other server's."""
+        with self._lock:
+            return Load(len(self._active), len(self._waiting), used_tokens=0, idle_tokens=0, capacity_tokens=0)
+
+    def close(self) -> None:
+        """See ``Engine.close``."""
+        with self._lock:
+            self._closed = True
+            waiting = list(self._waiting)
+        for writing in waiting:
+            writing.generation.cancel()
+        self._loop.close(self._server.close)
+
+    def _start(self, request: GenerationRequest, generation: Generation) -> None:
+        self.room_for_prompt(request.sampling.max_new_tokens)
+        if request.prompt is None:
+            _parted(request.messages)
+        elif not request.prompt:
+            raise PromptError("The prompt is empty: send at least one token.")
+        build_call(request, request.messages, self.info.model, self._refused)  # says what is wrong with the request
+        writing = Writing(request, generation)
+        generation.on_cancel = lambda: self._loop.call(self._cancel, writing)
+        with self._lock:
+            if self._closed:
+                raise EngineError("The engine was shut down. Start the application again.")
+            places = self._settings.max_batch - len(self._active)
+            check_line(request, len(self._waiting), places, self._settings.max_queue)
+            self._waiting.push(request.visitor, writing)
+        self._loop.call(self._admit)
+
+    def _length_of(self, text: Text) -> int:
+        return self._length_of_json(json.dumps(text))
+
+    def _fitting(self, request: GenerationRequest) -> Sequence[Message]:
+        """As many of the request's messages as fit; none for a prompt, which must fit as a whole. Asks the server."""
+        longest = request.sampling.max_new_tokens
+        room = self.room_for_prompt(longest)
+        if request.prompt is None:
+            prompt = self.build_prompt(request.messages, longest)
+            system, turns = _parted(request.messages)
+            messages, fits = [*system, *turns[prompt.dropped_messages :]], not prompt.too_long
+        elif isinstance(request.prompt, str):
+            messages, fits = [], Measure(self._length_of).fits(request.prompt, room)
+        else:
+            messages, fits = [], len(request.prompt) <= room
+        if not fits:
+            raise self.too_long(longest)
+        return messages
+
+    # What follows runs in the event loop.
+
+    def _admit(self) -> None:
+        """Begin whoever is next, as long as there are places, and tell those who wait."""
+        with self._lock:
+            while len(self._waiting) and len(self._active) < self._settings.max_batch and not self._closed:
+                self._active.append(self._waiting.pop())
+            active, waiting = list(self._active), list(self._waiting)
+        for writing in active:
+            if writing not in self._tasks:
+                self._tasks[writing] = asyncio.get_running_loop().create_task(self._reply(writing))
+                self._tasks[writing].add_done_callback(partial(self._leave, writing))
+        begins = self._estimates.seconds_until(
+            [Work(one.pieces, one.request.sampling.max_new_tokens) for one in active],
+            [Work(0, one.request.sampling.max_new_tokens) for one in waiting],
+        )
+        for ahead, (writing, seconds) in enumerate(zip(waiting, begins, strict=True)):
+            writing.tell_place(ahead, seconds)
+
+    def _cancel(self, writing: Writing) -> None:
+        if writing in self._tasks:
+            self._tasks[writing].cancel()
+            return
+        with self._lock:
+            waits = writing in self._waiting
+            self._waiting.remove(writing)
+        if waits:
+            self._finish(writing, "cancelled")
+            self._admit()
+
+    def _leave(self, writing: Writing, task: asyncio.Task[FinishReason]) -> None:
+        """Free the reply's place and tell how it ended."""
+        del self._tasks[writing]
+        with self._lock:
+            self._active.remove(writing)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._finish(writing, "cancelled" if task.cancelled() else task.result())
+        elif isinstance(error, EngineError):
+            writing.generation.put(error)
+        else:
+            logger.error("A reply failed", exc_info=error)
+            kind = type(error).__name__
+            writing.generation.put(EngineError(f"The reply failed ({kind}). The log says more; try again."))
+        self._admit()
+
+    async def _reply(self, writing: Writing) -> FinishReason:
+        """Have the reply written; ask again as long as nothing of it has come and that may help."""
+        messages = await asyncio.to_thread(self._fitting, writing.request)
+        attempt = 0
+        while True:
+            call = build_call(writing.request, messages, self.info.model, self._refused)
+            try:
+                await self._stream(writing, call)
+            except (APIError, DroppedError) as error:
+                if writing.end is not None:  # only what follows a reply was lost
+                    return writing.end
+                if writing.pieces:
+                    reason = message_of(error, self._server) if isinstance(error, APIError) else str(error)
+                    raise broken_off(self._server, reason) from error
+                if isinstance(error, APIStatusError) and self._learn_from(error, call):
+                    continue
+                if isinstance(error, APIStatusError) and error.status_code == 404:
+                    await self._check_model()
+                failure = describe(error, self._server, self.info.model)
+                if not failure.temporary or attempt == self._settings.openai_retries:
+                    raise failure.error from error
+                delay = delay_before(attempt, failure.after)
+                attempt += 1
+                writing.generation.put(Waiting(0, delay))
+                await asyncio.sleep(delay)
+            else:
+                assert writing.end is not None
+                return writing.end
+
+    async def _stream(self, writing: Writing, call: Call) -> None:
+        """Read one stream to its end, or to where the reply goes round in a circle.
+
+        Raises:
+            openai.APIError: the server did not answer, refused, or broke off.
+            DroppedError: the stream has ended, the reply has not.
+            EngineError: nothing came in time.
+        """
+        clock = asyncio.get_running_loop().time
+        first, between = self._settings.openai_first_token_timeout, self._settings.openai_token_timeout
+        try:
+            async with asyncio.timeout(first) as patience, self._server.write(call) as parts, aclosing(parts):
+                async for part in parts:
+                    writing.take(part)
+                    if writing.end == "loop":
+                        return
+                    if writing.pieces:
+                        patience.reschedule(clock() + between)
+        except TimeoutError as error:
+            if writing.pieces:
+                raise DroppedError(f"nothing came for {between:g} seconds") from error
+            raise EngineError(
+                f"The server at {self._server.address} did not begin the reply within {first:g} seconds. "
+                "It may be busy: ask again later, or with a shorter conversation."
+            ) from error
+        except json.JSONDecodeError as error:
+            raise DroppedError("what it sent is no JSON") from error
+        if writing.end is None:
+            raise DroppedError("the connection ended")
+
+    def _learn_from(self, error: APIStatusError, call: Call) -> bool:
+        """Remember which parameters the server refuses; whether leaving them out is worth another try."""
+        unknown = refused_by(error) & (call.standard.keys() | call.extensions.keys())
+        if unknown:
+            logger.warning(
+                "%s does not know %s: left out from now on", self._server.address, ", ".join(sorted(unknown))
+            )
+            self._refused |= unknown
+        return bool(unknown)
+
+    async def _check_model(self) -> None:
+        try:
+            known = [model.id for model in await self._server.models()]
+        except (APIError, EngineError):
+            return  # the first error says enough
+        if self.info.model not in known:
+            raise unknown_model(self._server, self.info.model, known)
+
+    def _finish(self, writing: Writing, reason: FinishReason) -> None:
+        request, usage = writing.request, writing.usage
+        now = time.monotonic()
+        tokens = usage.completion_tokens if usage else writing.pieces
+        if reason in ("stop", "length"):
+            self._estimates.note_reply(tokens)
+        if (seconds := writing.seconds_per_piece) is not None:
+            self._estimates.note_step(seconds)
+        details = usage.prompt_tokens_details if usage else None
+        reused = (details.cached_tokens or 0) if details else 0
+        writing.generation.put(
+            Finished(
+                reason=reason,
+                prompt_tokens=usage.prompt_tokens if usage else _estimate(request),
+                completion_tokens=tokens,
+                seconds=now - writing.asked_at,
+                time_to_first_token=writing.first_piece_at - writing.asked_at if writing.first_piece_at else None,
+                reused_tokens=reused,
+                receipt=self._receipt(writing, reused),
+                approximate=usage is None,
+            )
+        )
+
+    def _receipt(self, writing: Writing, reused: int) -> Receipt:
+        request = writing.request
+        return Receipt(
+            messages=list(request.messages),
+            prompt=request.prompt,
+            tokens=(),
+            sampling=used_sampling(request.sampling, self._refused),
+            exact=False,
+            reused=reused,
+            model=self.info.model,
+            weights="not known: they are on another server",
+            device=self.info.device,
+            dtype=self.info.dtype,
+            engine=self.info.engine,
+            versions={"system_fingerprint": writing.fingerprint} if writing.fingerprint else {},
+        )
+
+
+def _parted(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """The system message, if any, and the turns."""
+    try:
+        return split_system(messages)
+    except MessagesError as error:
+        raise PromptError(str(error)) from error
+
+
+def _estimate(request: GenerationRequest) -> int:
+    if request.prompt is None or isinstance(request.prompt, str):
+        return estimate_tokens(request.messages if request.prompt is None else request.prompt)
+    return len(request.prompt)

@@ -1,0 +1,62 @@
+"""Whether a conversation fits a model that runs elsewhere.
+
+The server is asked only when it is not clear anyway: no text has more tokens than bytes. A server that cannot tell
+gets an estimate with a margin instead.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from components.engine.errors import EngineError
+from components.model.chat_format import Message
+
+Text = str | Sequence[Message]
+"""A plain text, or a conversation."""
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_TOKENS = 16
+"""Room for what a chat template puts around a message."""
+
+WIDE_TOKENS_PER_CHARACTER = 1.0
+NARROW_TOKENS_PER_CHARACTER = 1 / 3
+"""Estimates: Baichuan 2 needs about 0.7 for Chinese and a quarter for English, smaller vocabularies more."""
+
+MARGIN = 1.1
+"""An estimate must fit this many times."""
+
+
+class Measure:
+    """Measures the prompts of one request."""
+
+    def __init__(self, count: Callable[[Text], int]) -> None:
+        """``count`` asks the server, and raises an ``EngineError`` when it cannot tell."""
+        self._count = count
+        self._can_count = True
+
+    def fits(self, text: Text, room: int) -> bool:
+        """Whether the text or the messages have ``room`` tokens at the most."""
+        if most_tokens(text) <= room:
+            return True
+        if self._can_count:
+            try:
+                return self._count(text) <= room
+            except EngineError as error:
+                logger.info("The length of a conversation is estimated: %s", error)
+                self._can_count = False
+        return MARGIN * estimate_tokens(text) <= room
+
+
+def most_tokens(text: Text) -> int:
+    """A bound that no tokenizer exceeds."""
+    if isinstance(text, str):
+        return len(text.encode())
+    return sum(MESSAGE_TOKENS + most_tokens(message["content"]) for message in text)
+
+
+def estimate_tokens(text: Text) -> int:
+    """About how many tokens there are. Chinese needs more of them for a character than Latin script."""
+    if isinstance(text, str):
+        wide = sum(character >= "\u2e80" for character in text)
+        return round(wide * WIDE_TOKENS_PER_CHARACTER + (len(text) - wide) * NARROW_TOKENS_PER_CHARACTER)
+    return sum(MESSAGE_TOKENS + estimate_tokens(message["content"]) for message in text)

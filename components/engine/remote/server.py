@@ -1,0 +1,175 @@
+"""One OpenAI-compatible server: its address, what it has, and its streams, through the official client."""
+
+import ipaddress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+from pydantic import BaseModel, HttpUrl, SecretStr, ValidationError
+
+from components.engine.errors import EngineError, UnsupportedError
+from components.engine.remote.chunks import Part, read_chat_chunk, read_completion_chunk
+from components.model.chat_format import Message
+
+ANSWER_SECONDS = 10.0
+"""How long the server may take for anything that is not a reply."""
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class ServedModel(BaseModel):
+    """A model in the server's list. vLLM and SGLang tell its context, in tokens."""
+
+    id: str
+    max_model_len: int | None = None
+
+
+class _Models(BaseModel):
+    data: list[ServedModel]
+
+
+class _Tokens(BaseModel):
+    tokens: list[int]
+
+
+class _Text(BaseModel):
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked of the server.
+
+    Attributes:
+        standard: parameters of OpenAI's API.
+        extensions: parameters that only some servers know.
+        chat: whether the call is for a chat completion, else for a plain completion.
+    """
+
+    standard: dict[str, Any]
+    extensions: dict[str, Any]
+    chat: bool
+
+
+class Server:
+    """Asks one server. Everything runs in the event loop of whoever awaits it.
+
+    Nothing is retried here: whoever asks knows what has reached the reader already.
+
+    Attributes:
+        address: for people; there is no key in it.
+    """
+
+    def __init__(self, base_url: HttpUrl, key: SecretStr | None, connect_timeout: float) -> None:
+        self.address = str(base_url).rstrip("/")
+        self._root = self.address.removesuffix("/v1")  # where vLLM has its own endpoints
+        self._key = key
+        # A connection may be silent for as long as a prompt is read: how long is the caller's to say.
+        self._patience = Timeout(None, connect=connect_timeout)
+        self._client = AsyncOpenAI(
+            api_key=key.get_secret_value() if key else "none",  # the client insists on one
+            base_url=self.address,
+            timeout=self._patience,
+            max_retries=0,
+            # A proxy that the environment names cannot reach a server on this machine.
+            http_client=DefaultAsyncHttpxClient(trust_env=not _is_loopback(base_url.host or "")),
+        )
+
+    async def models(self) -> list[ServedModel]:
+        """The models that the server lists.
+
+        Raises:
+            openai.APIError: it does not answer, or refuses.
+            EngineError: what it answers is no list of models.
+        """
+        answer = await self._client.get("/models", cast_to=object, options={"timeout": self._brief})
+        try:
+            return _Models.model_validate(answer).data
+        except ValidationError as error:
+            raise EngineError(
+                f"{self.address}/models is no list of models. Check BAICHUAN_OPENAI_BASE_URL: it usually ends with /v1."
+            ) from error
+
+    async def tokenize(self, model: str, text: str | Sequence[Message]) -> list[int]:
+        """Token ids, as vLLM's ``/tokenize`` gives them.
+
+        Raises:
+            UnsupportedError: the server has no such endpoint, or another one under that name.
+            openai.APIError: it does not answer, or refuses.
+        """
+        if isinstance(text, str):
+            body: dict[str, Any] = {"prompt": text, "add_special_tokens": False}
+        else:
+            body = {"messages": list(text), **continuation(text)}
+        answer = await self._ask_vllm("/tokenize", {"model": model, **body})
+        return _read(_Tokens, answer).tokens
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """The text of token ids, as vLLM's ``/detokenize`` gives it; raises as ``tokenize`` does."""
+        answer = await self._ask_vllm("/detokenize", {"model": model, "tokens": list(tokens)})
+        return _read(_Text, answer).prompt
+
+    @asynccontextmanager
+    async def write(self, call: Call) -> AsyncIterator[AsyncGenerator[Part, None]]:
+        """The parts of a reply as they come. Leaving the context closes the connection, so the server stops.
+
+        Raises:
+            openai.APIError: the server does not answer, refuses, or breaks off.
+        """
+        if call.chat:
+            async with await self._client.chat.completions.create(
+                **call.standard, stream=True, extra_body=call.extensions
+            ) as chat:
+                yield (read_chat_chunk(chunk) async for chunk in chat)
+        else:
+            top = call.standard.get("logprobs")
+            async with await self._client.completions.create(
+                **call.standard, stream=True, extra_body=call.extensions
+            ) as completion:
+                yield (read_completion_chunk(chunk, top) async for chunk in completion)
+
+    def without_key(self, text: str) -> str:
+        """The text with the key made illegible: servers repeat in errors what they were sent."""
+        return text.replace(self._key.get_secret_value(), "***") if self._key else text
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    @property
+    def _brief(self) -> Timeout:
+        return Timeout(ANSWER_SECONDS, connect=self._patience.connect)
+
+    async def _ask_vllm(self, path: str, body: dict[str, Any]) -> object:
+        try:
+            return await self._client.post(
+                self._root + path, cast_to=object, body=body, options={"timeout": self._brief}
+            )
+        except APIStatusError as error:
+            if error.status_code not in (404, 405, 501):
+                raise
+            raise UnsupportedError(f"The server at {self.address} cannot tell tokens: it has no {path}.") from error
+
+
+def continuation(messages: Sequence[Message]) -> dict[str, bool]:
+    """What tells a server to write the last message on when it is a reply already (vLLM's names, SGLang's too)."""
+    if messages[-1]["role"] != "assistant":
+        return {}
+    return {"add_generation_prompt": False, "continue_final_message": True}
+
+
+def _read(kind: type[Answer], answer: object) -> Answer:
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        raise UnsupportedError("The server does not tell tokens in vLLM's form.") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,72 @@
+"""One reply while another server writes it: from the parts of its stream to events for the reader."""
+
+import time
+
+from openai.types import CompletionUsage
+
+from components.engine.events import ChosenToken, Delta, FinishReason, Waiting
+from components.engine.interface import Generation, GenerationRequest
+from components.engine.remote.chunks import Part
+from components.engine.remote.failures import DroppedError
+from components.engine.stopping import TextLoopGuard
+
+
+class Writing:
+    """A request's state in the engine.
+
+    Attributes:
+        pieces: pieces of text so far, which is nearly the number of tokens.
+        end: why the reply ended; None while it is written.
+        usage: the server's count of tokens, once it has told it.
+        fingerprint: what the server calls its own version.
+    """
+
+    def __init__(self, request: GenerationRequest, generation: Generation) -> None:
+        self.request = request
+        self.generation = generation
+        self.asked_at = time.monotonic()
+        self.first_piece_at: float | None = None
+        self.last_piece_at: float | None = None
+        self.pieces = 0
+        self.end: FinishReason | None = None
+        self.usage: CompletionUsage | None = None
+        self.fingerprint: str | None = None
+        self._told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
+        self._untold: tuple[ChosenToken, ...] = ()  # whose text is not shown yet
+        self._guard = TextLoopGuard()
+
+    def tell_place(self, ahead: int, seconds: float | None) -> None:
+        """Tell the reader how many are before it and how long that takes, if that has changed."""
+        place = (ahead, None if seconds is None else round(seconds))
+        if place != self._told:
+            self._told = place
+            self.generation.put(Waiting(ahead, seconds))
+
+    def take(self, part: Part) -> None:
+        """Take the next part of the stream and hand its text to the reader.
+
+        Raises:
+            DroppedError: the server gave up.
+        """
+        self.usage = part.usage or self.usage
+        self.fingerprint = part.fingerprint or self.fingerprint
+        self._untold += part.tokens
+        if part.text:
+            self.last_piece_at = time.monotonic()
+            self.first_piece_at = self.first_piece_at or self.last_piece_at
+            self.pieces += 1
+            tokens, self._untold = self._untold, ()
+            self.generation.put(Delta(part.text, tokens=tokens))
+            if self._guard.push(part.text):
+                self.end = "loop"
+        if part.end == "abort":  # vLLM's word for a request that it lost
+            raise DroppedError("the reply was aborted")
+        if part.end is not None and self.end is None:
+            self.end = "length" if part.end == "length" else "stop"
+
+    @property
+    def seconds_per_piece(self) -> float | None:
+        """Between two pieces; None while there are not two."""
+        if self.first_piece_at is None or self.last_piece_at is None or self.pieces < 2:
+            return None
+        return (self.last_piece_at - self.first_piece_at) / (self.pieces - 1)
