@@ -6,9 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from bench.loading import load_engine
+from bench.process import in_ended_thread, spawn
 from bench.questions import LONG, SHORT, question
 from bench.targets import SAMPLING
+from components.checkpoints.locate import Checkpoint
 from components.engine.interface import Delta, Engine, GenerationRequest, Waiting
+from components.settings import Settings
 
 LIMITS = (32, 64, 96, 160)
 """The longest reply of one reader and the next: lengths that the engine knows beforehand."""
@@ -52,8 +56,22 @@ def summarize(waits: Sequence[Wait]) -> WaitSummary:
     )
 
 
-def measure_waits(engine: Engine, users: int, rounds: int) -> Iterator[Wait]:
-    """All ask at once, of an engine that has served a single reader last. Needs an engine with few places."""
+def measure_waits(settings: Settings, checkpoint: Checkpoint, users: int, rounds: int) -> list[Wait]:
+    """Load an engine in a process of its own and ask it. ``settings`` leave few places."""
+    with spawn() as process:
+        return process.submit(_load_and_measure, settings, checkpoint, users, rounds).result()
+
+
+def _load_and_measure(settings: Settings, checkpoint: Checkpoint, users: int, rounds: int) -> list[Wait]:
+    engine = in_ended_thread(lambda: load_engine(settings, checkpoint))
+    try:
+        return list(waits_of(engine, users, rounds))
+    finally:
+        engine.close()
+
+
+def waits_of(engine: Engine, users: int, rounds: int) -> Iterator[Wait]:
+    """All ask at once, of an engine that has served a single reader last."""
     for number in range(rounds):
         for kind in (KNOWN, UNKNOWN):
             _ask(engine, kind, number, reader=users)

@@ -1,23 +1,22 @@
 """The most memory that a process ever held (VmHWM), for the server and for the plain loop. Linux only."""
 
 import json
-import multiprocessing
 import re
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.apps.replies import TEXT
 from bench.loading import load_plain
+from bench.process import spawn
 from bench.questions import question
 from bench.server import application
 from bench.startup import IMPORTS
 from bench.targets import APPLICATION, PLAIN
-from bench.throughput import ask_at_once
 from components.checkpoints.locate import Checkpoint
 from components.model.chat_format import Message
 from components.settings import Settings
@@ -47,12 +46,12 @@ def measure_peaks(settings: Settings, checkpoint: Checkpoint, folder: Path, env:
     script = f"{IMPORTS}; print(open('/proc/self/status').read())"
     status = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     yield Peak(IMPORTS, _peak_in(status))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield Peak(PLAIN, pool.submit(_peak_of_plain, settings, checkpoint).result())
-    with application(folder / "memory.log", env) as (address, process):
+    with spawn() as process:
+        yield Peak(PLAIN, process.submit(_peak_of_plain, settings, checkpoint).result())
+    with application(folder / "memory.log", env) as (address, server):
         with ThreadPoolExecutor(READERS) as readers:
             list(readers.map(lambda messages: _post(address, messages), _conversations()))
-        yield Peak(APPLICATION, peak_of(process.pid))
+        yield Peak(APPLICATION, peak_of(server.pid))
 
 
 def peak_of(pid: int | str) -> int:
@@ -73,7 +72,7 @@ def _conversations() -> list[list[Message]]:
 
 def _peak_of_plain(settings: Settings, checkpoint: Checkpoint) -> int:
     target = load_plain(settings, checkpoint).target
-    ask_at_once(target, _conversations(), REPLY_TOKENS)
+    target.answer_at_once(_conversations(), REPLY_TOKENS)
     return peak_of("self")
 
 

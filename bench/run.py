@@ -1,20 +1,21 @@
 """One run: which parts, how much of each, in which order."""
 
-import gc
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
-from bench.loading import load_application_engine, load_plain
+from bench.loading import load_application, load_plain, load_tokenizer
 from bench.machine import describe_machine
 from bench.memory import measure_peaks
+from bench.process import ProcessTarget
 from bench.results import Results, Setup
 from bench.server import environment
 from bench.startup import measure_starts
-from bench.targets import SAMPLING, EngineTarget, OpenAITarget, Target
+from bench.targets import SAMPLING, OpenAITarget, Target
 from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
@@ -65,7 +66,6 @@ def measure(
         f"{name} {value}" for name, value in SAMPLING if name not in ("max_new_tokens", "seed", "stop")
     )
     results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES))
-    # First what runs in processes of its own: no model is in this one yet.
     if "start" in parts:
         results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
@@ -75,9 +75,8 @@ def measure(
     if "throughput" in parts or "history" in parts:
         _measure_targets(plan, parts, settings, checkpoint, server, results)
     if "waits" in parts:
-        engine = load_application_engine(settings.model_copy(update={"max_batch": PLACES}), checkpoint)
-        results.waits += told(measure_waits(engine, plan.waiting_users, plan.rounds))
-        engine.close()
+        few = settings.model_copy(update={"max_batch": PLACES})
+        results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
     return results
 
 
@@ -97,18 +96,15 @@ def _measure_targets(
     server: OpenAITarget | None,
     results: Results,
 ) -> None:
-    plain = load_plain(settings, checkpoint)
-    engine = load_application_engine(settings, checkpoint)
-    results.setup.dtypes.update({plain.target.name: plain.dtype, EngineTarget.name: engine.info.dtype})
-    targets: list[Target] = [plain.target, EngineTarget(engine)]
-    if server is not None:
-        targets.append(server)
+    own = [ProcessTarget(partial(load, settings, checkpoint)) for load in (load_plain, load_application)]
+    results.setup.dtypes.update({target.name: target.dtype for target in own})
+    targets: list[Target] = [*own, server] if server is not None else [*own]
     for target in targets:  # a first reply, in which kernels are chosen and memory is taken, does not count
         target.answer([{"role": "user", "content": "Hi"}], plan.reply_tokens, "warm-up")
     if "throughput" in parts:
         results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
     if "history" in parts:
-        results.later_turns += told(measure_later_turns(targets, plain.tokenizer, plan.histories, plan.rounds))
-    engine.close()
-    del plain, engine, targets
-    gc.collect()
+        tokenizer = load_tokenizer(checkpoint)
+        results.later_turns += told(measure_later_turns(targets, tokenizer, plan.histories, plan.rounds))
+    for target in own:
+        target.close()

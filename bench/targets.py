@@ -49,6 +49,27 @@ class Target(ABC):
     def answer(self, messages: Sequence[Message], max_new_tokens: int, reader: str) -> Answer:
         """Write one reply and read it to its end. May be called from many threads at once."""
 
+    def answer_at_once(
+        self, conversations: Sequence[Sequence[Message]], max_new_tokens: int
+    ) -> tuple[float, list[Answer]]:
+        """Each conversation is a reader's, and all ask at the same moment.
+
+        Returns:
+            The seconds until the last one was served, and the replies in the order of the conversations.
+        """
+        together = threading.Barrier(len(conversations) + 1)
+
+        def ask(reader: int) -> Answer:
+            together.wait()
+            return self.answer(conversations[reader], max_new_tokens, f"reader {reader}")
+
+        with ThreadPoolExecutor(len(conversations)) as pool:
+            asked = [pool.submit(ask, reader) for reader in range(len(conversations))]
+            together.wait()
+            began = time.perf_counter()
+            answers = [one.result() for one in asked]
+            return time.perf_counter() - began, answers
+
 
 class PlainTarget(Target):
     """``model.generate`` behind a lock, streaming, the whole conversation read at each turn: as tutorials do it."""

@@ -1,16 +1,12 @@
 """1, 4, 8 and 16 readers ask at once: how fast are all of them served, and how long does each wait?"""
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 
 from bench.figures import percentile
 from bench.questions import question
 from bench.targets import Answer, Target
-from components.model.chat_format import Message
 
 
 @dataclass(frozen=True)
@@ -69,23 +65,5 @@ def measure_throughput(
         for count in users:
             for target in targets if number % 2 == 0 else reversed(targets):
                 conversations = [question(reader, f"Round {number}.{count}") for reader in range(count)]
-                seconds, answers = ask_at_once(target, conversations, max_new_tokens)
+                seconds, answers = target.answer_at_once(conversations, max_new_tokens)
                 yield Crowd(target.name, number, count, max_new_tokens, seconds, tuple(answers))
-
-
-def ask_at_once(
-    target: Target, conversations: Sequence[Sequence[Message]], max_new_tokens: int
-) -> tuple[float, list[Answer]]:
-    """Each conversation is a reader's; return the seconds until all were served, and the replies."""
-    together = threading.Barrier(len(conversations) + 1)
-
-    def ask(reader: int) -> Answer:
-        together.wait()
-        return target.answer(conversations[reader], max_new_tokens, f"reader {reader}")
-
-    with ThreadPoolExecutor(len(conversations)) as pool:
-        asked = [pool.submit(ask, reader) for reader in range(len(conversations))]
-        together.wait()
-        began = time.perf_counter()
-        answers = [one.result() for one in asked]
-        return time.perf_counter() - began, answers

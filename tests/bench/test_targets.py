@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from bench.history import measure_later_turns
+from bench.loading import load_tokenizer
 from bench.targets import SAMPLING, EngineTarget, OpenAITarget, PlainTarget, Target
-from bench.throughput import ask_at_once, measure_throughput, summarize
+from bench.throughput import measure_throughput, summarize
+from components.checkpoints.locate import Checkpoint
 from components.engine.loading import build_engine
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
@@ -90,7 +92,7 @@ def test_a_reply_that_fails_is_told_and_does_not_hang(plain: PlainTarget, monkey
 
 def test_everybody_in_a_crowd_gets_their_own_reply(plain: PlainTarget, application: EngineTarget) -> None:
     for target in (plain, application):
-        _, answers = ask_at_once(target, [chat["messages"] for chat in CHATS[:4]], 24)
+        _, answers = target.answer_at_once([chat["messages"] for chat in CHATS[:4]], 24)
 
         assert [answer.text for answer in answers] == [chat["greedy_text"] for chat in CHATS[:4]]
 
@@ -125,7 +127,7 @@ def test_a_crowds_figures_follow_from_its_replies(plain: PlainTarget) -> None:
 
 
 def test_a_later_turn_has_the_history_that_is_asked_for(plain: PlainTarget, application: EngineTarget) -> None:
-    _, tokenizer = load_model(TINY_PATH, dtype=torch.float32, device="cpu")
+    tokenizer = load_tokenizer(Checkpoint(TINY_PATH, "tiny", is_demo=False))
     turns = list(measure_later_turns([plain, application], tokenizer, [0, 120], rounds=1))
 
     fresh, later = ({turn.prompt_tokens for turn in turns if turn.history == length} for length in (0, 120))
