@@ -1,9 +1,10 @@
 # make run   chat at http://127.0.0.1:6006 (installs everything first; fetches a small demo model if there is none)
 # make test  all checks and tests (installs what they need first)
+# make bench measurements beside a plain loop (ARGS=--help says what it can do)
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run install test lint format docs clean
+.PHONY: run install test bench lint format docs clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -29,6 +30,11 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 test: lint
 	@bash scripts/install-test-tools
 	@$(PYTHON) -m pytest
+
+bench: $(VENV)/installed-dev
+	@bash scripts/install-test-tools
+	@$(PYTHON) download.py --source demo --if-none
+	@$(PYTHON) -m bench $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(PYTHON) -m ruff format --check .

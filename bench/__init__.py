@@ -1,0 +1,1 @@
+"""Side-by-side measurements: this application, the plain loop of the tutorials, and any OpenAI-compatible server."""

@@ -1,0 +1,89 @@
+"""What the application sets out to reach, and whether this run did."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+from bench.figures import paired_ratio
+from bench.results import Results
+from bench.startup import CLASSES, IMPORTS, SERVER
+from bench.targets import APPLICATION, PLAIN
+from bench.websocket import APPLICATION_PAGE
+
+ONE_READER, EIGHT_READERS = 4.0, 12.0
+"""Times the tokens per second of the plain loop with as many readers."""
+
+LATER_TURN_TOKENS, LATER_TURN_SECONDS, LATER_TURN_RATIO = 1400, 0.15, 1.5
+"""First text after so many tokens of history: in seconds, and in times that of a fresh short prompt."""
+
+BYTES_PER_BYTE, FLAT = 6.0, 1.25
+"""WebSocket bytes on the wire for a byte of reply, and how many times the shortest reply's the longest's may be."""
+
+START_RATIO = 1.5
+"""Times what the imports alone take: of the libraries' names, and of the classes too that load a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``reached`` and ``wanted`` are for people to read."""
+
+    what: str
+    wanted: str
+    reached: str
+    met: bool
+
+
+def check_goals(results: Results) -> list[Goal]:
+    """All goals that this run has figures for."""
+    return [*_throughput(results), *_later_turn(results), *_traffic(results), *_start(results)]
+
+
+def _throughput(results: Results) -> Iterator[Goal]:
+    for users, wanted in ((1, ONE_READER), (8, EIGHT_READERS)):
+        speeds = {
+            target: [
+                crowd.tokens_per_second for crowd in results.crowds if (crowd.target, crowd.users) == (target, users)
+            ]
+            for target in (APPLICATION, PLAIN)
+        }
+        if all(speeds.values()):
+            ratio = paired_ratio(speeds[APPLICATION], speeds[PLAIN])
+            readers = "one reader" if users == 1 else f"{users} readers at once"
+            yield Goal(f"tokens/s of {readers}, times plain generate", f"≥ {wanted:g}", f"{ratio:.1f}", ratio >= wanted)
+
+
+def _later_turn(results: Results) -> Iterator[Goal]:
+    firsts = {
+        history: [turn.first for turn in results.later_turns if (turn.target, turn.history) == (APPLICATION, history)]
+        for history in (0, LATER_TURN_TOKENS)
+    }
+    if all(firsts.values()):
+        seconds = median(firsts[LATER_TURN_TOKENS])
+        ratio = paired_ratio(firsts[LATER_TURN_TOKENS], firsts[0])
+        what = f"first text after {LATER_TURN_TOKENS:,} tokens of known history"
+        yield Goal(f"{what}, s", f"< {LATER_TURN_SECONDS:g}", f"{seconds:.3f}", seconds < LATER_TURN_SECONDS)
+        yield Goal(
+            f"{what}, times a fresh short prompt's", f"< {LATER_TURN_RATIO:g}", f"{ratio:.2f}", ratio < LATER_TURN_RATIO
+        )
+
+
+def _traffic(results: Results) -> Iterator[Goal]:
+    for kind in ("prose", "code"):
+        own = [one for one in results.traffic if (one.page, one.kind) == (APPLICATION_PAGE, kind)]
+        if not own:
+            continue
+        shares = [one.wire / one.reply for one in sorted(own, key=lambda one: one.tokens)]
+        what = f"WebSocket bytes per byte of reply ({kind})"
+        yield Goal(f"{what}, the most", f"≤ {BYTES_PER_BYTE:g}", f"{max(shares):.1f}", max(shares) <= BYTES_PER_BYTE)
+        growth = shares[-1] / shares[0]
+        yield Goal(f"{what}, longest reply's over shortest's", f"≤ {FLAT:g}", f"{growth:.2f}", growth <= FLAT)
+
+
+def _start(results: Results) -> Iterator[Goal]:
+    server, imports, classes = (
+        [start.seconds for start in results.starts if start.what == what] for what in (SERVER, IMPORTS, CLASSES)
+    )
+    if server:
+        for what, seconds in ((IMPORTS, imports), (CLASSES, classes)):
+            ratio = paired_ratio(server, seconds)
+            yield Goal(f"start to ready, times {what}", f"≤ {START_RATIO:g}", f"{ratio:.2f}", ratio <= START_RATIO)

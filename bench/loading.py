@@ -1,0 +1,42 @@
+"""The checkpoint that the settings name, once for the plain loop and once for this application's engine."""
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from bench.process import Loaded
+from bench.targets import EngineTarget, PlainTarget
+from components.checkpoints.locate import Checkpoint
+from components.engine.loading import build_engine
+from components.engine.local import LocalEngine
+from components.model.devices import usable_cores
+from components.model.loading import load_model, register_architecture
+from components.settings import Settings
+
+
+def load_plain(settings: Settings, checkpoint: Checkpoint) -> Loaded:
+    """The forward pass of transformers, in the dtype that the application chooses, without int8."""
+    torch.set_num_threads(usable_cores())
+    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, "none")
+    return Loaded(PlainTarget(model, tokenizer), str(model.dtype).removeprefix("torch."))
+
+
+def load_application(settings: Settings, checkpoint: Checkpoint) -> Loaded:
+    """The engine as the server loads it."""
+    engine = load_engine(settings, checkpoint)
+    return Loaded(EngineTarget(engine), engine.info.dtype, engine.close)
+
+
+def load_engine(settings: Settings, checkpoint: Checkpoint) -> LocalEngine:
+    """The same without anything around it."""
+    torch.set_num_threads(usable_cores())
+    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
+    return build_engine(model, tokenizer, settings, checkpoint.path, checkpoint.name, checkpoint.is_demo)
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """Only the tokenizer: no model may be in the process that measures."""
+    register_architecture()
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        checkpoint.path, trust_remote_code=False, local_files_only=True
+    )
+    return tokenizer

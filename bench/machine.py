@@ -1,0 +1,50 @@
+"""Where and with what a run was made."""
+
+import os
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from components.model.devices import usable_cores
+
+PACKAGES = ("torch", "transformers", "streamlit", "openai", "playwright")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """``memory`` is in bytes; ``load`` the mean number of busy processes in the minute before the run."""
+
+    date: str
+    cpu: str
+    cores: int
+    memory: int
+    load: float
+    system: str
+    versions: dict[str, str]
+
+
+def describe_machine() -> Machine:
+    """This one, now."""
+    return Machine(
+        date=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        cpu=_cpu(),
+        cores=usable_cores(),
+        memory=psutil.virtual_memory().total,
+        load=os.getloadavg()[0],
+        system=f"{platform.system()} {platform.machine()}",
+        versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    )
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or "unknown"

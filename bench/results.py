@@ -1,0 +1,42 @@
+"""What one run measured, and its file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench.estimates import Wait
+from bench.history import LaterTurn
+from bench.machine import Machine
+from bench.memory import Peak
+from bench.startup import Start
+from bench.throughput import Crowd
+from bench.websocket import Traffic
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was measured. ``dtypes`` says in which type of number each target of this process runs the model."""
+
+    model: str
+    sampling: str
+    rounds: int
+    places: int
+    dtypes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Results:
+    """Every single measurement; a part that was not run is empty."""
+
+    machine: Machine
+    setup: Setup
+    crowds: list[Crowd] = field(default_factory=list)
+    later_turns: list[LaterTurn] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    peaks: list[Peak] = field(default_factory=list)
+    traffic: list[Traffic] = field(default_factory=list)
+
+    def save(self, file: Path) -> None:
+        """Write everything as JSON."""
+        file.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")

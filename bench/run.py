@@ -1,0 +1,110 @@
+"""One run: which parts, how much of each, in which order."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from bench.estimates import measure_waits
+from bench.history import measure_later_turns
+from bench.loading import load_application, load_plain, load_tokenizer
+from bench.machine import describe_machine
+from bench.memory import measure_peaks
+from bench.process import ProcessTarget
+from bench.results import Results, Setup
+from bench.server import environment
+from bench.startup import measure_starts
+from bench.targets import SAMPLING, OpenAITarget, Target
+from bench.throughput import measure_throughput
+from bench.websocket import measure_traffic
+from components.checkpoints.locate import Checkpoint, find_checkpoint
+from components.settings import Settings
+
+PARTS = ("start", "memory", "websocket", "throughput", "history", "waits")
+
+PLACES = 4
+"""Replies that are written at once where waiting is measured."""
+
+Measured = TypeVar("Measured")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. ``starts`` are rounds of their own; so many ``waiting_users`` ask for ``PLACES`` places."""
+
+    rounds: int = 3
+    starts: int = 5
+    traffic_tokens: Sequence[int] = (500, 1000, 2000)
+    users: Sequence[int] = (1, 4, 8, 16)
+    reply_tokens: int = 64
+    histories: Sequence[int] = (0, 200, 700, 1400)
+    waiting_users: int = 24
+
+
+QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16)
+"""To see that everything runs; such figures mean little."""
+
+
+def measure(
+    plan: Plan, parts: Collection[str], settings: Settings, server: OpenAITarget | None, folder: Path
+) -> Results:
+    """Measure some of ``PARTS``.
+
+    Args:
+        plan: how much of each.
+        parts: which.
+        settings: the application's; they say which checkpoint, and how it runs.
+        server: an OpenAI-compatible server to measure as well.
+        folder: for logs and state.
+    """
+    machine = describe_machine()
+    checkpoint = find_checkpoint(settings)
+    settings = settings.model_copy(update={"data_dir": folder / "data"})
+    env = environment(settings, checkpoint)
+    sampling = ", ".join(
+        f"{name} {value}" for name, value in SAMPLING if name not in ("max_new_tokens", "seed", "stop")
+    )
+    results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES))
+    if "start" in parts:
+        results.starts += told(measure_starts(folder, env, plan.starts))
+    if "memory" in parts:
+        results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
+    if "websocket" in parts:
+        results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
+    if "throughput" in parts or "history" in parts:
+        _measure_targets(plan, parts, settings, checkpoint, server, results)
+    if "waits" in parts:
+        few = settings.model_copy(update={"max_batch": PLACES})
+        results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
+    return results
+
+
+def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
+    """Print each measurement as it comes."""
+    for measured in measurements:
+        text = str(measured)
+        print(text if len(text) <= 200 else f"{text[:200]}…", flush=True)
+        yield measured
+
+
+def _measure_targets(
+    plan: Plan,
+    parts: Collection[str],
+    settings: Settings,
+    checkpoint: Checkpoint,
+    server: OpenAITarget | None,
+    results: Results,
+) -> None:
+    own = [ProcessTarget(partial(load, settings, checkpoint)) for load in (load_plain, load_application)]
+    results.setup.dtypes.update({target.name: target.dtype for target in own})
+    targets: list[Target] = [*own, server] if server is not None else [*own]
+    for target in targets:  # a first reply, in which kernels are chosen and memory is taken, does not count
+        target.answer([{"role": "user", "content": "Hi"}], plan.reply_tokens, "warm-up")
+    if "throughput" in parts:
+        results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
+    if "history" in parts:
+        tokenizer = load_tokenizer(checkpoint)
+        results.later_turns += told(measure_later_turns(targets, tokenizer, plan.histories, plan.rounds))
+    for target in own:
+        target.close()

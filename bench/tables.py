@@ -1,0 +1,249 @@
+"""The results as a page of Markdown."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import TypeVar
+
+from bench import estimates, throughput
+from bench.apps.replies import TOKENS_PER_SECOND
+from bench.figures import paired_ratio
+from bench.goals import check_goals
+from bench.history import LATER_REPLY_TOKENS
+from bench.memory import READERS
+from bench.plots import PLOTS
+from bench.results import Results
+from bench.startup import IMPORTS
+from bench.targets import PLAIN
+
+GIB = 2**30
+
+Value = TypeVar("Value")
+
+
+def page(results: Results) -> str:
+    """Everything that was measured, and on what. Plots are expected beside the page."""
+    parts = (_goals, _crowds, _later_turns, _waits, _starts, _peaks, _traffic)
+    return "\n\n".join(["# Measurements", _head(results), *(text for part in parts if (text := part(results)))]) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    rule = "|".join(["---", *("---:" for _ in header[1:])])
+    lines = [" | ".join(str(cell) for cell in row) for row in rows]
+    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {line} |" for line in lines)])
+
+
+def _head(results: Results) -> str:
+    machine, setup = results.machine, results.setup
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
+    return "\n".join(
+        [
+            "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
+            "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
+            "",
+            f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.memory / GIB:.0f} GiB memory, "
+            f"{machine.system}; {machine.load:.1f} busy processes before the run",
+            f"- Versions: {versions}",
+            f"- Date: {machine.date}",
+            f"- Model: {setup.model}{dtypes}",
+            f"- Sampling, the same for all: {setup.sampling}; rounds: {setup.rounds}",
+        ]
+    )
+
+
+def _goals(results: Results) -> str:
+    rows = [(goal.what, goal.wanted, goal.reached, "yes" if goal.met else "**no**") for goal in check_goals(results)]
+    return f"## Goals\n\n{table(['This application', 'Goal', 'Reached', 'Met'], rows)}" if rows else ""
+
+
+def _crowds(results: Results) -> str:
+    crowds = results.crowds
+    if not crowds:
+        return ""
+    rows = []
+    for users in _distinct(crowd.users for crowd in crowds):
+        for target in _distinct(crowd.target for crowd in crowds):
+            own = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, target)]
+            plain = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, PLAIN)]
+            summary = throughput.summarize(own)
+            ratio = paired_ratio([one.tokens_per_second for one in own], [one.tokens_per_second for one in plain])
+            rows.append(
+                (
+                    users,
+                    target,
+                    f"{summary.tokens_per_second:.1f}",
+                    f"{ratio:.1f}",
+                    f"{summary.per_user:.1f}",
+                    f"{summary.first_median:.3f}",
+                    f"{summary.first_95:.3f}",
+                    f"{summary.cut_short} of {summary.replies}",
+                )
+            )
+    header = [
+        "Readers",
+        "Target",
+        "Tokens/s in all",
+        "× plain",
+        "Tokens/s each",
+        "First text, s",
+        "95 %, s",
+        "Ended early",
+    ]
+    return "\n".join(
+        [
+            "## Many readers at once",
+            "",
+            f"Each asks a question of their own at the same moment and gets up to {crowds[0].max_new_tokens} tokens. "
+            "Tokens/s each counts from asking to the end, waiting included; 95 % of the readers see their first text "
+            "within the seconds in that column.",
+            "",
+            table(header, rows),
+            "",
+            _plot("throughput"),
+        ]
+    )
+
+
+def _later_turns(results: Results) -> str:
+    turns = results.later_turns
+    if not turns:
+        return ""
+    rows = []
+    for history in _distinct(turn.history for turn in turns):
+        for target in _distinct(turn.target for turn in turns):
+            firsts, fresh, plain = (
+                [turn.first for turn in turns if (turn.history, turn.target) == key]
+                for key in ((history, target), (0, target), (history, PLAIN))
+            )
+            prompt = [turn.prompt_tokens for turn in turns if (turn.history, turn.target) == (history, target)]
+            to_fresh = f"{paired_ratio(firsts, fresh):.2f}" if fresh else ""
+            to_plain = f"{paired_ratio(plain, firsts):.1f}"
+            rows.append((history, target, f"{median(prompt):.0f}", f"{median(firsts):.3f}", to_fresh, to_plain))
+    header = [
+        "History, tokens",
+        "Target",
+        "Prompt, tokens",
+        "First text, s",
+        "× fresh prompt",
+        "Times as fast as plain",
+    ]
+    return "\n".join(
+        [
+            "## First text of a later turn",
+            "",
+            "The history is the turn before, which the target has just written; 0 is a fresh short prompt. "
+            f"Replies have up to {LATER_REPLY_TOKENS} tokens.",
+            "",
+            table(header, rows),
+            "",
+            _plot("history"),
+        ]
+    )
+
+
+def _waits(results: Results) -> str:
+    if not results.waits:
+        return ""
+    rows = []
+    for kind in _distinct(wait.kind for wait in results.waits):
+        summary = estimates.summarize([wait for wait in results.waits if wait.kind == kind])
+        rows.append(
+            (
+                kind,
+                summary.waits,
+                f"{summary.became_median:.1f}",
+                f"{summary.absolute_error:.1f}",
+                f"{100 * summary.relative_error:.0f} %",
+                f"{summary.bias:+.1f}",
+            )
+        )
+    header = ["Replies of", "Waits", "Waited, s", "Error, s", "Error, share", "Bias, s"]
+    return "\n".join(
+        [
+            "## What those who wait are told",
+            "",
+            f"More readers than places ({results.setup.places}) ask at once, of an engine that has served a "
+            "single reader last. What each is told at first is compared with what it became. The bias is a mean, below "
+            "0 when they waited longer than told. Known lengths: every reply has a limit that it reaches; unknown: "
+            "replies end by themselves, short ones and long ones in turn.",
+            "",
+            table(header, rows),
+        ]
+    )
+
+
+def _starts(results: Results) -> str:
+    if not results.starts:
+        return ""
+    imports = [start.seconds for start in results.starts if start.what == IMPORTS]
+    rows = []
+    for what in _distinct(start.what for start in results.starts):
+        seconds = [start.seconds for start in results.starts if start.what == what]
+        span = f"{min(seconds):.2f} to {max(seconds):.2f}"
+        rows.append((f"`{what}`", f"{median(seconds):.2f}", span, f"{paired_ratio(seconds, imports):.2f}"))
+    return "\n".join(
+        [
+            "## Start",
+            "",
+            f"Fresh processes, {len(imports)} of each in turn, files in the system's cache.",
+            "",
+            table(["Process", "Seconds", "Least to most", "× imports alone"], rows),
+        ]
+    )
+
+
+def _peaks(results: Results) -> str:
+    if not results.peaks:
+        return ""
+    rows = [(peak.what, f"{peak.bytes / GIB:.2f}") for peak in results.peaks]
+    return "\n".join(
+        [
+            "## Memory",
+            "",
+            f"The most that each process ever held (VmHWM), after {READERS} readers at once, one of them with a prompt "
+            "of about 1,300 tokens. This application is the whole server.",
+            "",
+            table(["Process", "GiB"], rows),
+        ]
+    )
+
+
+def _traffic(results: Results) -> str:
+    if not results.traffic:
+        return ""
+    rows = [
+        (
+            one.page,
+            one.kind,
+            one.tokens,
+            f"{one.reply:,}",
+            f"{one.payload / one.reply:.1f}",
+            f"{one.wire / one.reply:.1f}",
+        )
+        for one in sorted(results.traffic, key=lambda one: (one.page, one.kind, one.tokens))
+    ]
+    header = ["Page", "Reply", "Tokens", "Bytes of reply", "Payload per byte", "Wire per byte"]
+    return "\n".join(
+        [
+            "## WebSocket traffic",
+            "",
+            f"What a page in Chromium receives for one reply at {TOKENS_PER_SECOND} tokens/s, per byte of the reply: "
+            "what the frames hold, and what TCP carries with the compression that `.streamlit/config.toml` switches on "
+            "(Streamlit's default is off; then the wire carries the payload). Code is one block until its end. "
+            "`st.write_stream` is the page of Streamlit's tutorial.",
+            "",
+            table(header, rows),
+            "",
+            _plot("websocket"),
+        ]
+    )
+
+
+def _plot(name: str) -> str:
+    return f"![{PLOTS[name]}]({name}.png)"
+
+
+def _distinct(values: Iterable[Value]) -> list[Value]:
+    """Each once, in the order in which they come."""
+    return list(dict.fromkeys(values))

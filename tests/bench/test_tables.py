@@ -1,0 +1,110 @@
+"""The page says what was measured, and whether it is enough."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.goals import check_goals
+from bench.history import LaterTurn
+from bench.machine import describe_machine
+from bench.plots import PLOTS, draw
+from bench.results import Results, Setup
+from bench.startup import CLASSES, IMPORTS, SERVER, Start
+from bench.tables import page, table
+from bench.targets import APPLICATION, PLAIN, Answer
+from bench.throughput import Crowd
+from bench.websocket import APPLICATION_PAGE, Traffic
+
+
+def crowd(target: str, round: int, users: int, seconds: float) -> Crowd:
+    answer = Answer("text", tokens=60, prompt_tokens=9, first=0.1, seconds=seconds)
+    return Crowd(target, round, users, 64, seconds, (answer,) * users)
+
+
+@pytest.fixture
+def results() -> Results:
+    """One reader is served 5 times as fast as by the plain loop, eight 10 times; the machine slows down to half."""
+    return Results(
+        describe_machine(),
+        Setup("tiny", "temperature 0.3", rounds=2, places=4),
+        crowds=[
+            *(crowd(PLAIN, 0, 1, 5.0), crowd(APPLICATION, 0, 1, 1.0)),
+            *(crowd(APPLICATION, 1, 1, 2.0), crowd(PLAIN, 1, 1, 10.0)),
+            *(crowd(PLAIN, 0, 8, 40.0), crowd(APPLICATION, 0, 8, 4.0)),
+        ],
+        later_turns=[
+            LaterTurn(target, 0, history, 50 + history, first)
+            for target, history, first in (
+                (PLAIN, 0, 0.1),
+                (PLAIN, 1400, 3.0),
+                (APPLICATION, 0, 0.05),
+                (APPLICATION, 1400, 0.06),
+            )
+        ],
+        starts=[Start(IMPORTS, 2.0), Start(CLASSES, 4.0), Start(SERVER, 5.0)],
+        traffic=[
+            Traffic(APPLICATION_PAGE, "prose", 500, reply=1000, payload=20_000, wire=5_000),
+            Traffic(APPLICATION_PAGE, "prose", 2000, reply=4000, payload=80_000, wire=12_000),
+        ],
+    )
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return rows[2:]
+
+
+def test_speeds_stand_beside_the_plain_loops(results: Results) -> None:
+    rows = rows_of(page(results), "Many readers at once")
+
+    assert [(row[0], row[1], row[2], row[3]) for row in rows] == [
+        ("1", PLAIN, "9.0", "1.0"),
+        ("1", APPLICATION, "45.0", "5.0"),
+        ("8", PLAIN, "12.0", "1.0"),
+        ("8", APPLICATION, "120.0", "10.0"),
+    ]
+    assert rows[3][-1] == "8 of 8", "replies of 60 tokens were cut short of 64"
+
+
+def test_first_texts_stand_beside_a_fresh_prompts_and_the_plain_loops(results: Results) -> None:
+    rows = {(row[0], row[1]): row[2:] for row in rows_of(page(results), "First text of a later turn")}
+
+    assert rows["1400", APPLICATION] == ["1450", "0.060", "1.20", "50.0"]
+    assert rows["1400", PLAIN] == ["1450", "3.000", "30.00", "1.0"]
+
+
+def test_goals_are_judged_one_by_one(results: Results) -> None:
+    judged = [(goal.reached, goal.met) for goal in check_goals(results)]
+
+    assert judged == [
+        ("5.0", True),
+        ("10.0", False),
+        ("0.060", True),
+        ("1.20", True),
+        ("5.0", True),
+        ("0.60", True),
+        ("2.50", False),
+        ("1.25", True),
+    ]
+
+
+def test_a_part_that_was_not_run_is_left_out(results: Results) -> None:
+    results.crowds, results.traffic = [], []
+    text = page(results)
+
+    assert "Many readers" not in text
+    assert "WebSocket" not in text
+    assert "## Start" in text
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(["a", "b"], [("x --- y", 1)]) == "| a | b |\n|---|---:|\n| x --- y | 1 |"
+
+
+def test_every_plot_that_the_page_shows_is_drawn(results: Results, tmp_path: Path) -> None:
+    draw(results, tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in PLOTS}
+    for name in PLOTS:
+        assert f"({name}.png)" in page(results)
