@@ -34,7 +34,7 @@ class OpenAIStub:
         refusals: answers to the next requests for replies, instead of replies.
         unknown: parameters that it refuses to know.
         key: what it asks for, if anything.
-        counts: whether it tells usage.
+        counts: whether it tells usage, with so many ``tokens_per_piece``.
         tokenizes: whether it has vLLM's endpoints for tokens.
         stall_before: the piece before which it waits until ``release`` is set; -1 waits before the headers.
         drop_before: the piece before which it breaks off.
@@ -51,6 +51,7 @@ class OpenAIStub:
     key: str | None = None
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": MODEL, "max_model_len": 4096}])
     counts: bool = True
+    tokens_per_piece: float = 2
     tokenizes: bool = True
     stall_before: int | None = None
     drop_before: int | None = None
@@ -90,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.path.endswith("completions"):
             self._reply(body)
+        elif self.path == "/tokenize" and stub.tokenizes and (found := stub.unknown & body.keys()):
+            self._error(Refusal(400, f"{sorted(found)[0]} is not a known field"))
         elif self.path == "/tokenize" and stub.tokenizes:
             text = body.get("prompt") or "".join(message["content"] + "<>" for message in body["messages"])
             self._json(200, {"count": len(text), "max_model_len": 4096, "tokens": list(map(ord, text))})
@@ -114,7 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         if stub.refusals:
             self._error(stub.refusals.pop(0))
         elif found := stub.unknown & body.keys():
-            self._error(Refusal(400, f"Unrecognized request argument supplied: {sorted(found)[0]}"))
+            known = sorted(body.keys() - found)
+            self._error(Refusal(400, f"{sorted(found)[0]} is not a known field (known: {', '.join(known)})"))
         elif body["model"] not in [model["id"] for model in stub.models]:
             self._error(Refusal(404, f"The model `{body['model']}` does not exist."))
         elif stub.stall_before != -1 or self._stall():
@@ -139,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         longest = len(stub.pieces) == body["max_tokens"]
         self._event(_chunk({"index": 0, "delta": {}, "text": "", "finish_reason": "length" if longest else "stop"}))
         if stub.counts and "stream_options" in body:
-            self._event(_chunk(None) | {"usage": _usage(body, 2 * len(stub.pieces))})
+            self._event(_chunk(None) | {"usage": _usage(body, round(stub.tokens_per_piece * len(stub.pieces)))})
         self._write(b"data: [DONE]\n\n")
         if stub.chunked:
             self.wfile.write(b"0\r\n\r\n")

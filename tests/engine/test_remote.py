@@ -102,6 +102,12 @@ def test_the_servers_own_counts_are_told(remote: Connect) -> None:
     assert last.time_to_first_token is not None
 
 
+def test_a_server_may_send_a_token_in_several_pieces(stub: OpenAIStub, remote: Connect) -> None:
+    stub.tokens_per_piece = 0.5
+
+    assert finished(ask(remote())).completion_tokens == 2
+
+
 def test_counts_of_a_server_that_tells_none_are_called_approximate(stub: OpenAIStub, remote: Connect) -> None:
     stub.counts = False
     last = finished(ask(remote()))
@@ -171,6 +177,17 @@ def test_parameters_that_the_server_does_not_know_are_left_out_from_then_on(stub
     receipt = finished(second).receipt
     assert receipt is not None
     assert receipt.sampling.top_k == 0, "what was not sent is not claimed"
+
+
+def test_no_limit_on_top_k_is_said_otherwise_to_a_server_that_wants_it_so(stub: OpenAIStub, remote: Connect) -> None:
+    stub.refusals = [
+        Refusal(400, "top_k: Input should be greater than or equal to 0, not -1; more is not a known field")
+    ]
+    engine = remote()
+    receipts = [finished(ask(engine, top_k=0)).receipt for _ in range(2)]
+
+    assert [body["top_k"] for body in stub.replies] == [-1, 0, 0]
+    assert all(receipt and receipt.sampling.top_k == 0 for receipt in receipts)
 
 
 def test_a_refused_value_is_not_left_out_but_told(stub: OpenAIStub, remote: Connect) -> None:
@@ -301,6 +318,16 @@ def test_tokens_are_told_by_a_server_that_can(stub: OpenAIStub, remote: Connect)
         engine.tokenize("海")
     with pytest.raises(UnsupportedError, match="no /detokenize"):
         engine.detokenize([5])
+
+
+def test_a_server_that_knows_only_the_main_fields_tells_tokens_and_continues(stub: OpenAIStub, remote: Connect) -> None:
+    stub.unknown = {"add_special_tokens", "continue_final_message", "add_generation_prompt"}
+    engine = remote()
+
+    assert engine.tokenize("海") == engine.tokenize("海") == [ord("海")]
+    assert len(engine.tokenize(turns("讲", "从"))) == 6
+    assert [path for path, _ in stub.requests] == ["/tokenize"] * 4, "one refusal, then it is known"
+    assert text_of(list(engine.generate(GenerationRequest(turns("讲个故事", "从前"), SHORT)))) == "百川归海。"
 
 
 @pytest.mark.parametrize(
@@ -494,6 +521,15 @@ def test_a_token_that_does_not_follow_ends_the_reply(stub: OpenAIStub, remote: C
     with pytest.raises(EngineError, match=r"nothing came for 0.2 seconds.*What was written is kept"):
         ask(remote(openai_token_timeout=0.2))
     assert len(stub.replies) == 1
+    assert stub.gone.wait(10)
+
+
+def test_a_reply_that_takes_too_long_ends_with_what_was_written(stub: OpenAIStub, remote: Connect) -> None:
+    stub.stall_before = 2
+    events = ask(remote(max_reply_seconds=0.5))
+
+    assert finished(events).reason == "time"
+    assert text_of(events) == "百川归"
     assert stub.gone.wait(10)
 
 

@@ -18,11 +18,17 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "repetition_penalty": {"repetition_penalty": 1.0},
     "seed": {"seed": None},
     "stream_options": {},
+    "add_generation_prompt": {},
+    "continue_final_message": {},
 }
-"""Parameters that a reply can be written without, and what the sampling parameters then come to."""
+"""Parameters that a reply can be written without, and what the sampling parameters then come to. Servers that do not
+know the last two often write a last reply on by themselves."""
+
+NO_LIMIT = "top_k=-1"
+"""Stands for this value among what a server refuses: to SGLang only -1 means no limit, to others only 0 does."""
 
 _UNKNOWN = re.compile(
-    r"unrecogni[sz]ed|unknown|unexpected|unsupported|not supported|not permitted|extra", re.IGNORECASE
+    r"unrecogni[sz]ed|unknown|not a known|unexpected|unsupported|not supported|not permitted|extra", re.IGNORECASE
 )
 
 
@@ -33,7 +39,7 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
         request: what was asked for.
         messages: as many of its messages as fit.
         model: the model's name on the server.
-        refused: optional parameters that the server does not know.
+        refused: what the server refuses, as ``refused_by`` tells it.
 
     Raises:
         PromptError: the JSON schema is no JSON.
@@ -54,7 +60,8 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
         if penalty := getattr(sampling, name):
             standard[name] = penalty
     extensions: dict[str, Any] = {
-        "top_k": sampling.top_k or -1,  # left out, it would be what the server finds in the checkpoint
+        # Left out, it would be what the server finds in the checkpoint.
+        "top_k": sampling.top_k or (0 if NO_LIMIT in refused else -1),
         "repetition_penalty": sampling.repetition_penalty,
     }
     if sampling.json_schema is not None:
@@ -71,16 +78,25 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
     return Call(_without(standard, refused), _without(extensions, refused), chat=request.prompt is None)
 
 
-def refused_by(error: APIStatusError) -> set[str]:
-    """Which optional parameters the server refuses because it does not know them."""
-    if error.status_code not in (400, 422) or not _UNKNOWN.search(error.message):
-        return set()
-    return {name for name in OPTIONAL if re.search(rf"\b{name}\b", f"{error.param} {error.message}")}
+def refused_by(error: APIStatusError, call: Call) -> str | None:
+    """What of a call the server refuses that it can do without; None when that is not what is wrong.
+
+    It is one thing at a time: a server may go on and list all the parameters that it knows.
+    """
+    if error.status_code not in (400, 422):
+        return None
+    sent = call.standard | call.extensions
+    found = re.search(rf"\b({'|'.join(OPTIONAL)})\b", f"{error.param} {error.message}")
+    if found is None or found[1] not in sent:
+        return None
+    if found[1] == "top_k" and sent["top_k"] == -1:
+        return NO_LIMIT  # if it was not the value, the next answer says so
+    return found[1] if _UNKNOWN.search(error.message) else None
 
 
 def used_sampling(sampling: SamplingParams, refused: Collection[str]) -> SamplingParams:
     """The sampling parameters that the server was really given."""
-    return sampling.model_copy(update={key: value for name in refused for key, value in OPTIONAL[name].items()})
+    return sampling.model_copy(update={key: value for name in refused for key, value in OPTIONAL.get(name, {}).items()})
 
 
 def _response_format(schema: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class RemoteEngine(Engine):
         self._loop = loop
         self._settings = settings
         self._length_of_json = lru_cache(REMEMBERED_LENGTHS)(lambda text: len(self.tokenize(json.loads(text))))
-        self._refused: set[str] = set()  # optional parameters that the server does not know
+        self._refused: set[str] = set()  # what the server does not take
         self._estimates = Estimates()
         self._lock = threading.Lock()  # for what follows
         self._waiting: FairQueue[Writing] = FairQueue()
@@ -184,7 +184,15 @@ class RemoteEngine(Engine):
         self._admit()
 
     async def _reply(self, writing: Writing) -> FinishReason:
-        """Have the reply written; ask again as long as nothing of it has come and that may help."""
+        """Have the reply written within the longest time that one may take."""
+        try:
+            async with asyncio.timeout(self._settings.max_reply_seconds):
+                return await self._ask(writing)
+        except TimeoutError:
+            return "time"
+
+    async def _ask(self, writing: Writing) -> FinishReason:
+        """Ask for the reply, and again as long as nothing of it has come and that may help."""
         messages = await asyncio.to_thread(self._fitting, writing.request)
         attempt = 0
         while True:
@@ -243,14 +251,13 @@ class RemoteEngine(Engine):
             raise DroppedError("the connection ended")
 
     def _learn_from(self, error: APIStatusError, call: Call) -> bool:
-        """Remember which parameters the server refuses; whether leaving them out is worth another try."""
-        unknown = refused_by(error) & (call.standard.keys() | call.extensions.keys())
-        if unknown:
-            logger.warning(
-                "%s does not know %s: left out from now on", self._server.address, ", ".join(sorted(unknown))
-            )
-            self._refused |= unknown
-        return bool(unknown)
+        """Remember what the server refuses; whether asking without it is worth another try."""
+        refused = refused_by(error, call)
+        if refused is None:
+            return False
+        logger.warning("%s does not take %s", self._server.address, refused)
+        self._refused.add(refused)
+        return True
 
     async def _check_model(self) -> None:
         try:

@@ -6,7 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+from openai import (
+    APIStatusError,
+    AsyncOpenAI,
+    BadRequestError,
+    DefaultAsyncHttpxClient,
+    Timeout,
+    UnprocessableEntityError,
+)
 from pydantic import BaseModel, HttpUrl, SecretStr, ValidationError
 
 from components.engine.errors import EngineError, UnsupportedError
@@ -67,6 +74,7 @@ class Server:
         self.address = str(base_url).rstrip("/")
         self._root = self.address.removesuffix("/v1")  # where vLLM has its own endpoints
         self._key = key
+        self._takes_details = True  # whether /tokenize does, besides a text or messages
         # A connection may be silent for as long as a prompt is read: how long is the caller's to say.
         self._patience = Timeout(None, connect=connect_timeout)
         self._client = AsyncOpenAI(
@@ -100,12 +108,19 @@ class Server:
             UnsupportedError: the server has no such endpoint, or another one under that name.
             openai.APIError: it does not answer, or refuses.
         """
+        body: dict[str, Any] = {"model": model}
         if isinstance(text, str):
-            body: dict[str, Any] = {"prompt": text, "add_special_tokens": False}
+            body["prompt"], details = text, {"add_special_tokens": False}
         else:
-            body = {"messages": list(text), **continuation(text)}
-        answer = await self._ask_vllm("/tokenize", {"model": model, **body})
-        return _read(_Tokens, answer).tokens
+            body["messages"], details = list(text), continuation(text)
+        if self._takes_details and details:
+            try:
+                return _read(_Tokens, await self._ask_vllm("/tokenize", body | details)).tokens
+            except (BadRequestError, UnprocessableEntityError):
+                tokens = _read(_Tokens, await self._ask_vllm("/tokenize", body)).tokens
+                self._takes_details = False  # it was them that were wrong
+                return tokens
+        return _read(_Tokens, await self._ask_vllm("/tokenize", body)).tokens
 
     async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         """The text of token ids, as vLLM's ``/detokenize`` gives it; raises as ``tokenize`` does."""

@@ -56,7 +56,7 @@ class Writing:
             self.first_piece_at = self.first_piece_at or self.last_piece_at
             self.pieces += 1
             tokens, self._untold = self._untold, ()
-            self.generation.put(Delta(part.text, tokens=tokens))
+            self.generation.put(Delta(part.text, len(tokens) or 1, tokens))
             if self._guard.push(part.text):
                 self.end = "loop"
         if part.end == "abort":  # vLLM's word for a request that it lost
