@@ -2,11 +2,35 @@
 
 import time
 from http import HTTPStatus
+from typing import Literal, NotRequired
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from typing_extensions import TypedDict
 
 from components.engine.host import Failed, Loading, Ready, engine_host
+
+
+class Health(TypedDict):
+    """The process is up."""
+
+    status: Literal["ok"]
+
+
+class ReadyModel(TypedDict):
+    """The model answers."""
+
+    status: Literal["ready"]
+    model: str
+
+
+class NotReady(TypedDict):
+    """The model is loading (``stage``, for so many ``seconds``), or could not be loaded (``error`` says why)."""
+
+    status: Literal["loading", "failed"]
+    stage: NotRequired[str]
+    seconds: NotRequired[float]
+    error: NotRequired[str]
 
 
 async def health(_: Request) -> JSONResponse:
@@ -26,5 +50,5 @@ async def ready(_: Request) -> JSONResponse:
             return _unavailable({"status": "failed", "error": message})
 
 
-def _unavailable(content: dict[str, str | float]) -> JSONResponse:
+def _unavailable(content: NotReady) -> JSONResponse:
     return JSONResponse(content, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,21 +1,33 @@
-"""Taking a request's body and an engine's reply, without letting either outgrow or outlive its caller."""
+"""Taking a request's body and an engine's replies, without letting either outgrow or outlive its caller."""
 
 import asyncio
 import contextlib
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
-import anyio
 from starlette.requests import Request
 
-from components.engine.events import Delta, Finished
+from components.engine.errors import EngineError
+from components.engine.events import Delta, Event, Finished
 from components.engine.interface import Generation
-
-# A reply holds a thread while it is written. A limiter of their own keeps waiting replies from taking the threads
-# that Streamlit serves the page's files with.
-_reply_threads = anyio.CapacityLimiter(512)
 
 
 class BodyTooLargeError(ValueError):
     """The request's body is larger than the settings allow."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply that is written to its end."""
+
+    deltas: Sequence[Delta]
+    finished: Finished
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(delta.text for delta in self.deltas)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -32,38 +44,73 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def read_reply(request: Request, generation: Generation) -> tuple[str, Finished]:
-    """Wait for the whole reply; when the client hangs up meanwhile, stop writing it.
+async def read_replies(request: Request, generations: Sequence[Generation]) -> list[Reply]:
+    """Wait for whole replies; when the client hangs up meanwhile, stop writing them.
 
     Args:
         request: its body must have been read.
-        generation: the reply being written.
+        generations: the replies being written.
 
     Raises:
-        EngineError: the reply failed.
+        EngineError: one of them failed; the others are cancelled.
     """
-    watcher = asyncio.create_task(_cancel_when_gone(request, generation))
+    watcher = asyncio.create_task(_cancel_when_gone(request, generations))
+    deltas: list[list[Delta]] = [[] for _ in generations]
+    ends: dict[int, Finished] = {}
     try:
-        return await anyio.to_thread.run_sync(_read_all, generation, limiter=_reply_threads)
+        async with contextlib.aclosing(read_events(generations)) as events:
+            async for index, event in events:
+                match event:
+                    case Delta():
+                        deltas[index].append(event)
+                    case Finished():
+                        ends[index] = event
     finally:
-        generation.cancel()
         watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watcher
+    return [Reply(deltas[index], ends[index]) for index in range(len(generations))]
 
 
-def _read_all(generation: Generation) -> tuple[str, Finished]:
-    text = ""
-    for event in generation:
-        match event:
-            case Delta(piece):
-                text += piece
-            case Finished():
-                return text, event
-    raise AssertionError("an engine's last event is Finished")
+async def read_events(generations: Sequence[Generation]) -> AsyncGenerator[tuple[int, Event]]:
+    """What happens to several replies, as it happens, each event with the index of its reply.
+
+    Ends when all have finished. Closed before that, it cancels them.
+
+    Raises:
+        EngineError: one of them failed; the others are cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    events: asyncio.Queue[tuple[int, Event | EngineError]] = asyncio.Queue()
+
+    def forward(index: int, generation: Generation) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: the server goes down
+            try:
+                for event in generation:
+                    loop.call_soon_threadsafe(events.put_nowait, (index, event))
+            except EngineError as error:
+                loop.call_soon_threadsafe(events.put_nowait, (index, error))
+
+    try:
+        for index, generation in enumerate(generations):
+            # A thread of its own, because it waits as long as the reply takes: a pool that also serves the page's
+            # files would be empty soon. The engine's queue bounds how many there are.
+            threading.Thread(target=forward, args=(index, generation), name="reply", daemon=True).start()
+        unfinished = len(generations)
+        while unfinished:
+            index, event = await events.get()
+            if isinstance(event, EngineError):
+                raise event
+            if isinstance(event, Finished):
+                unfinished -= 1
+            yield index, event
+    finally:
+        for generation in generations:
+            generation.cancel()
 
 
-async def _cancel_when_gone(request: Request, generation: Generation) -> None:
+async def _cancel_when_gone(request: Request, generations: Sequence[Generation]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    generation.cancel()
+    for generation in generations:
+        generation.cancel()

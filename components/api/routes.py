@@ -1,17 +1,17 @@
-"""Every route of the application that is not the page."""
+"""Every route of the server that is not the page."""
 
 from starlette.routing import BaseRoute, Route
 
-from components.api.health import health, ready
-from components.api.metrics import metrics
-from components.api.tutorial import answer
+from components.api.application import build_api
 
 
 def build_routes() -> list[BaseRoute]:
-    """The routes to mount beside the page."""
+    """The routes to put beside the page."""
+    api = build_api()
+    paths = ["/v1", "/v1/{path:path}", "/tokenize", "/detokenize", "/health", "/ready", "/docs", "/docs/style.css"]
+    # Routes, not a Mount: they leave the path as it is, so that all of the APIs are one application with one
+    # description. What is not listed belongs to the page, as does GET /.
     return [
-        Route("/", answer, methods=["POST"]),
-        Route("/health", health),
-        Route("/ready", ready),
-        Route("/metrics", metrics),
+        Route("/", api, methods=["POST"]),
+        *(Route(path, api) for path in (*paths, "/openapi.json")),
     ]

@@ -4,15 +4,18 @@ import logging
 import math
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from typing_extensions import TypedDict
 
 from components.access.caller import caller_of
-from components.api.reading import BodyTooLargeError, read_body, read_reply
+from components.api.problems import problems_of
+from components.api.reading import BodyTooLargeError, read_body, read_replies
 from components.api.request_log import request_id_of
+from components.api.starting import start
 from components.engine.errors import BusyError, EngineError, EngineNotReadyError, LimitError, PromptError
 from components.engine.host import engine_host
 from components.engine.interface import GenerationRequest
@@ -44,6 +47,29 @@ class Call(BaseModel):
         return SamplingParams.model_validate(defaults.model_dump() | (self.model_extra or {}), strict=True)
 
 
+class TutorialCall(SamplingParams):
+    """All that the body of ``POST /`` may hold, for its description."""
+
+    prompt: str = Field(min_length=1, description="What to answer.")
+    history: list[Message] = Field([], description="The conversation before it, the oldest message first.")
+
+
+class Answer(TypedDict):
+    """The reply, and when it was there."""
+
+    response: str
+    status: Literal[200]
+    time: str
+
+
+class Failure(TypedDict):
+    """What is wrong and what to send instead. ``status`` is the HTTP status, too."""
+
+    status: int
+    error: str
+    time: str
+
+
 async def answer(request: Request) -> JSONResponse:
     """Answer one prompt; every error comes as JSON with a status of its own."""
     try:
@@ -52,17 +78,15 @@ async def answer(request: Request) -> JSONResponse:
         engine = engine_host().wait(timeout=0)
         messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
         caller = caller_of(request)
-        generation = engine.generate(
-            GenerationRequest(
-                messages,
-                call.sampling(engine.info.defaults),
-                caller.account,
-                origin="tutorial",
-                request_id=request_id_of(request.scope),
-                limited=caller.is_limited,
-            )
+        wanted = GenerationRequest(
+            messages,
+            call.sampling(engine.info.defaults),
+            caller.account,
+            origin="tutorial",
+            request_id=request_id_of(request.scope),
+            limited=caller.is_limited,
         )
-        text, _ = await read_reply(request, generation)
+        [reply] = await read_replies(request, await start(engine, [wanted]))
     except ValidationError as error:
         return failure(HTTPStatus.BAD_REQUEST, describe(error))
     except BodyTooLargeError as error:
@@ -80,7 +104,7 @@ async def answer(request: Request) -> JSONResponse:
     except Exception:  # the edge: a client must get JSON, the log the traceback
         logger.exception("POST / failed")
         return failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what.")
-    return JSONResponse({"response": text, "status": 200, "time": _now()})
+    return JSONResponse({"response": reply.text, "status": 200, "time": _now()})
 
 
 def failure(status: HTTPStatus, error: str, retry_after: float | None = None) -> JSONResponse:
@@ -91,19 +115,8 @@ def failure(status: HTTPStatus, error: str, retry_after: float | None = None) ->
 
 def describe(error: ValidationError) -> str:
     """Say which fields are wrong, what they held, and what a right call looks like."""
-    problems = [_describe_one(item) for item in error.errors(include_url=False)]
-    return f"{'; '.join(problems)}. Send JSON such as {EXAMPLE}."
-
-
-def _describe_one(item: Any) -> str:
-    if item["type"] == "json_invalid":
-        return f"The body is not JSON ({item['ctx']['error']})"
-    name = ".".join(str(part) for part in item["loc"]) or "The body"
-    if item["type"] == "extra_forbidden":
-        known = ", ".join([*Call.model_fields, *SamplingParams.model_fields])
-        return f"{name} is not a known field (known: {known})"
-    value = repr(item["input"])
-    return f"{name}: {item['msg']}, not {value if len(value) <= 80 else value[:80] + '…'}"
+    problems = problems_of(error, [*Call.model_fields, *SamplingParams.model_fields])
+    return f"{'; '.join(problem.text for problem in problems)}. Send JSON such as {EXAMPLE}."
 
 
 def _now() -> str:

@@ -31,3 +31,7 @@ class QueueFullError(BusyError):
 
 class LimitError(BusyError):
     """This visitor, or this key, has had its share."""
+
+
+class SchemaError(PromptError):
+    """The JSON schema that the reply should follow cannot be used."""

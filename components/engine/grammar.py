@@ -14,7 +14,7 @@ from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from components.engine.errors import PromptError
+from components.engine.errors import SchemaError
 
 
 class Grammar:
@@ -58,15 +58,15 @@ class Grammars:
         """The grammar of a JSON schema, written as JSON.
 
         Raises:
-            PromptError: it is no JSON schema, or uses what the library does not know.
+            SchemaError: it is no JSON schema, or uses what the library does not know.
         """
         # Free white space is where small models lose themselves: nothing in the schema ends it.
         options: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         try:
             source = LLMatcher.grammar_from_json_schema(schema, defaults=options)
         except ValueError as error:
-            raise PromptError(f"The JSON schema cannot be read: {error}") from error
+            raise SchemaError(f"The JSON schema cannot be read: {error}") from error
         matcher = LLMatcher(self._prepared, source, log_level=0)
         if matcher.is_error():
-            raise PromptError(f"The JSON schema cannot be used: {' '.join(matcher.get_error().split())[:300]}")
+            raise SchemaError(f"The JSON schema cannot be used: {' '.join(matcher.get_error().split())[:300]}")
         return Grammar(matcher, self._vocabulary)

@@ -150,6 +150,11 @@ class Engine(ABC):
         self.activity = Activity()
         self.limits = Limits()
 
+    @property
+    def weights(self) -> str | None:
+        """SHA-256 over the weight files; None while that is not known."""
+        return None
+
     def generate(self, request: GenerationRequest) -> Generation:
         """Start writing a reply, or put it in line. Returns at once.
 

@@ -92,6 +92,11 @@ class LocalEngine(Engine):
         self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
         self._worker.start()
 
+    @property
+    def weights(self) -> str | None:
+        """See ``Engine.weights``."""
+        return self._weights.result() if self._weights is not None and self._weights.done() else None
+
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``."""
         room = self.room_for_prompt(max_new_tokens)
@@ -333,7 +338,6 @@ class LocalEngine(Engine):
                 self._pool.release(lease, keep)
 
     def _receipt(self, writing: Writing, reused: int) -> Receipt:
-        weights = self._weights
         return Receipt(
             messages=list(writing.request.messages),
             prompt=writing.request.prompt,
@@ -342,7 +346,7 @@ class LocalEngine(Engine):
             exact=writing.exact,
             reused=reused,
             model=self.info.model,
-            weights=weights.result() if weights and weights.done() else "not known yet",
+            weights=self.weights or "not known yet",
             device=self.info.device,
             dtype=self.info.dtype,
             engine=self.info.engine,

@@ -1,0 +1,142 @@
+"""The HTTP APIs as one FastAPI application, which also describes them: ``/openapi.json`` and ``/docs``."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from components.api import examples
+from components.api.docs import docs_page, docs_style
+from components.api.health import Health, NotReady, ReadyModel, health, ready
+from components.api.openai import answers
+from components.api.openai.calls import ChatCall, CompletionCall
+from components.api.openai.chat import create_chat_completion
+from components.api.openai.completions import create_completion
+from components.api.openai.errors import ErrorBody, answer_crash, answer_engine_error, answer_http_error
+from components.api.openai.models import list_models, retrieve_model
+from components.api.openai.tokens import DetokenizeCall, TokenizeCall, detokenize, tokenize
+from components.api.tutorial import Answer, Failure, TutorialCall, answer
+from components.engine.errors import EngineError
+
+REF = "#/components/schemas/{model}"
+
+BODIES: tuple[type[BaseModel], ...] = (TutorialCall, ChatCall, CompletionCall, TokenizeCall, DetokenizeCall)
+
+TITLE = "Baichuan 2 chat"
+
+DESCRIPTION = (
+    "The HTTP APIs of this server. All of them, and the chat page, share one model. The OpenAI-compatible ones are "
+    "below /v1: give any client of OpenAI's the base URL that ends in /v1."
+)
+
+
+class Api(FastAPI):
+    """Handlers read their bodies themselves (see ``openai.body``), so their schemas are added here."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the APIs, made once."""
+        if self.openapi_schema is None:
+            description = super().openapi()
+            _, definitions = models_json_schema([(body, "validation") for body in BODIES], ref_template=REF)
+            description["components"]["schemas"].update(definitions["$defs"])
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def build_api() -> Api:
+    """The application. It does not answer ``GET /``, which is the page."""
+    api = Api(
+        title=TITLE,
+        description=DESCRIPTION,
+        version="1",
+        docs_url=None,  # FastAPI's pages fetch their scripts from other servers
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            HTTPException: answer_http_error,
+            EngineError: answer_engine_error,
+            Exception: answer_crash,
+        },
+    )
+    _add_openai(api)
+    _add_tutorial(api)
+    api.add_api_route("/docs", docs_page, include_in_schema=False)
+    api.add_api_route("/docs/style.css", docs_style, include_in_schema=False)
+    return api
+
+
+def _add_openai(api: FastAPI) -> None:
+    errors = _errors(ErrorBody, "What is wrong, in OpenAI's form.")
+    stream = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+    shared: dict[str, Any] = {"tags": ["OpenAI"], "responses": errors}
+    api.add_api_route(
+        "/v1/chat/completions",
+        create_chat_completion,
+        methods=["POST"],
+        summary="Reply to a conversation",
+        response_model=answers.ChatCompletion,
+        openapi_extra=_body(
+            ChatCall, a_reply=examples.CHAT, a_stream=examples.CHAT_STREAM, a_json_schema=examples.CHAT_JSON
+        ),
+        **shared | {"responses": errors | stream},
+    )
+    api.add_api_route(
+        "/v1/completions",
+        create_completion,
+        methods=["POST"],
+        summary="Write a text on",
+        response_model=answers.Completion,
+        openapi_extra=_body(CompletionCall, a_text=examples.COMPLETION),
+        **shared | {"responses": errors | stream},
+    )
+    api.add_api_route("/v1/models", list_models, summary="Which model runs", **shared)
+    api.add_api_route("/v1/models/{model:path}", retrieve_model, summary="One model", **shared)
+    api.add_api_route(
+        "/tokenize",
+        tokenize,
+        methods=["POST"],
+        summary="From text to tokens",
+        openapi_extra=_body(TokenizeCall, a_conversation=examples.TOKENIZE),
+        **shared | {"tags": ["Tokens"]},
+    )
+    api.add_api_route(
+        "/detokenize",
+        detokenize,
+        methods=["POST"],
+        summary="From tokens to text",
+        openapi_extra=_body(DetokenizeCall, tokens=examples.DETOKENIZE),
+        **shared | {"tags": ["Tokens"]},
+    )
+
+
+def _add_tutorial(api: FastAPI) -> None:
+    api.add_api_route(
+        "/",
+        answer,
+        methods=["POST"],
+        summary="Answer a prompt",
+        tags=["Tutorial"],
+        response_model=Answer,
+        responses=_errors(Failure, "What is wrong."),
+        openapi_extra=_body(TutorialCall, a_prompt=examples.TUTORIAL),
+    )
+    watching: dict[str, Any] = {"methods": ["GET"], "tags": ["Watching"]}
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": NotReady, "description": "Not yet, or not at all."}}
+    api.add_api_route("/health", health, summary="Is the process up?", response_model=Health, **watching)
+    api.add_api_route(
+        "/ready", ready, summary="Does the model answer?", response_model=ReadyModel, responses=not_ready, **watching
+    )
+    for path, endpoint in (("/health", health), ("/ready", ready)):
+        api.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+
+
+def _errors(model: Any, description: str) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": model, "description": description} for status in ("4XX", "5XX")}
+
+
+def _body(model: type[BaseModel], **shown: dict[str, Any]) -> dict[str, Any]:
+    named = {name: {"summary": name.replace("_", " ").capitalize(), "value": value} for name, value in shown.items()}
+    content = {"schema": {"$ref": REF.format(model=model.__name__)}, "examples": named}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

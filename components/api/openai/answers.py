@@ -1,0 +1,171 @@
+"""What the calls are answered with, field by field as OpenAI's clients read it."""
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+FinishReason = Literal["stop", "length"]
+
+
+class CachedTokens(TypedDict):
+    """How many tokens of the prompt were known from before and not read again."""
+
+    cached_tokens: int
+
+
+class Usage(TypedDict):
+    """Numbers of tokens. A prompt counts once, however many replies were written to it."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: CachedTokens
+
+
+class TokenLogprob(TypedDict):
+    """How likely a token was. ``token`` has replacement characters where ``bytes`` end within a character."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class ChosenToken(TokenLogprob):
+    """A token of the reply."""
+
+    top_logprobs: list[TokenLogprob]
+
+
+class ChatLogprobs(TypedDict):
+    """The log probabilities of a chat reply, or of a piece of it."""
+
+    content: list[ChosenToken]
+    refusal: None
+
+
+class ReplyMessage(TypedDict):
+    """The reply."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class Choice(TypedDict):
+    """One of the replies. ``stop_reason`` is not OpenAI's: it says that the reply went round in a circle."""
+
+    index: int
+    finish_reason: FinishReason
+    stop_reason: NotRequired[Literal["loop"]]
+
+
+class ChatChoice(Choice):
+    """One of the replies to a conversation."""
+
+    message: ReplyMessage
+    logprobs: ChatLogprobs | None
+
+
+class Answer(TypedDict):
+    """What all answers begin with. ``system_fingerprint`` is the beginning of the weights' SHA-256, once known."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str | None
+
+
+class ChatCompletion(Answer):
+    """The answer to a chat call."""
+
+    object: Literal["chat.completion"]
+    choices: list[ChatChoice]
+    usage: Usage
+
+
+class Delta(TypedDict, total=False):
+    """What a chunk adds to the reply."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class ChunkChoice(TypedDict):
+    """What a chunk adds to one of the replies."""
+
+    index: int
+    finish_reason: FinishReason | None
+    stop_reason: NotRequired[Literal["loop"]]
+
+
+class ChatChunkChoice(ChunkChoice):
+    """What a chunk adds to one of the replies to a conversation."""
+
+    delta: Delta
+    logprobs: ChatLogprobs | None
+
+
+class TextLogprobs(TypedDict):
+    """The log probabilities of a text, or of a piece of it.
+
+    ``top_logprobs`` holds the token that was chosen, too. ``text_offset`` counts characters from the text's beginning.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class TextChoice(Choice):
+    """One of the texts."""
+
+    text: str
+    logprobs: TextLogprobs | None
+
+
+class TextChunkChoice(ChunkChoice):
+    """What a chunk adds to one of the texts."""
+
+    text: str
+    logprobs: TextLogprobs | None
+
+
+class Completion(Answer):
+    """The answer to a completion call."""
+
+    object: Literal["text_completion"]
+    choices: list[TextChoice]
+    usage: Usage
+
+
+class Model(TypedDict):
+    """The model that runs. ``max_model_len`` is how many tokens prompt and reply may have together."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    max_model_len: int
+
+
+class ModelList(TypedDict):
+    """There is always one."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+class TokenList(TypedDict):
+    """What the model reads."""
+
+    tokens: list[int]
+    count: int
+    max_model_len: int
+
+
+class Text(TypedDict):
+    """The text of token ids, control tokens written out."""
+
+    prompt: str

@@ -1,0 +1,53 @@
+"""Says in words what is wrong with the body of a request, field by field."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+LONGEST_VALUE = 80
+"""So many characters of a wrong value are repeated."""
+
+UNNAMED = "="
+"""Tags of a union begin with it where they would otherwise appear in the names of fields."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: which field, dotted, or None for the body as a whole; and a sentence without a stop."""
+
+    field: str | None
+    text: str
+
+
+def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]:
+    """What is wrong with a body; ``known`` are the fields that it may have."""
+    return [_problem_of(item, known) for item in error.errors(include_url=False)]
+
+
+def _problem_of(item: Any, known: Collection[str]) -> Problem:
+    path = [str(part) for part in item["loc"] if not str(part).startswith(UNNAMED)]
+    field = item.get("ctx", {}).get("field") or ".".join(path) or None
+    name = field or "The body"
+    match item["type"]:
+        case "json_invalid":
+            return Problem(field, f"{name} is not JSON ({item['ctx']['error']})")
+        case "missing":
+            return Problem(field, f"{name}: {item['msg']}")
+        case "extra_forbidden" if len(path) == 1:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            return Problem(field, f"{name} is not a known field ({hint})")
+        case "extra_forbidden":
+            return Problem(field, f"{name} is not a known field")
+        case "none_required":
+            return Problem(field, f"{name} is not supported here: leave it out")
+        case "too_long" if item["ctx"]["max_length"] == 0:  # only the empty one can be taken
+            return Problem(field, f"{name} is not supported here: leave it out")
+        case "refused":
+            return Problem(field, f"{name}: {item['msg']}")
+    value = repr(item["input"])
+    value = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"
+    return Problem(field, f"{name}: {item['msg']}, not {value}")
