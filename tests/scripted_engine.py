@@ -30,6 +30,13 @@ def echo(request: GenerationRequest) -> Iterable[str]:
     yield request.messages[-1]["content"]
 
 
+def endless(_: GenerationRequest) -> Iterable[str]:
+    """Write on until cancelled."""
+    while True:
+        time.sleep(0.005)
+        yield "x"
+
+
 class ScriptedEngine(Engine):
     """Runs ``script`` for every request, in a thread. A token is a piece of a reply, or a character of a prompt.
 

@@ -1,10 +1,9 @@
 """What the README prints works, and what it lists is so."""
 
-import json
 import re
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,25 +16,55 @@ READMES = ["README.md", "README.zh.md"]
 ADDRESS = "http://127.0.0.1:6006"
 
 
-def blocks(readme: str, language: str) -> list[str]:
-    text = (ROOT / readme).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+def api_examples(language: str) -> list[tuple[str, str]]:
+    """The blocks of a language in the READMEs' part about the APIs, each with the README that it is from."""
+    found = []
+    for readme in READMES:
+        text = (ROOT / readme).read_text(encoding="utf-8")
+        part = re.split(r"^## ", text.partition("\n## HTTP API\n")[2], flags=re.MULTILINE)[0]
+        blocks = re.findall(rf"^```{language}\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
+        found += [(readme, block) for block in blocks]
+    return found
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_the_api_examples_work_as_printed(readme: str, tmp_path: Path) -> None:
-    curl = next(block for block in blocks(readme, "bash") if block.startswith("curl"))
-    script = next(block for block in blocks(readme, "python"))
-    with running_server(tmp_path / "log.txt", {"BAICHUAN_MODEL": str(TINY_PATH)}) as address:
-        by_curl = subprocess.run(
-            ["bash", "-c", curl.replace(ADDRESS, address)], capture_output=True, text=True, check=True
-        )
-        by_requests = subprocess.run(
-            [sys.executable, "-c", script.replace(ADDRESS, address)], capture_output=True, text=True, check=True
-        )
+CURL = [example for example in api_examples("bash") if example[1].startswith("curl ")]
+PYTHON = api_examples("python")
 
-    assert json.loads(by_curl.stdout).keys() == {"response", "status", "time"}
-    assert by_requests.stdout.strip()
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    env = {"BAICHUAN_MODEL": str(TINY_PATH), "BAICHUAN_DATA_DIR": str(folder)}
+    with running_server(folder / "log.txt", env) as one:
+        yield one
+
+
+@pytest.mark.parametrize(("readme", "block"), CURL)
+def test_every_curl_example_of_the_apis_works_as_printed(address: str, readme: str, block: str) -> None:
+    assert ADDRESS in block, readme
+    strict = 'curl() { command curl --silent --show-error --fail "$@"; }\n'
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", strict + block.replace(ADDRESS, address)], capture_output=True, text=True
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+    assert '"error"' not in result.stdout
+
+
+@pytest.mark.parametrize(("readme", "block"), PYTHON)
+def test_every_python_example_of_the_apis_works_as_printed(address: str, readme: str, block: str) -> None:
+    assert ADDRESS in block, readme
+    result = subprocess.run([sys.executable, "-c", block.replace(ADDRESS, address)], capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+
+
+def test_both_readmes_have_examples_of_both_kinds() -> None:
+    for examples in (CURL, PYTHON):
+        assert [readme for readme, _ in examples if readme == READMES[0]], "none in README.md"
+        assert len([readme for readme, _ in examples if readme == READMES[0]]) * 2 == len(examples)
 
 
 def test_the_lists_made_from_the_code_are_up_to_date() -> None:

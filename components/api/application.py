@@ -32,6 +32,19 @@ DESCRIPTION = (
 )
 
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "string",
+            "description": "A chunk of the reply as JSON, or an error; [DONE] in the last event.",
+        }
+    },
+    "required": ["data"],
+}
+"""One server-sent event of a stream."""
+
+
 class Api(FastAPI):
     """Handlers read their bodies themselves (see ``openai.body``), so their schemas are added here."""
 
@@ -69,7 +82,7 @@ def build_api() -> Api:
 
 def _add_openai(api: FastAPI) -> None:
     errors = _errors(ErrorBody, "What is wrong, in OpenAI's form.")
-    stream = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+    stream = {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
     shared: dict[str, Any] = {"tags": ["OpenAI"], "responses": errors}
     api.add_api_route(
         "/v1/chat/completions",

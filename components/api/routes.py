@@ -1,17 +1,21 @@
 """Every route of the server that is not the page."""
 
+import re
+
 from starlette.routing import BaseRoute, Route
 
 from components.api.application import build_api
 
+PATHS = ("/tokenize", "/detokenize", "/health", "/ready", "/docs", "/docs/style.css", "/openapi.json")
+
 
 def build_routes() -> list[BaseRoute]:
-    """The routes to put beside the page."""
+    """The routes to put beside the page.
+
+    They are no Mount, which would take the path apart: all of the APIs are one application with one description. What
+    is not listed belongs to the page, as does GET /.
+    """
     api = build_api()
-    paths = ["/v1", "/v1/{path:path}", "/tokenize", "/detokenize", "/health", "/ready", "/docs", "/docs/style.css"]
-    # Routes, not a Mount: they leave the path as it is, so that all of the APIs are one application with one
-    # description. What is not listed belongs to the page, as does GET /.
-    return [
-        Route("/", api, methods=["POST"]),
-        *(Route(path, api) for path in (*paths, "/openapi.json")),
-    ]
+    below_v1 = Route("/v1", api)
+    below_v1.path_regex = re.compile(r"/v1(?:/.*)?\Z", re.DOTALL)  # starlette's own patterns end at a line break
+    return [Route("/", api, methods=["POST"]), below_v1, *(Route(path, api) for path in PATHS)]

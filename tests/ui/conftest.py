@@ -1,5 +1,6 @@
 """The page in memory, over a scripted engine."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,7 @@ class StillHost(EngineHost):
     def __init__(self, state: State) -> None:
         self._state = state
         self.recorder = None
+        self._settled = threading.Event()
         self.starts = 0
 
     def start(self) -> None:

@@ -1,0 +1,52 @@
+"""The routes over a scripted engine, served from a thread of the test: for what a real model cannot be told to do."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from components.api.routes import build_routes
+from components.engine.host import EngineHost, Ready, State
+from tests.scripted_engine import ScriptedEngine
+from tests.ui.conftest import StillHost
+
+HANDLERS = ("components.api.openai.running", "components.api.tutorial", "components.api.health")
+
+
+@contextmanager
+def serving(state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server whose engine host is in this state."""
+    host: EngineHost = StillHost(state)
+    for module in HANDLERS:
+        monkeypatch.setattr(f"{module}.engine_host", lambda: host)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(Starlette(routes=build_routes()), ws="none", log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def serving_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same, with an engine that is ready."""
+    with serving(Ready(engine, 1.0), monkeypatch) as address:
+        yield address
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true within half a minute."""
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
