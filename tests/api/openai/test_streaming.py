@@ -2,13 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import openai
 import pytest
+from starlette.types import Message
 
+from components.api.openai.streaming import EventStream
+from components.engine.interface import Generation
 from tests.api.scripted_server import serving_engine, wait_for
 from tests.scripted_engine import ScriptedEngine, endless
 
@@ -82,3 +85,18 @@ def test_the_server_answers_others_while_replies_are_written(address: str) -> No
         next(answer.iter_lines())
         assert httpx.get(f"{address}/health", timeout=30).json() == {"status": "ok"}
         assert httpx.get(f"{address}/v1/models", timeout=30).status_code == 200
+
+
+def test_a_stream_whose_client_left_before_it_began_is_cancelled() -> None:
+    async def chunks() -> AsyncIterator[dict[str, object]]:
+        yield {}
+
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    generation = Generation()
+    asyncio.run(EventStream(chunks(), [generation])({"type": "http"}, gone, send))
+    assert generation.cancelled
