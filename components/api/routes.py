@@ -5,6 +5,7 @@ import re
 from starlette.routing import BaseRoute, Route
 
 from components.api.application import build_api
+from components.api.metrics import metrics
 
 PATHS = ("/tokenize", "/detokenize", "/health", "/ready", "/docs", "/docs/style.css", "/openapi.json")
 
@@ -18,4 +19,9 @@ def build_routes() -> list[BaseRoute]:
     api = build_api()
     below_v1 = Route("/v1", api)
     below_v1.path_regex = re.compile(r"/v1(?:/.*)?\Z", re.DOTALL)  # starlette's own patterns end at a line break
-    return [Route("/", api, methods=["POST"]), below_v1, *(Route(path, api) for path in PATHS)]
+    return [
+        Route("/", api, methods=["POST"]),
+        below_v1,
+        Route("/metrics", metrics),
+        *(Route(path, api) for path in PATHS),
+    ]

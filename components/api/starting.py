@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar, TypeVarTuple
 
 import anyio
+from starlette.requests import Request
 
+from components.access.caller import caller_of
+from components.api.request_log import request_id_of
 from components.engine.interface import Engine, Generation, GenerationRequest
 
 T = TypeVar("T")
@@ -32,3 +36,9 @@ async def start(engine: Engine, requests: Sequence[GenerationRequest]) -> list[G
         return generations
 
     return await off_the_loop(start_all)
+
+
+def asked_by(request: Request, wanted: GenerationRequest) -> GenerationRequest:
+    """The same, with who asks for it in which HTTP request."""
+    caller = caller_of(request)
+    return replace(wanted, visitor=caller.account, limited=caller.is_limited, request_id=request_id_of(request.scope))

@@ -11,11 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from typing_extensions import TypedDict
 
-from components.access.caller import caller_of
 from components.api.problems import problems_of
 from components.api.reading import BodyTooLargeError, read_body, read_replies
-from components.api.request_log import request_id_of
-from components.api.starting import start
+from components.api.starting import asked_by, start
 from components.engine.errors import BusyError, EngineError, EngineNotReadyError, LimitError, PromptError
 from components.engine.host import engine_host
 from components.engine.interface import GenerationRequest
@@ -77,16 +75,8 @@ async def answer(request: Request) -> JSONResponse:
         call = Call.model_validate_json(body)
         engine = engine_host().wait(timeout=0)
         messages: list[Message] = [*call.history, {"role": "user", "content": call.prompt}]
-        caller = caller_of(request)
-        wanted = GenerationRequest(
-            messages,
-            call.sampling(engine.info.defaults),
-            caller.account,
-            origin="tutorial",
-            request_id=request_id_of(request.scope),
-            limited=caller.is_limited,
-        )
-        [reply] = await read_replies(request, await start(engine, [wanted]))
+        wanted = GenerationRequest(messages, call.sampling(engine.info.defaults), origin="tutorial")
+        [reply] = await read_replies(request, await start(engine, [asked_by(request, wanted)]))
     except ValidationError as error:
         return failure(HTTPStatus.BAD_REQUEST, describe(error))
     except BodyTooLargeError as error:

@@ -16,7 +16,7 @@ from components.api.openai.lengths import fitted
 from components.api.openai.running import fingerprint_of
 from components.api.openai.streaming import EventStream
 from components.api.reading import read_events, read_replies
-from components.api.starting import off_the_loop, start
+from components.api.starting import asked_by, off_the_loop, start
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, Generation, GenerationRequest
 
@@ -42,7 +42,7 @@ async def answer(
         return [
             replace(fit, sampling=fit.sampling.model_copy(update={"seed": call.seed_of(choice)}))
             for prompt in prompts
-            for fit in [fitted(engine, prompt, longest_given=call.longest is not None)]
+            for fit in [fitted(engine, asked_by(request, prompt), longest_given=call.longest is not None)]
             for choice in range(call.choices)
         ]
 
@@ -83,7 +83,7 @@ async def _chunks(
 
 
 def _marked(part: Part, finished: Finished) -> Part:
-    return {**part, "stop_reason": "loop"} if finished.reason == "loop" else part
+    return {**part, "stop_reason": finished.reason} if finished.reason in ("loop", "time") else part
 
 
 def _usage(ends: Sequence[Finished], choices: int) -> Usage:

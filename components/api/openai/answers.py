@@ -5,6 +5,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 FinishReason = Literal["stop", "length"]
+StopReason = Literal["loop", "time"]
 
 
 class CachedTokens(TypedDict):
@@ -52,11 +53,11 @@ class ReplyMessage(TypedDict):
 
 
 class Choice(TypedDict):
-    """One of the replies. ``stop_reason`` is not OpenAI's: it says that the reply went round in a circle."""
+    """One of the replies. ``stop_reason`` is not OpenAI's: the reply went round in a circle, or took too long."""
 
     index: int
     finish_reason: FinishReason
-    stop_reason: NotRequired[Literal["loop"]]
+    stop_reason: NotRequired[StopReason]
 
 
 class ChatChoice(Choice):
@@ -96,7 +97,7 @@ class ChunkChoice(TypedDict):
 
     index: int
     finish_reason: FinishReason | None
-    stop_reason: NotRequired[Literal["loop"]]
+    stop_reason: NotRequired[StopReason]
 
 
 class ChatChunkChoice(ChunkChoice):

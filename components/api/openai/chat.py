@@ -11,7 +11,7 @@ from components.api.openai.body import read_call
 from components.api.openai.calls import ChatCall
 from components.api.openai.form import Form, finish_reason
 from components.api.openai.logprobs import chosen
-from components.api.openai.running import running_engine, visitor_of
+from components.api.openai.running import running_engine
 from components.api.reading import Reply
 from components.engine.events import ChosenToken, Delta, Finished
 from components.engine.interface import GenerationRequest
@@ -23,14 +23,13 @@ async def create_chat_completion(request: Request) -> Response:
     With "stream": true the reply comes as server-sent events: chunks as JSON, then [DONE]. An error in the middle of a
     stream is an event with "error" in it, the last one. A client that hangs up stops its replies. History is never cut:
     what does not fit the context is refused with the code context_length_exceeded. A reply that goes round in a circle
-    is ended with "finish_reason": "length" and "stop_reason": "loop".
+    or takes too long is ended with "finish_reason": "length" and "stop_reason": "loop" or "time".
     """
     call = await read_call(request, ChatCall)
     engine = running_engine(call.model)
     prompt = GenerationRequest(
         [message.to_message() for message in call.messages],
         call.sampling(engine.info.defaults),
-        visitor_of(request),
         logprobs=call.told_logprobs,
         origin="v1",
     )

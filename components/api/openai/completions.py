@@ -11,7 +11,7 @@ from components.api.openai.body import read_call
 from components.api.openai.calls import CompletionCall
 from components.api.openai.form import Form, finish_reason
 from components.api.openai.logprobs import text_logprobs
-from components.api.openai.running import running_engine, visitor_of
+from components.api.openai.running import running_engine
 from components.api.reading import Reply
 from components.api.starting import off_the_loop
 from components.engine.events import Delta, Finished
@@ -28,8 +28,7 @@ async def create_completion(request: Request) -> Response:
     engine = running_engine(call.model)
     sampling = call.sampling(engine.info.defaults)
     prompts = [
-        GenerationRequest([], sampling, visitor_of(request), prompt=prompt, logprobs=call.logprobs, origin="v1")
-        for prompt in call.prompts
+        GenerationRequest([], sampling, prompt=prompt, logprobs=call.logprobs, origin="v1") for prompt in call.prompts
     ]
     echoed = [
         await off_the_loop(_text_of, engine, prompt) if call.echo else ""

@@ -1,10 +1,11 @@
 """Everything that goes wrong here, in OpenAI's form: ``{"error": {"message", "type", "param", "code"}}``.
 
-Too many waiting is 503, as on ``POST /``, not 429: no caller did too much, the model is busy. OpenAI's clients wait as
-long as ``Retry-After`` says and try again by themselves after either.
+Too many waiting is 503, as on ``POST /``; 429 is for a caller who has had its own share. OpenAI's clients wait as long
+as ``Retry-After`` says and try again by themselves after either.
 """
 
 import logging
+import math
 from collections.abc import Collection
 from http import HTTPStatus
 
@@ -16,12 +17,13 @@ from starlette.responses import JSONResponse
 from typing_extensions import TypedDict
 
 from components.api.problems import problems_of
-from components.api.tutorial import RETRY_AFTER_SECONDS
+from components.api.tutorial import LOADING_RETRY_SECONDS
 from components.engine.errors import (
+    BusyError,
     EngineError,
     EngineNotReadyError,
+    LimitError,
     PromptError,
-    QueueFullError,
     SchemaError,
 )
 
@@ -48,8 +50,17 @@ class ErrorBody(TypedDict):
 class ApiError(HTTPException):
     """A request that gets an error for an answer."""
 
-    def __init__(self, status: HTTPStatus, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    def __init__(
+        self,
+        status: HTTPStatus,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """``retry_after`` is in how many seconds it is worth trying again."""
+        headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after is not None else None
         super().__init__(status, message, headers)
         self.body: ErrorBody = {"error": {"message": message, "type": _type_of(status), "param": param, "code": code}}
 
@@ -69,10 +80,14 @@ def engine_failed(error: EngineError) -> ApiError:
         case PromptError():
             return ApiError(HTTPStatus.BAD_REQUEST, str(error))
         case EngineNotReadyError():
-            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), code="model_not_ready")
-        case QueueFullError():
-            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), code="overloaded")
-    return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+            status, code, retry_after = HTTPStatus.SERVICE_UNAVAILABLE, "model_not_ready", LOADING_RETRY_SECONDS
+        case LimitError():
+            status, code, retry_after = HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_exceeded", error.retry_after
+        case BusyError():
+            status, code, retry_after = HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", error.retry_after
+        case _:
+            return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+    return ApiError(status, str(error), code=code, retry_after=retry_after)
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:

@@ -38,7 +38,7 @@ class Form(ABC):
 
 
 def finish_reason(finished: Finished) -> FinishReason:
-    """OpenAI's word for why a reply ended. It has none for a circle, and strict clients know no other.
+    """OpenAI's word for why a reply ended: it has none for a circle or the longest time, and strict clients want one.
 
     Raises:
         EngineError: the reply was cancelled on the server while its reader still wanted it.
@@ -46,6 +46,6 @@ def finish_reason(finished: Finished) -> FinishReason:
     match finished.reason:
         case "stop":
             return "stop"
-        case "length" | "loop":
+        case "length" | "loop" | "time":
             return "length"
     raise EngineError("The reply was stopped on the server before its end. Ask again.")

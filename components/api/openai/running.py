@@ -2,8 +2,6 @@
 
 from http import HTTPStatus
 
-from starlette.requests import Request
-
 from components.api.openai.errors import ApiError
 from components.engine.host import engine_host
 from components.engine.interface import Engine
@@ -30,8 +28,3 @@ def running_engine(model: str | None = None) -> Engine:
 def fingerprint_of(engine: Engine) -> str | None:
     """OpenAI's ``system_fingerprint``: the same weights have the same."""
     return f"fp_{engine.weights[:10]}" if engine.weights else None
-
-
-def visitor_of(request: Request) -> str:
-    """Whose call it is: the callers at one address share their turns in the line."""
-    return f"v1 {request.client.host}" if request.client else "v1"
