@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse, Response
 
 from components.access.door import Refused
+from components.api.openai.errors import ApiError
 from components.api.tutorial import failure
 
 OPENAI_PATHS = ("/v1", "/tokenize", "/detokenize")
@@ -19,13 +20,8 @@ _CODES = {
 def refuse(path: str, refused: Refused) -> Response:
     """The answer: in OpenAI's form below its paths, in the tutorial's elsewhere."""
     if is_openai(path):
-        error = {
-            "message": refused.reason,
-            "type": "invalid_request_error",
-            "param": None,
-            "code": _CODES.get(refused.status),
-        }
-        response: Response = JSONResponse({"error": error}, refused.status)
+        error = ApiError(refused.status, refused.reason, code=_CODES.get(refused.status))
+        response: Response = JSONResponse(error.body, refused.status)
     else:
         response = failure(refused.status, refused.reason)
     response.headers.update(refused.headers)

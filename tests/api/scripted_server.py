@@ -30,9 +30,8 @@ def serving(state: State, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = uvicorn.Server(
-            uvicorn.Config(_let_in(Starlette(routes=build_routes())), ws="none", log_level="warning")
-        )
+        app = _let_in(Starlette(routes=build_routes()))
+        server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

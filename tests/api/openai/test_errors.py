@@ -3,13 +3,13 @@
 import json
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
 import requests
 
-from components.engine.errors import EngineError, QueueFullError, UnsupportedError
+from components.engine.errors import EngineError, LimitError, QueueFullError, UnsupportedError
 from components.engine.events import Finished
 from components.engine.host import Failed, Loading
 from components.engine.interface import Generation, GenerationRequest
@@ -265,7 +265,7 @@ class FullEngine(ScriptedEngine):
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
         if self.requests:
-            raise QueueFullError("64 replies are waiting already. Try again in a minute.")
+            raise QueueFullError("64 replies are waiting already. Try again in a minute.", retry_after=41.5)
         super()._start(request, generation)
 
 
@@ -276,8 +276,21 @@ def test_a_full_queue_says_when_to_come_again_and_starts_nothing(monkeypatch: py
 
         error = assert_error(answer, 503)
         assert error["code"] == "overloaded"
-        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["retry-after"] == "42"
         assert wait_for(lambda: len(engine.cancelled) == 1), "the first of the two was left running"
+
+
+def test_a_caller_who_has_had_its_share_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: GenerationRequest) -> Generation:
+        raise LimitError("The 100 tokens of a day are used up.", retry_after=7)
+
+    engine = ScriptedEngine()
+    monkeypatch.setattr(engine, "generate", refuse)
+    with serving_engine(engine, monkeypatch) as address:
+        answer = post(address, {"messages": HI})
+
+    assert assert_error(answer, 429)["code"] == "rate_limit_exceeded"
+    assert answer.headers["retry-after"] == "7"
 
 
 def broken(_: GenerationRequest) -> Iterable[str | EngineError]:
@@ -315,19 +328,21 @@ def test_a_crash_is_told_without_its_details(monkeypatch: pytest.MonkeyPatch, pa
     assert_error(answer, 500)
 
 
-def circle(_: GenerationRequest) -> Iterable[str | Finished]:
-    yield "la la"
-    yield Finished("loop", 2, 300, 1.0, 0.1, suggested_penalty=1.1)
+@pytest.mark.parametrize("reason", ["loop", "time"])
+def test_a_reply_that_the_server_ends_has_a_reason_that_clients_know(
+    monkeypatch: pytest.MonkeyPatch, reason: Literal["loop", "time"]
+) -> None:
+    def ended(_: GenerationRequest) -> Iterable[str | Finished]:
+        yield "la la"
+        yield Finished(reason, 2, 300, 1.0, 0.1)
 
-
-def test_a_reply_that_goes_round_in_a_circle_has_a_reason_that_clients_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving_engine(ScriptedEngine(circle), monkeypatch) as address:
+    with serving_engine(ScriptedEngine(ended), monkeypatch) as address:
         choice = post(address, {"messages": HI}).json()["choices"][0]
         *_, last, _, _ = post(address, {"messages": HI, "stream": True}).text.split("\n\n")
 
-    assert (choice["finish_reason"], choice["stop_reason"]) == ("length", "loop")
+    assert (choice["finish_reason"], choice["stop_reason"]) == ("length", reason)
     ending = json.loads(last.removeprefix("data: "))["choices"][0]
-    assert (ending["finish_reason"], ending["stop_reason"]) == ("length", "loop")
+    assert (ending["finish_reason"], ending["stop_reason"]) == ("length", reason)
 
 
 def test_a_reply_that_the_server_cut_short_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
