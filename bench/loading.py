@@ -30,7 +30,7 @@ def load_engine(settings: Settings, checkpoint: Checkpoint) -> LocalEngine:
     """The same without anything around it."""
     torch.set_num_threads(usable_cores())
     model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
-    return build_engine(model, tokenizer, settings, checkpoint.path, checkpoint.name, checkpoint.is_demo)
+    return build_engine(model, tokenizer, settings, checkpoint.name, checkpoint.is_demo)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:

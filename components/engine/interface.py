@@ -142,18 +142,21 @@ class Generation:
 
 
 class Engine(ABC):
-    """Turns messages into replies. All methods may be called from any thread."""
+    """Turns messages into replies. All methods may be called from any thread.
+
+    Attributes:
+        info: what is running.
+        weights: SHA-256 over the weight files; None while that is not known.
+        activity: what the engine is doing.
+        limits: how much each visitor may have.
+    """
 
     info: EngineInfo
 
     def __init__(self) -> None:
+        self.weights: str | None = None
         self.activity = Activity()
         self.limits = Limits()
-
-    @property
-    def weights(self) -> str | None:
-        """SHA-256 over the weight files; None while that is not known."""
-        return None
 
     def generate(self, request: GenerationRequest) -> Generation:
         """Start writing a reply, or put it in line. Returns at once.

@@ -1,8 +1,8 @@
 """From the settings to a running engine."""
 
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -42,11 +42,13 @@ def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
     on_stage("weights")
     torch.set_num_threads(usable_cores())
     model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
-    engine = build_engine(model, tokenizer, settings, checkpoint.path, checkpoint.name, checkpoint.is_demo)
+    engine = build_engine(model, tokenizer, settings, checkpoint.name, checkpoint.is_demo)
     on_stage("warm_up")
     warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
     for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
         pass
+    # In the background: reading all weights once more would keep those waiting who want to chat.
+    threading.Thread(target=_add_fingerprint, args=(engine, checkpoint.path, settings.data_dir), daemon=True).start()
     return engine
 
 
@@ -54,7 +56,6 @@ def build_engine(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     settings: Settings,
-    path: Path,
     name: str,
     is_demo: bool = False,
 ) -> LocalEngine:
@@ -64,7 +65,6 @@ def build_engine(
         model: as ``load_model`` gives it.
         tokenizer: the model's.
         settings: which engine, how many at once, how much memory.
-        path: where the weights lie, for their fingerprint.
         name: of the checkpoint, for people.
         is_demo: whether it is the demo model.
     """
@@ -87,10 +87,14 @@ def build_engine(
         defaults=defaults_of(model.generation_config, context_length),
         engine=kind,
     )
-    pool = ThreadPoolExecutor(1, thread_name_prefix="fingerprint")
-    weights = pool.submit(fingerprint, path, settings.data_dir)
-    pool.shutdown(wait=False)
-    return LocalEngine(model, tokenizer, decoder, info, capacity, settings, weights)
+    return LocalEngine(model, tokenizer, decoder, info, capacity, settings)
+
+
+def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
+    try:
+        engine.weights = fingerprint(path, data_dir)
+    except OSError:  # the edge of the thread; receipts go on without it
+        logger.exception("The fingerprint of the weights is not known")
 
 
 def cache_tokens(decoder: Decoder, gigabytes: float | None, device: torch.device) -> int:

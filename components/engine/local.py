@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 import torch
@@ -55,7 +54,6 @@ class LocalEngine(Engine):
         info: EngineInfo,
         capacity: int,
         settings: Settings,
-        weights: "Future[str] | None" = None,
     ) -> None:
         """Start the worker.
 
@@ -66,7 +64,6 @@ class LocalEngine(Engine):
             info: what is running; its defaults and context length hold for every request.
             capacity: tokens in all caches together.
             settings: how many replies at once, how many in line, and how long one may take.
-            weights: the fingerprint of the weights, for receipts.
         """
         super().__init__()
         self.info = info
@@ -81,7 +78,6 @@ class LocalEngine(Engine):
         self._max_batch = settings.max_batch
         self._max_queue = settings.max_queue
         self._max_seconds = settings.max_reply_seconds
-        self._weights = weights
         self._versions = installed_versions()
         self._estimates = Estimates()
         self._waiting: FairQueue[Writing] = FairQueue()
@@ -91,11 +87,6 @@ class LocalEngine(Engine):
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
         self._worker.start()
-
-    @property
-    def weights(self) -> str | None:
-        """See ``Engine.weights``."""
-        return self._weights.result() if self._weights is not None and self._weights.done() else None
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``."""

@@ -15,6 +15,9 @@ Quantize = Literal["auto", "int8", "none"]
 INT8_ROWS = 2
 """Up to so many rows at once, int8 is the faster kernel; above, the one of the unquantized weights."""
 
+PIECE = 2**18
+"""Weights that are quantized at once, so that what lies between stays in the processor's cache."""
+
 MULTIPLY_OUT_ROWS = 32
 """Without unquantized weights, int8 is used up to here; above, multiplying the weights out first costs less."""
 
@@ -45,8 +48,12 @@ class Int8Linear(nn.Module):
         # The scale is rounded before the weights are divided by it, so that its rounding is no error of the product;
         # rounding it up by half a step keeps the largest weight within 127.
         scale = (full.abs().amax(dim=1).float() / 127 * (1 + 2**-8)).to(torch.bfloat16)
-        divisor = torch.where(scale == 0, 1, scale.float())
-        weight = (full.float() / divisor[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+        divisor = torch.where(scale == 0, 1, scale.float())[:, None]
+        weight = torch.empty(full.shape, dtype=torch.int8)
+        rows = max(1, PIECE // full.shape[1])
+        for begin in range(0, len(full), rows):
+            piece = slice(begin, begin + rows)
+            weight[piece] = full[piece].float().div_(divisor[piece]).round_()
         return cls(weight, scale, full if keep_full else None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

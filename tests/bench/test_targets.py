@@ -30,7 +30,7 @@ def plain() -> PlainTarget:
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineTarget]:
     model, tokenizer = load_model(TINY_PATH, dtype=torch.float32, device="cpu")
-    engine = build_engine(model, tokenizer, Settings(data_dir=tmp_path_factory.mktemp("data")), TINY_PATH, "tiny")
+    engine = build_engine(model, tokenizer, Settings(data_dir=tmp_path_factory.mktemp("data")), "tiny")
     yield EngineTarget(engine, GREEDY)
     engine.close()
 

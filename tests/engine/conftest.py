@@ -22,7 +22,7 @@ def make_engine(tmp_path: Path) -> Iterator[EngineFactory]:
     def make(**options: Any) -> LocalEngine:
         model, tokenizer = load_model(TINY_PATH, dtype=torch.float32, device="cpu")
         settings = Settings(**{"max_queue": 4, "data_dir": tmp_path, **options})
-        engines.append(engine := build_engine(model, tokenizer, settings, TINY_PATH, "tiny"))
+        engines.append(engine := build_engine(model, tokenizer, settings, "tiny"))
         return engine
 
     yield make

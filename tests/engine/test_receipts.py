@@ -1,20 +1,26 @@
 """Receipts, replays, and the way out of a circle."""
 
+import time
+from pathlib import Path
+
 import pytest
 
+from components.checkpoints.fingerprint import fingerprint
 from components.engine.events import Finished
-from components.engine.interface import GenerationRequest
+from components.engine.interface import Engine, GenerationRequest
+from components.engine.loading import load_engine
 from components.engine.local import LocalEngine
 from components.engine.receipts import Receipt, ReceiptError
 from components.engine.replay import replay
 from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
-from tests.engine.conftest import EngineFactory
+from components.settings import Settings
+from tests.tiny import TINY_PATH
 
 QUESTION: list[Message] = [{"role": "user", "content": "你是谁"}]
 
 
-def write(engine: LocalEngine, sampling: SamplingParams) -> Finished:
+def write(engine: Engine, sampling: SamplingParams) -> Finished:
     *_, last = engine.generate(GenerationRequest(QUESTION, sampling))
     assert isinstance(last, Finished)
     return last
@@ -67,13 +73,18 @@ def test_what_is_no_receipt_is_refused() -> None:
         Receipt.from_json("[]")
 
 
-def test_the_fingerprint_of_the_weights_is_on_the_receipt(make_engine: EngineFactory) -> None:
-    engine = make_engine()
-    assert engine._weights is not None
-    known = engine._weights.result(timeout=30)
+def test_the_fingerprint_of_the_weights_is_on_the_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model=TINY_PATH, data_dir=tmp_path, device="cpu")
+    monkeypatch.setattr("components.engine.loading.get_settings", lambda: settings)
+    engine = load_engine(lambda _: None)
+    while engine.weights is None:
+        time.sleep(0.01)
+    receipt = write(engine, SamplingParams(max_new_tokens=2)).receipt
+    engine.close()
 
-    assert receipt_of(engine, SamplingParams(max_new_tokens=2)).weights == known
-    assert len(known) == 64
+    assert receipt is not None
+    assert receipt.weights == fingerprint(TINY_PATH, tmp_path)
+    assert len(receipt.weights) == 64
 
 
 def test_a_circle_ends_the_reply_and_the_mildest_penalty_that_breaks_it_is_named(
