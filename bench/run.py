@@ -54,13 +54,13 @@ def measure(
     Args:
         plan: how much of each.
         parts: which.
-        settings: the application's; they say which checkpoint, and how it runs.
+        settings: the application's; they say which checkpoint, and how it runs. The engine is always local.
         server: an OpenAI-compatible server to measure as well.
         folder: for logs and state.
     """
     machine = describe_machine()
     checkpoint = find_checkpoint(settings)
-    settings = settings.model_copy(update={"data_dir": folder / "data"})
+    settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local"})
     env = environment(settings, checkpoint)
     sampling = ", ".join(
         f"{name} {value}" for name, value in SAMPLING if name not in ("max_new_tokens", "seed", "stop")

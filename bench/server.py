@@ -10,10 +10,12 @@ from components.checkpoints.locate import Checkpoint
 from components.settings import ENV_PREFIX, Settings
 from tests.server import running_server
 
+RUNNING = {"data_dir", "device", "dtype", "quantize", "engine", "max_batch", "cache_gb"}
+
 
 def environment(settings: Settings, checkpoint: Checkpoint) -> dict[str, str]:
-    """The settings as variables, with the checkpoint named."""
-    given = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    """What decides how the model runs, as variables; access and limits are the defaults."""
+    given = settings.model_dump(mode="json", include=RUNNING, exclude_none=True)
     given["model"] = str(checkpoint.path.resolve())
     return {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in given.items()}
 

@@ -15,7 +15,7 @@ from components.settings import ENV_PREFIX, Settings  # noqa: E402
 
 OTHER_FOLDERS = {
     "bench/": "side-by-side measurements: `make bench`; docs/bench/ keeps the newest",
-    "docs/": "guides longer than this page: engine.md, how replies are written",
+    "docs/": "guides longer than this page",
     "scripts/": "what the Makefile calls",
     "tests/": "as components/ is laid out; browser/ drives a real one, fixtures/ holds a tiny reference checkpoint",
 }
