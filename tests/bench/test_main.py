@@ -1,0 +1,31 @@
+"""The command line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main, publish
+from bench.plots import PLOTS
+
+
+def test_publishing_copies_the_page_and_what_it_shows(tmp_path: Path) -> None:
+    results, docs = tmp_path / "results", tmp_path / "docs" / "bench"
+    results.mkdir()
+    for name in ("table.md", "results.json", *(f"{name}.png" for name in PLOTS)):
+        (results / name).write_text(name, encoding="utf-8")
+
+    publish(results, docs)
+    assert {path.name for path in docs.iterdir()} == {"README.md", *(f"{name}.png" for name in PLOTS)}
+    assert (docs / "README.md").read_text(encoding="utf-8") == "table.md"
+
+
+@pytest.mark.parametrize("options", [["--quick"], ["--only", "start"]])
+def test_part_of_a_run_is_not_published(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--publish", *options])
+
+    with pytest.raises(SystemExit):
+        main()
+    assert "--publish is for a whole run" in capsys.readouterr().err
