@@ -63,7 +63,7 @@ def measure(
     settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local"})
     env = environment(settings, checkpoint)
     sampling = ", ".join(
-        f"{name} {value}" for name, value in SAMPLING if name not in ("max_new_tokens", "seed", "stop")
+        f"{name} {getattr(SAMPLING, name)}" for name in ("temperature", "top_p", "top_k", "repetition_penalty")
     )
     results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES))
     if "start" in parts:

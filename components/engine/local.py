@@ -237,8 +237,7 @@ class LocalEngine(Engine):
             while left > 0 and writing in self._active and writing.reading:
                 assert writing.lease is not None
                 begin = writing.lease.cache.length
-                # Pieces end at the same places whatever else is read in this round, so that their sums are the same.
-                end = min(len(writing.prompt), begin + CHUNK - begin % CHUNK)
+                end = min(len(writing.prompt), begin + CHUNK)
                 left -= end - begin
                 self._guarded(writing, self._read_piece, begin, end)
 

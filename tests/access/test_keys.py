@@ -37,7 +37,7 @@ def test_a_key_works_from_when_it_is_made_until_it_is_withdrawn(tmp_path: Path) 
 
         key = run(tmp_path, "add", "my-script").stdout.split()[0]
         assert key.startswith("bc-")
-        assert caller(key).json() == {"role": "key", "name": "my-script"}
+        assert caller(key).json()["account"] == "key:my-script"
         assert caller(key[:-1]).status_code == 401
 
         other = run(tmp_path, "add", "other").stdout.split()[0]
