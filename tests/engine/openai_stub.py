@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ class OpenAIStub:
         drop_before: the piece before which it breaks off.
         chunked: whether whoever reads can tell the end of a reply from a broken connection.
         stream_error: sent as an event instead of the reply.
-        gone: set once a client has hung up while the server waited.
+        gone: set once a client has hung up before the end of its reply.
     """
 
     url: str
@@ -224,7 +225,9 @@ class _Server(ThreadingHTTPServer):
     stub: OpenAIStub
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is part of the tests."""
+        """A client that hangs up is part of the tests; here it did while the server wrote or looked."""
+        if isinstance(sys.exception(), ConnectionError):
+            self.stub.gone.set()
 
 
 @contextmanager
