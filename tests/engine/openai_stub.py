@@ -224,7 +224,7 @@ def _usage(body: dict[str, Any], completion: int) -> dict[str, Any]:
 class _Server(ThreadingHTTPServer):
     stub: OpenAIStub
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 the base class gives them
         """A client that hangs up is part of the tests; here it did while the server wrote or looked."""
         if isinstance(sys.exception(), ConnectionError):
             self.stub.gone.set()
