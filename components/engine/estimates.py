@@ -24,13 +24,13 @@ class Estimates:
     """Running means of the engine's speed and of the replies' lengths."""
 
     def __init__(self) -> None:
-        self._step_seconds: float | None = None
+        self._step_seconds: dict[int, float] = {}  # by how many sequences there were
         self._reply_tokens: float | None = None
         self._prefill_seconds_per_token = 0.0
 
-    def note_step(self, seconds: float) -> None:
-        """One token was decoded for each active sequence."""
-        self._step_seconds = _mean(self._step_seconds, seconds)
+    def note_step(self, seconds: float, sequences: int) -> None:
+        """One token was decoded for each of so many sequences."""
+        self._step_seconds[sequences] = _mean(self._step_seconds.get(sequences), seconds)
 
     def note_prefill(self, tokens: int, seconds: float) -> None:
         """Part of a prompt was read."""
@@ -45,21 +45,24 @@ class Estimates:
 
         Each takes the place of the one that ends first.
         """
-        ends = [0.0] if not active else [self._seconds(work) for work in active]
-        if self._step_seconds is None:
+        if not self._step_seconds:
             return [None for _ in waiting]
+        # As long as somebody waits, as many are served as now. A step for many takes longer than one for few.
+        nearest = min(self._step_seconds, key=lambda sequences: abs(sequences - len(active)))
+        step = self._step_seconds[nearest]
+        ends = [0.0] if not active else [self._seconds(work, step) for work in active]
         heapq.heapify(ends)
         begins: list[float | None] = []
         for work in waiting:
             begin = heapq.heappop(ends)
             begins.append(begin)
-            heapq.heappush(ends, begin + self._seconds(work))
+            heapq.heappush(ends, begin + self._seconds(work, step))
         return begins
 
-    def _seconds(self, work: Work) -> float:
+    def _seconds(self, work: Work, step: float) -> float:
         expected = work.longest if self._reply_tokens is None else min(work.longest, self._reply_tokens)
         left = max(1.0, expected - work.written)
-        return left * (self._step_seconds or 0.0) + work.prompt * self._prefill_seconds_per_token
+        return left * step + work.prompt * self._prefill_seconds_per_token
 
 
 def _mean(mean: float | None, value: float) -> float:

@@ -264,7 +264,7 @@ class LocalEngine(Engine):
             for writing in ready:
                 self._guarded(writing, self._write_alone)
             return
-        self._estimates.note_step(time.monotonic() - began)
+        self._estimates.note_step(time.monotonic() - began, len(ready))
         for writing, choice in zip(ready, choices, strict=True):
             self._guarded(writing, self._take, choice)
 

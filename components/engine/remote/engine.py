@@ -274,7 +274,7 @@ class RemoteEngine(Engine):
         if reason in ("stop", "length"):
             self._estimates.note_reply(tokens)
         if (seconds := writing.seconds_per_piece) is not None:
-            self._estimates.note_step(seconds)
+            self._estimates.note_step(seconds, len(self._active) + 1)
         details = usage.prompt_tokens_details if usage else None
         reused = (details.cached_tokens or 0) if details else 0
         writing.generation.put(
