@@ -25,6 +25,11 @@ GROWTH = 256
 """A cache grows by so many tokens, or by half its size: copying it costs little then, and little room stands empty."""
 
 
+FEW_TOKENS = 64
+"""Up to so many tokens are read with a kv head's query heads as more queries of one head. Measured on two cores with 9
+heads over 3 and 1,468 tokens, in µs for 1, 33 and 256 tokens: 98, 880 and 5,800, else 620, 1,350 and 5,700."""
+
+
 class LlamaCache(KVCache):
     """Keys and values in one tensor, ``[layers, 2, kv heads, capacity, head size]``."""
 
@@ -126,23 +131,36 @@ class LlamaDecoder(Decoder):
         begin, end = cache.length, cache.length + len(tokens)
         cache.reserve(end)
         mask = self._causal_mask(len(tokens), end)
+        few = self._heads != self._kv_heads and self._device.type == "cpu" and len(tokens) <= FEW_TOKENS
+        if few and mask is not None:
+            mask = mask.repeat(self._heads // self._kv_heads, 1)
 
         def attend(index: int, qkv: torch.Tensor) -> torch.Tensor:
             states = cache.states[index]
             news = qkv[:, self._heads :].view(-1, 2, self._kv_heads, self._size)
             states[:, :, begin:end] = news.permute(1, 2, 0, 3)
+            queries, keys, values = qkv[:, : self._heads], states[None, 0, :, :end], states[None, 1, :, :end]
+            if few:
+                return self._attend_grouped(queries, keys, values, mask)
             mixed = functional.scaled_dot_product_attention(
-                qkv[None, :, : self._heads].transpose(1, 2),
-                states[None, 0, :, :end],
-                states[None, 1, :, :end],
-                attn_mask=mask,
-                enable_gqa=self._heads != self._kv_heads,
+                queries[None].transpose(1, 2), keys, values, attn_mask=mask, enable_gqa=self._heads != self._kv_heads
             )
             return mixed[0].transpose(0, 1)
 
         hidden = self._run(self._weights, tokens, self._rotations[begin:end, None], attend)
         cache.length = end
         return self._logits(self._weights, hidden) if all_logits else self._logits(self._weights, hidden[-1:])[0]
+
+    def _attend_grouped(
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The same attention with the query heads of a kv head as more queries: ``[n, heads, head size]``."""
+        new, group = len(queries), self._heads // self._kv_heads
+        grouped = queries.view(new, self._kv_heads, group, self._size).permute(1, 2, 0, 3)
+        mixed = functional.scaled_dot_product_attention(
+            grouped.reshape(1, self._kv_heads, group * new, self._size), keys, values, attn_mask=mask
+        )
+        return mixed.view(self._kv_heads, group, new, self._size).permute(2, 0, 1, 3)
 
     def _causal_mask(self, new: int, length: int) -> torch.Tensor | None:
         """Which of ``length`` tokens each of the ``new`` last ones sees; None for all of them."""

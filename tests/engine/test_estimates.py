@@ -25,7 +25,8 @@ def test_a_step_for_many_is_not_taken_for_one_for_few() -> None:
 
     (alone,) = estimates.seconds_until([Work(0, 100)], [Work(0, 1)])
     (among,) = estimates.seconds_until([Work(0, 100)] * 7, [Work(0, 1)])
-    assert (alone, among) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert alone == pytest.approx(1.0)
+    assert among == pytest.approx(4.0)
 
 
 def test_replies_are_expected_to_be_as_long_as_those_before() -> None:
