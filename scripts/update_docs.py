@@ -1,4 +1,4 @@
-"""Writes the parts of README.md that the code knows better: the table of settings and the tree of files.
+"""Writes the parts of README.md that others know better: settings and files from the code, figures from the bench.
 
 A part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``. The tests fail while a part is out of date.
 """
@@ -41,9 +41,17 @@ def file_tree() -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
+def measurements() -> str:
+    """What the latest published measurements reached, and on which machine."""
+    text = (ROOT / "docs" / "bench" / "README.md").read_text(encoding="utf-8")
+    setup = re.findall(r"^- (?:Machine|Model): .*", text, re.MULTILINE)
+    goals = text.partition("## Goals\n\n")[2].partition("\n\n##")[0]
+    return "\n".join([*setup, "", goals])
+
+
 def update(text: str) -> str:
     """The text with its parts made anew."""
-    for name, part in (("settings", settings_table()), ("files", file_tree())):
+    for name, part in (("settings", settings_table()), ("measurements", measurements()), ("files", file_tree())):
         begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
         before, _, rest = text.partition(begin)
         text = before + begin + part + end + rest.partition(end)[2]
