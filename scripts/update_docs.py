@@ -54,6 +54,8 @@ def update(text: str) -> str:
     for name, part in (("settings", settings_table()), ("measurements", measurements()), ("files", file_tree())):
         begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
         before, _, rest = text.partition(begin)
+        if end not in rest:
+            raise SystemExit(f"README.md has no lines {begin.strip()} and {end.strip()} with something between them.")
         text = before + begin + part + end + rest.partition(end)[2]
     return text
 
