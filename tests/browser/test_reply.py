@@ -93,6 +93,7 @@ def test_the_next_question_uses_what_the_sliders_show(chat: ChatPage) -> None:
     expect(chat.reply).to_contain_text('"top_k":7')
     chat.page.get_by_role("button", name="Reset to defaults").click()
     expect(chat.slider("Temperature")).to_have_value("0.3")
+    expect(chat.slider("Top k")).to_have_value("5")
     chat.ask("settings")
     expect(chat.reply).to_contain_text('"temperature":0.3')
     expect(chat.reply).to_contain_text('"top_k":5')
@@ -168,10 +169,14 @@ def test_the_view_stays_where_the_reader_scrolled_up_to(chat: ChatPage) -> None:
     chat.type("lines")
     expect(chat.reply).to_contain_text("Line 25 ")
     chat.page.mouse.move(800, 300)
-    # Streamlit overlooks a turn of the wheel that falls together with a new line, so a reader turns it more than once.
-    for _ in range(8):
-        chat.page.mouse.wheel(0, -150)
-        chat.page.wait_for_timeout(150)
+    # Streamlit overlooks a turn of the wheel that falls together with a new line, so a reader turns it until it obeys.
+    for _ in range(50):
+        chat.page.mouse.wheel(0, -300)
+        chat.page.wait_for_timeout(100)
+        if (question := chat.bubbles.first.bounding_box()) and question["y"] > 0:
+            break
+    expect(chat.bubbles.first).to_be_in_viewport()
+    expect(chat.stop).to_be_visible()
     chat.wait_for_end()
     expect(chat.reply.get_by_text("The end.")).not_to_be_in_viewport()
 
