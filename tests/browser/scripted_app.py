@@ -76,7 +76,7 @@ def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
                 yield f"Paragraph {number} of a long reply, which says nothing much but says it in one full line.\n\n"
             yield "The end."
         case "lines":
-            for number in range(50):
+            for number in range(35):
                 time.sleep(0.02 if number < 25 else 0.3)
                 yield f"Line {number} comes at the speed of a large model.\n\n"
             yield "The end."
