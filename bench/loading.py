@@ -6,8 +6,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from bench.process import Loaded
 from bench.targets import EngineTarget, PlainTarget
 from components.checkpoints.locate import Checkpoint
-from components.engine.loading import build_engine
-from components.engine.local import LocalEngine
+from components.engine.local.engine import LocalEngine
+from components.engine.local.loading import build_engine
 from components.model.devices import usable_cores
 from components.model.loading import load_model, register_architecture
 from components.settings import Settings

@@ -16,9 +16,9 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, chat_format_of
 from components.model.generation import end_tokens_of
+from components.sampling.parameters import SamplingParams
 
 PLAIN, APPLICATION = "plain generate", "this application"
 

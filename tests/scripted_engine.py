@@ -8,8 +8,8 @@ from dataclasses import replace
 from components.engine.errors import EngineError, PromptError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message, Prompt, split_system
+from components.sampling.parameters import SamplingParams
 
 INFO = EngineInfo(
     model="Scripted-1B",

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from components.access.caller import caller_of
 from components.engine.errors import EngineNotReadyError
 from components.engine.host import engine_host
-from components.engine.metrics import exposition
+from components.engine.watching.metrics import exposition
 
 
 async def metrics(request: Request) -> Response:

@@ -17,8 +17,8 @@ from components.api.starting import asked_by, start
 from components.engine.errors import BusyError, EngineError, EngineNotReadyError, LimitError, PromptError
 from components.engine.host import engine_host
 from components.engine.interface import GenerationRequest
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
+from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
 
 logger = logging.getLogger(__name__)

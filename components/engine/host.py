@@ -9,21 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import streamlit as st
 
 from components.engine.errors import EngineNotReadyError
-from components.engine.interface import Engine
-from components.engine.limits import limits_of
-from components.engine.recorder import Recorder
+from components.engine.interface import Engine, Stage
+from components.engine.line.limits import limits_of
+from components.engine.watching.recorder import Recorder
 from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
-
-Stage = Literal["libraries", "weights", "warm_up", "server"]
-"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
-asking another server what it has."""
 
 LoadEngine = Callable[[Callable[[Stage], None]], Engine]
 """Builds the engine and calls its argument as each stage begins."""
@@ -144,6 +139,6 @@ def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Eng
         from components.engine.remote.connecting import connect
 
         return connect(settings, on_stage)
-    from components.engine.loading import load_engine  # imports torch, which takes seconds: not in the caller
+    from components.engine.local.loading import load_engine  # imports torch, which takes seconds: not in the caller
 
     return load_engine(on_stage)

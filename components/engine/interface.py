@@ -10,14 +10,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from components.engine.activity import Activity, Origin
 from components.engine.errors import EngineError, PromptError
 from components.engine.events import Event, Finished
-from components.engine.limits import Limits
-from components.engine.sampling import SamplingParams
+from components.engine.line.limits import Limits
+from components.engine.watching.activity import Activity, Origin
 from components.model.chat_format import Message, Prompt
+from components.sampling.parameters import SamplingParams
+
+Stage = Literal["libraries", "weights", "warm_up", "server"]
+"""What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
+asking another server what it has."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Self
 
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
+from components.sampling.parameters import SamplingParams
 
 
 class ReceiptError(ValueError):

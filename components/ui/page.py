@@ -4,10 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.ui.chat import show_chat
+from components.ui.chat.page import show_chat
 from components.ui.gate import may_enter
 from components.ui.language import current_texts
-from components.ui.operations import OPERATIONS_PATH, show_operations
+from components.ui.operations.page import OPERATIONS_PATH, show_operations
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from components.engine.host import Stage
-from components.engine.sampling import SamplingParams
+from components.engine.interface import Stage
+from components.sampling.parameters import SamplingParams
 
 Language = Literal["zh", "en"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.apps.replies import Kind, read_question, reply
-from components.ui.markdown_blocks import split_blocks
+from components.ui.markdown.blocks import split_blocks
 
 
 @pytest.mark.parametrize("kind", ["prose", "code"])

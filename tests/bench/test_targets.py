@@ -10,10 +10,10 @@ from bench.loading import load_tokenizer
 from bench.targets import SAMPLING, EngineTarget, OpenAITarget, PlainTarget, Target
 from bench.throughput import measure_throughput, summarize
 from components.checkpoints.locate import Checkpoint
-from components.engine.loading import build_engine
-from components.engine.sampling import SamplingParams
+from components.engine.local.loading import build_engine
 from components.model.chat_format import Message
 from components.model.loading import load_model
+from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from tests.bench.openai_server import openai_server
 from tests.tiny import CHATS, TINY_PATH

@@ -18,7 +18,7 @@ from components.engine import host
 from components.engine.errors import EngineError
 from components.engine.events import Waiting
 from components.engine.interface import GenerationRequest
-from components.engine.recorder import Recorder
+from components.engine.watching.recorder import Recorder
 from components.ui.startup import show_crash
 from tests.scripted_engine import ScriptedEngine
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from components.engine.loading import build_engine
-from components.engine.local import LocalEngine
+from components.engine.local.engine import LocalEngine
+from components.engine.local.loading import build_engine
 from components.model.loading import load_model
 from components.settings import Settings
 from tests.tiny import TINY_PATH

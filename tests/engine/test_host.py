@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from components.engine.errors import EngineNotReadyError
-from components.engine.host import EngineHost, Failed, Loading, Ready, Stage
-from components.engine.interface import Engine
-from components.engine.local import LocalEngine
+from components.engine.host import EngineHost, Failed, Loading, Ready
+from components.engine.interface import Engine, Stage
+from components.engine.local.engine import LocalEngine
 
 
 def test_many_who_ask_while_it_loads_get_one_engine(engine: LocalEngine) -> None:

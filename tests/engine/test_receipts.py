@@ -8,12 +8,12 @@ import pytest
 from components.checkpoints.fingerprint import fingerprint
 from components.engine.events import Finished
 from components.engine.interface import Engine, GenerationRequest
-from components.engine.loading import load_engine
-from components.engine.local import LocalEngine
+from components.engine.local.engine import LocalEngine
+from components.engine.local.loading import load_engine
 from components.engine.receipts import Receipt, ReceiptError
 from components.engine.replay import replay
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
+from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from tests.tiny import TINY_PATH
 
@@ -75,7 +75,7 @@ def test_what_is_no_receipt_is_refused() -> None:
 
 def test_the_fingerprint_of_the_weights_is_on_the_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(model=TINY_PATH, data_dir=tmp_path, device="cpu")
-    monkeypatch.setattr("components.engine.loading.get_settings", lambda: settings)
+    monkeypatch.setattr("components.engine.local.loading.get_settings", lambda: settings)
     engine = load_engine(lambda _: None)
     while engine.weights is None:
         time.sleep(0.01)
@@ -91,7 +91,7 @@ def test_a_circle_ends_the_reply_and_the_mildest_penalty_that_breaks_it_is_named
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tiny model's greedy reply does go round in a circle; a guard with a shorter patience sees it in time."""
-    monkeypatch.setattr("components.engine.stopping.MIN_REPEATED", 12)
+    monkeypatch.setattr("components.sampling.stopping.MIN_REPEATED", 12)
     greedy = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=250)
     looped = None
     for text in ("你是谁", "a", "b", "你好", "1", "hello", "在", "吗", "c", "d", "e", "f"):

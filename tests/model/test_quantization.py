@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.model.decoder import PlainDecoder
+from components.engine.local.decoder import PlainDecoder
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear, wants_int8
 

@@ -9,7 +9,7 @@ from components.engine.events import Finished
 from components.engine.host import Failed, Loading, Ready
 from components.engine.interface import GenerationRequest
 from components.engine.receipts import Receipt
-from components.engine.sampling import SamplingParams
+from components.sampling.parameters import SamplingParams
 from components.ui.texts import EN, ZH, ErrorKind
 from tests.scripted_engine import ScriptedEngine
 from tests.ui.conftest import OpenPage, StillHost

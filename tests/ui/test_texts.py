@@ -3,7 +3,7 @@ from dataclasses import asdict
 
 import pytest
 
-from components.ui.sidebar import SLIDERS
+from components.ui.chat.sidebar import SLIDERS
 from components.ui.texts import EN, TEXTS, ZH, Texts
 
 

@@ -14,7 +14,7 @@ from components.api.openai.errors import bad_body
 from components.api.openai.fields import Ignored, Stop, Strict, sampling_field
 from components.api.openai.messages import ChatMessage
 from components.api.problems import UNNAMED
-from components.engine.sampling import MAX_SEED, SamplingParams
+from components.sampling.parameters import MAX_SEED, SamplingParams
 
 MAX_CHOICES = 32
 """Replies that one call may ask for: each takes a place in the line."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from components.api.problems import UNNAMED
-from components.engine.sampling import SamplingParams
+from components.sampling.parameters import SamplingParams
 
 
 class Strict(BaseModel):

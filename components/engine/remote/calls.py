@@ -10,8 +10,8 @@ from openai import APIStatusError
 from components.engine.errors import PromptError
 from components.engine.interface import GenerationRequest
 from components.engine.remote.server import Call, continuation
-from components.engine.sampling import SamplingParams
 from components.model.chat_format import Message
+from components.sampling.parameters import SamplingParams
 
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "top_k": {"top_k": 0},

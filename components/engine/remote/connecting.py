@@ -5,13 +5,12 @@ from collections.abc import Callable
 from openai import APIError, NotFoundError
 
 from components.engine.errors import EngineError
-from components.engine.host import Stage
-from components.engine.interface import EngineInfo
+from components.engine.interface import EngineInfo, Stage
 from components.engine.remote.engine import RemoteEngine
 from components.engine.remote.failures import describe, unknown_model
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.server import ServedModel, Server
-from components.engine.sampling import SamplingParams
+from components.sampling.parameters import SamplingParams
 from components.settings import Settings, SettingsError
 
 

@@ -17,10 +17,10 @@ from functools import lru_cache, partial
 from openai import APIError, APIStatusError
 
 from components.engine.errors import EngineError, PromptError
-from components.engine.estimates import Estimates, Work
 from components.engine.events import Finished, FinishReason, Waiting
-from components.engine.fair_queue import FairQueue, check_line
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
+from components.engine.line.estimates import Estimates, Work
+from components.engine.line.fair_queue import FairQueue, check_line
 from components.engine.receipts import Receipt
 from components.engine.remote.calls import build_call, refused_by, used_sampling
 from components.engine.remote.failures import (
@@ -114,7 +114,7 @@ class RemoteEngine(Engine):
             if self._closed:
                 raise EngineError("The engine was shut down. Start the application again.")
             places = self._settings.max_batch - len(self._active)
-            check_line(request, len(self._waiting), places, self._settings.max_queue)
+            check_line(request.origin, len(self._waiting), places, self._settings.max_queue)
             self._waiting.push(request.visitor, writing)
         self._loop.call(self._admit)
 

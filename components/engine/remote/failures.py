@@ -11,7 +11,7 @@ from http import HTTPStatus
 from openai import APIConnectionError, APIError, APIStatusError
 
 from components.engine.errors import EngineError, EngineNotReadyError, PromptError, QueueFullError
-from components.engine.fair_queue import RETRY_SECONDS
+from components.engine.line.fair_queue import RETRY_SECONDS
 from components.engine.remote.server import Server
 
 FIRST_DELAY_SECONDS = 0.5

@@ -8,7 +8,7 @@ from components.engine.events import ChosenToken, Delta, FinishReason, Waiting
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
-from components.engine.stopping import TextLoopGuard
+from components.sampling.stopping import TextLoopGuard
 
 
 class Writing:

@@ -1,0 +1,1 @@
+"""What is going on: replies under way, figures, the last half hour."""

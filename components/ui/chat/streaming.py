@@ -1,0 +1,102 @@
+"""Shows a reply as it grows: at most 20 updates a second, and only of what changed."""
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from components.ui.chat.reply import Reply, View
+from components.ui.markdown.blocks import split_blocks
+from components.ui.markdown.dialect import to_streamlit, to_streamlit_unfinished
+from components.ui.texts import Texts
+
+UPDATE_SECONDS = 0.05
+"""Time between two updates, at the least."""
+
+LONGEST_PAUSE_SECONDS = 1.0
+"""Something is sent this often even when nothing is new: only while it sends can Streamlit end a script run."""
+
+RESEND_SHARE = 32
+"""A growing block is sent again once it is longer by this part of itself, so sending it costs at most this many times
+its length, however long it gets. It never waits longer than ``LONGEST_PAUSE_SECONDS``."""
+
+
+def draw_text(text: str) -> None:
+    """A reply that is complete."""
+    for block in split_blocks(text):
+        st.markdown(to_streamlit(block))
+
+
+def show_waiting(reply: Reply, slot: DeltaGenerator, texts: Texts) -> None:
+    """Say in ``slot`` what the reader waits for, until the reply has text or has ended."""
+    while not (view := reply.look()).text and view.end is None:
+        slot.markdown(f":shimmer[{_waiting_text(reply, view, texts)}]")
+        _pause(reply, view)
+
+
+def show_growing(reply: Reply, container: DeltaGenerator) -> None:
+    """Show the text in ``container`` until the reply ends."""
+    writer = BlockWriter(container)
+    while (view := reply.look()).end is None:
+        writer.write(view.text)
+        _pause(reply, view)
+    writer.finish(view.text)
+
+
+def _pause(reply: Reply, shown: View) -> None:
+    time.sleep(UPDATE_SECONDS)
+    reply.wait(shown, LONGEST_PAUSE_SECONDS)
+
+
+def _waiting_text(reply: Reply, view: View, texts: Texts) -> str:
+    text = texts.thinking
+    if view.waiting:
+        text = texts.ahead.format(ahead=view.waiting.ahead)
+        if view.waiting.seconds is not None:
+            return text + texts.seconds_left.format(seconds=view.waiting.seconds)
+    seconds = time.monotonic() - reply.began
+    return f"{text} · {seconds:.0f} s" if seconds >= 2 else f"{text} …"
+
+
+class BlockWriter:
+    """Writes growing Markdown into a container, each finished block once."""
+
+    def __init__(self, container: DeltaGenerator, clock: Callable[[], float] = time.monotonic) -> None:
+        self._container = container
+        self._clock = clock
+        self._finished = 0
+        self._slot: DeltaGenerator | None = None
+        self._sent_length = 0
+        self._sent_at = 0.0
+
+    def write(self, text: str) -> None:
+        """Show ``text``, which begins with what was written before."""
+        self._write_finished(blocks := split_blocks(text[self._finished :]))
+        if blocks and self._is_due(len(blocks[-1])):
+            self._send(to_streamlit_unfinished(blocks[-1]), len(blocks[-1]))
+
+    def finish(self, text: str) -> None:
+        """Show ``text``, which is complete now."""
+        self._write_finished(blocks := split_blocks(text[self._finished :]))
+        if blocks:
+            self._send(to_streamlit(blocks[-1]), len(blocks[-1]))
+
+    def _write_finished(self, blocks: list[str]) -> None:
+        for block in blocks[:-1]:
+            self._send(to_streamlit(block), len(block))
+            self._finished += len(block)
+            self._slot = None
+            self._sent_length = 0
+
+    def _is_due(self, length: int) -> bool:
+        if self._clock() - self._sent_at >= LONGEST_PAUSE_SECONDS:
+            return True
+        return (length - self._sent_length) * RESEND_SHARE >= self._sent_length and length != self._sent_length
+
+    def _send(self, markdown: str, length: int) -> None:
+        if self._slot is None:
+            self._slot = self._container.empty()
+        self._slot.markdown(markdown)
+        self._sent_length = length
+        self._sent_at = self._clock()

@@ -1,0 +1,1 @@
+"""Replies as Streamlit's renderer must get them."""

@@ -1,0 +1,1 @@
+"""The page on which the owner sees how the server is doing."""

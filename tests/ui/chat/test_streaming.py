@@ -1,0 +1,74 @@
+from typing import cast
+
+import pytest
+from streamlit.delta_generator import DeltaGenerator
+
+from components.ui.chat.streaming import BlockWriter
+
+
+class Container:
+    """Records what is sent to it, slot by slot."""
+
+    def __init__(self) -> None:
+        self.slots: list[list[str]] = []
+
+    def empty(self) -> "Container":
+        self.slots.append([])
+        return self
+
+    def markdown(self, text: str) -> None:
+        self.slots[-1].append(text)
+
+    @property
+    def sent(self) -> int:
+        return sum(len(text) for slot in self.slots for text in slot)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def container() -> Container:
+    return Container()
+
+
+def stream(container: Container, text: str, step: int, seconds: float) -> None:
+    """Write ``text`` as it grows by ``step`` characters every ``seconds``."""
+    clock = Clock()
+    writer = BlockWriter(cast("DeltaGenerator", container), clock)
+    for length in range(step, len(text), step):
+        clock.now += seconds
+        writer.write(text[:length])
+    writer.finish(text)
+
+
+def test_the_last_thing_sent_is_the_whole_text(container: Container) -> None:
+    stream(container, "# Title\n\nOne **two**.\n\n- a\n- b\n", 3, 0.05)
+    assert [slot[-1].strip() for slot in container.slots] == ["# Title", "One **two**.", "- a\n- b"]
+
+
+def test_a_finished_block_is_not_sent_again(container: Container) -> None:
+    stream(container, "first\n\nsecond, which is longer", 1, 0.05)
+    assert [text for slot in container.slots for text in slot].count("first\n\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A paragraph of the usual length, as replies have many of them.\n\n" * 300,
+        "```python\n" + "x = compute(x)  # a line of code\n" * 600 + "```\n",
+    ],
+    ids=["paragraphs", "one fence"],
+)
+def test_sending_costs_a_multiple_of_the_length(container: Container, text: str) -> None:
+    stream(container, text, 4, 0.001)
+    assert container.sent < 40 * len(text)
+
+
+def test_a_slow_reply_is_shown_at_once(container: Container) -> None:
+    stream(container, "x" * 10_000 + " and a word", 4, 1.0)
+    assert len(container.slots[0]) >= 10_000 // 4
