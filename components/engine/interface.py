@@ -211,6 +211,11 @@ class Engine(ABC):
             "Shorten it, or ask for a shorter reply."
         )
 
+    @property
+    def failure(self) -> str | None:
+        """Why every reply fails at present, and what to do, for people; None while they do not."""
+        return None
+
     @abstractmethod
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """What the model will read for these messages when ``max_new_tokens`` are kept free for the reply.

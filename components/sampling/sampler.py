@@ -37,6 +37,10 @@ class Choice:
     top: tuple[tuple[int, float], ...] = ()
 
 
+class SamplingError(ValueError):
+    """No token can be chosen."""
+
+
 class Sampler:
     """How one sequence chooses its tokens."""
 

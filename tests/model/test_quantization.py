@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.engine.local.decoder import PlainDecoder
+from components.engine.local.block_pool import BlockTable, blocks_for
+from components.engine.local.plain_runner import PlainRunner
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear, wants_int8
 
@@ -41,12 +42,13 @@ def test_the_demo_model_predicts_nearly_as_in_float32(demo_model: Path) -> None:
             module.full = None  # so that int8 computes every row
     tokens = tokenizer(TEXT)["input_ids"]
 
-    def log_probabilities(decoder: PlainDecoder) -> torch.Tensor:
-        cache = decoder.new_cache()
-        pieces = [decoder.prefill(cache, tokens[at : at + 30], all_logits=True) for at in range(0, len(tokens), 30)]
+    def log_probabilities(runner: PlainRunner) -> torch.Tensor:
+        runner.reserve(blocks_for(len(tokens)))
+        table = BlockTable([], range(blocks_for(len(tokens))))
+        pieces = [runner.prefill(table, at, tokens[at : at + 30], all_logits=True) for at in range(0, len(tokens), 30)]
         return torch.cat(pieces).log_softmax(dim=-1)
 
-    wanted, got = log_probabilities(PlainDecoder(reference)), log_probabilities(PlainDecoder(quantized))
+    wanted, got = log_probabilities(PlainRunner(reference)), log_probabilities(PlainRunner(quantized))
     agreement = (wanted.argmax(dim=-1) == got.argmax(dim=-1)).float().mean().item()
     divergence = functional.kl_div(got, wanted, log_target=True, reduction="batchmean").item()
     print(f"top-1 agreement {agreement:.3f}, KL {divergence:.5f}, {len(tokens)} tokens")

@@ -9,7 +9,7 @@ WEIGHT = 0.2
 
 
 @dataclass(frozen=True)
-class Work:
+class Remaining:
     """A reply to be written, or what is left of one.
 
     ``written`` tokens of at most ``longest`` are there; ``prompt`` tokens are still to be read.
@@ -40,7 +40,7 @@ class Estimates:
         """A reply ended by itself."""
         self._reply_tokens = _mean(self._reply_tokens, tokens)
 
-    def seconds_until(self, active: Sequence[Work], waiting: Iterable[Work]) -> list[float | None]:
+    def seconds_until(self, active: Sequence[Remaining], waiting: Iterable[Remaining]) -> list[float | None]:
         """When each of those who wait begins, in seconds from now; None while nothing was measured yet.
 
         Each takes the place of the one that ends first.
@@ -59,7 +59,7 @@ class Estimates:
             heapq.heappush(ends, begin + self._seconds(work, step))
         return begins
 
-    def _seconds(self, work: Work, step: float) -> float:
+    def _seconds(self, work: Remaining, step: float) -> float:
         expected = work.longest if self._reply_tokens is None else min(work.longest, self._reply_tokens)
         left = max(1.0, expected - work.written)
         return left * step + work.prompt * self._prefill_seconds_per_token

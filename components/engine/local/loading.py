@@ -12,9 +12,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.locate import find_checkpoint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
-from components.engine.local.decoder import Decoder, PlainDecoder
+from components.engine.local.block_pool import BLOCK
 from components.engine.local.engine import LocalEngine, defaults_of
-from components.engine.local.llama_decoder import LlamaDecoder
+from components.engine.local.llama_runner import LlamaRunner
+from components.engine.local.plain_runner import PlainRunner
+from components.engine.local.runner import Runner
 from components.model.devices import usable_cores
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear
@@ -22,6 +24,9 @@ from components.sampling.parameters import SamplingParams
 from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
+
+FEWEST_BLOCKS = 4
+"""Enough to answer that a question is too long."""
 
 
 def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
@@ -68,14 +73,14 @@ def build_engine(
         is_demo: whether it is the demo model.
     """
     quantized = any(isinstance(module, Int8Linear) for module in model.modules())
-    decoder: Decoder
-    if settings.engine == "local" and LlamaDecoder.can_run(model):
-        decoder, kind = LlamaDecoder(model), "continuous batching"
+    runner: Runner
+    if settings.engine == "local" and LlamaRunner.can_run(model):
+        runner, kind = LlamaRunner(model, settings.max_batch), "continuous batching"
     else:
-        decoder, kind = PlainDecoder(model), "one reply at a time"
-    capacity = cache_tokens(decoder, settings.cache_gb, model.device)
-    context_length = min(decoder.context_length, capacity)
-    if context_length < decoder.context_length:
+        runner, kind = PlainRunner(model), "one reply at a time"
+    blocks = affordable_blocks(runner, settings.cache_gb)
+    context_length = min(runner.context_length, blocks * BLOCK)
+    if context_length < runner.context_length:
         logger.warning("Memory for only %d tokens: conversations are cut there.", context_length)
     info = EngineInfo(
         model=name,
@@ -86,7 +91,7 @@ def build_engine(
         defaults=defaults_of(model.generation_config, context_length),
         engine=kind,
     )
-    return LocalEngine(model, tokenizer, decoder, info, capacity, settings)
+    return LocalEngine(model, tokenizer, runner, info, blocks, settings)
 
 
 def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
@@ -96,15 +101,15 @@ def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
         logger.exception("The fingerprint of the weights is not known")
 
 
-def cache_tokens(decoder: Decoder, gigabytes: float | None, device: torch.device) -> int:
-    """How many tokens fit into the memory for keys and values."""
+def affordable_blocks(runner: Runner, gigabytes: float | None) -> int:
+    """How many blocks of keys and values fit into the memory for them: the setting's, else a part of what is free."""
     if gigabytes is not None:
         size = gigabytes * 1e9
-    elif device.type == "cuda":
-        size = 0.8 * torch.cuda.mem_get_info(device)[0]
+    elif runner.device.type == "cuda":
+        size = 0.8 * torch.cuda.mem_get_info(runner.device)[0]
     else:
         size = 0.25 * psutil.virtual_memory().available
-    return max(64, int(size / decoder.bytes_per_token))
+    return max(FEWEST_BLOCKS, int(size / (runner.bytes_per_token * BLOCK)))
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,55 +1,66 @@
-"""One reply while the local engine writes it: from tokens to text, and when it ends."""
+"""One reply while it is written: its tokens, where their keys and values lie, its text, and when it ends."""
 
+import collections.abc
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from components.engine.events import ChosenToken, Delta, Finished, FinishReason, TokenLogprob
 from components.engine.interface import Generation, GenerationRequest
-from components.engine.local.prefix_cache import Lease
+from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.model.detokenizer import IncrementalDetokenizer
 from components.sampling.grammar import Grammar
 from components.sampling.parameters import MAX_SEED
 from components.sampling.sampler import Choice, Sampler
 from components.sampling.stopping import LoopGuard, StopStrings
 
+PIECE = 256
+"""Prompts are read in pieces that end at multiples of so many tokens. Others' streams pause while one is read."""
 
-class Writing:
-    """A request's state in the engine.
+
+class Sequence:
+    """What the engine knows of a reply.
 
     Attributes:
-        lease: its memory; None while it waits.
-        tokens: the reply so far.
+        prompt: how many tokens the prompt has.
+        tokens: the prompt's and, behind them, the reply's so far.
+        computed: how many of the tokens, from the first on, have been read: their keys and values are in ``table``.
+        reused: how many of the prompt's somebody else had read.
+        table: its blocks; None while it waits.
+        sampler: chooses its tokens; None while it waits.
         loop: how many tokens the circle has that the reply goes round in; None when it does not.
     """
 
     def __init__(
         self,
         request: GenerationRequest,
-        prompt: Sequence[int],
+        prompt: collections.abc.Sequence[int],
         generation: Generation,
         tokenizer: PreTrainedTokenizerBase,
         grammar: Grammar | None = None,
     ) -> None:
         self.request = request
-        self.prompt = list(prompt)
+        self.grammar = grammar
         self.generation = generation
+        self.prompt = len(prompt)
+        self.tokens = list(prompt)
+        self.computed = 0
+        self.reused = 0
+        self.table: BlockTable | None = None
+        self.sampler: Sampler | None = None
+        self.loop: int | None = None
         self.asked_at = time.monotonic()
         self.began_at: float | None = None
         self.first_token_at: float | None = None
-        self.lease: Lease | None = None
-        self.sampler: Sampler | None = None
-        self.tokens: list[int] = []
-        self.loop: int | None = None
         self.told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
         seed = request.sampling.seed
         self.seed = secrets.randbelow(MAX_SEED) if seed is None else seed
-        self._grammar = grammar
+        self.keys = BlockKeys(b"")
+        self.exact_keys = BlockKeys(b"exact")
         self._detokenizer = IncrementalDetokenizer(tokenizer)
-        self._shown = 0  # tokens whose text the reader has
+        self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
@@ -62,53 +73,93 @@ class Writing:
     @property
     def room(self) -> int:
         """How many tokens the prompt and the longest reply have together."""
-        return len(self.prompt) + self.request.sampling.max_new_tokens
+        return self.prompt + self.request.sampling.max_new_tokens
+
+    @property
+    def reply(self) -> list[int]:
+        """The reply's tokens."""
+        return self.tokens[self.prompt :]
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many these are."""
+        return len(self.tokens) - self.prompt
 
     @property
     def unread(self) -> int:
-        """How many tokens of the prompt are not in the cache yet."""
-        return len(self.prompt) - (self.lease.cache.length if self.lease else 0)
+        """How many tokens of the prompt are still to be read."""
+        return max(0, self.prompt - self.computed)
 
     @property
-    def reading(self) -> bool:
+    def prefilling(self) -> bool:
         """Whether the prompt is still being read."""
-        return not self.tokens and self.unread > 0
+        return self.computed < self.prompt
+
+    @property
+    def piece_end(self) -> int:
+        """Where the next piece of the prompt ends: at fixed places, so that a prompt is read the same way each time."""
+        return min(self.prompt, (self.computed // PIECE + 1) * PIECE)
 
     @property
     def seconds(self) -> float:
         """How long its turn has been."""
         return 0.0 if self.began_at is None else time.monotonic() - self.began_at
 
-    def begin(self, lease: Lease, device: torch.device) -> None:
-        """There is room now."""
-        self.began_at = time.monotonic()
-        self.lease = lease
-        self.sampler = Sampler(
-            self.request.sampling, self.prompt, self.seed, device, self._grammar, self.request.logprobs
-        )
+    def shareable_keys(self) -> list[bytes]:
+        """Keys of the blocks at the prompt's beginning that others may have read for it.
 
-    def take(self, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
-        """Take the next token and hand its text to the reader; return why the reply ends with it, if it does."""
+        One token at least is left to read, for its logits. An exact reply uses only whole pieces that were read as
+        it would read them itself.
+        """
+        if self.exact:
+            end = (self.prompt - 1) // PIECE * PIECE
+            return self.exact_keys.upto(self.tokens, end)
+        return self.keys.upto(self.tokens, self.prompt - 1)
+
+    def full_blocks(self, begin: int) -> collections.abc.Iterator[tuple[int, bytes]]:
+        """Blocks that became full since ``begin`` tokens were computed, each with the keys to find it by."""
+        assert self.table is not None
+        first = begin // BLOCK
+        for index, key in enumerate(self.keys.upto(self.tokens, self.computed)[first:], start=first):
+            yield self.table.blocks[index], key
+        if self.exact:
+            end = min(self.computed, self.prompt // PIECE * PIECE)
+            for index, key in enumerate(self.exact_keys.upto(self.tokens, end)[first:], start=first):
+                yield self.table.blocks[index], key
+
+    def begin(self, table: BlockTable, reused: int) -> None:
+        """There is room now; the first ``reused`` tokens have been read by others."""
+        self.began_at = time.monotonic()
+        self.table = table
+        self.computed = self.reused = reused
+
+    def take(self, choice: Choice, end_tokens: collections.abc.Collection[int]) -> FinishReason | None:
+        """Take the next token and hand its text to the reader; return why the reply ends with it, if it does.
+
+        Raises:
+            SamplingError: the reply cannot follow its schema to the end.
+        """
         token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
         if token in end_tokens:
             return "stop"
-        assert self.lease is not None
         assert self.sampler is not None
-        self.tokens.append(token)
-        self.lease.tokens.append(token)
         self.sampler.note(token)
+        self.tokens.append(token)
         if choice.logprob is not None:
             top = tuple(TokenLogprob(self._detokenizer.token_bytes(one), logprob) for one, logprob in choice.top)
             self._untold.append(ChosenToken(self._detokenizer.token_bytes(token), choice.logprob, top))
         shown, stopped = self._stops.push(self._detokenizer.push(token))
         self._show(shown)
-        if stopped or self.sampler.complete:
+        if self.sampler.complete:
             return "stop"
+        if stopped:
+            # To a program "stop" means that the JSON is whole.
+            return "stop" if self.request.sampling.json_schema is None else "length"
         self.loop = self._guard.push(token)
         if self.loop is not None:
             return "loop"
-        return "length" if len(self.tokens) >= self.request.sampling.max_new_tokens else None
+        return "length" if self.completion_tokens >= self.request.sampling.max_new_tokens else None
 
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end."""
@@ -119,5 +170,22 @@ class Writing:
     def _show(self, text: str) -> None:
         if text:
             told, self._untold = tuple(self._untold), []
-            count, self._shown = len(self.tokens) - self._shown, len(self.tokens)
+            count, self._shown = self.completion_tokens - self._shown, self.completion_tokens
             self.generation.put(Delta(text, count, told))
+
+
+@dataclass
+class BlockKeys:
+    """The keys of a sequence's full blocks, worked out as the tokens come."""
+
+    salt: bytes
+    _keys: list[bytes] = field(default_factory=list)
+
+    def upto(self, tokens: collections.abc.Sequence[int], end: int) -> list[bytes]:
+        """Those of all blocks that are full with the first ``end`` tokens."""
+        count = end // BLOCK
+        while len(self._keys) < count:
+            begin = len(self._keys) * BLOCK
+            previous = self._keys[-1] if self._keys else self.salt
+            self._keys.append(key_after(previous, tokens[begin : begin + BLOCK]))
+        return self._keys[:count]

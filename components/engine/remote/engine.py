@@ -19,7 +19,7 @@ from openai import APIError, APIStatusError
 from components.engine.errors import EngineError, PromptError
 from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
-from components.engine.line.estimates import Estimates, Work
+from components.engine.line.estimates import Estimates, Remaining
 from components.engine.line.fair_queue import FairQueue, check_line
 from components.engine.receipts import Receipt
 from components.engine.remote.calls import build_call, refused_by, used_sampling
@@ -150,8 +150,8 @@ class RemoteEngine(Engine):
                 self._tasks[writing] = asyncio.get_running_loop().create_task(self._reply(writing))
                 self._tasks[writing].add_done_callback(partial(self._leave, writing))
         begins = self._estimates.seconds_until(
-            [Work(one.pieces, one.request.sampling.max_new_tokens) for one in active],
-            [Work(0, one.request.sampling.max_new_tokens) for one in waiting],
+            [Remaining(one.pieces, one.request.sampling.max_new_tokens) for one in active],
+            [Remaining(0, one.request.sampling.max_new_tokens) for one in waiting],
         )
         for ahead, (writing, seconds) in enumerate(zip(waiting, begins, strict=True)):
             writing.tell_place(ahead, seconds)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ import torch
 from components.engine.errors import EngineError, PromptError, QueueFullError
 from components.engine.events import Delta, Event, Finished, FinishReason, Waiting
 from components.engine.interface import Generation, GenerationRequest
-from components.engine.local.decoder import KVCache
+from components.engine.local.block_pool import BLOCK, blocks_for
 from components.engine.local.engine import LocalEngine
-from components.engine.local.sequence import Writing
+from components.engine.local.sequence import Sequence as Reply
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Choice
@@ -161,13 +161,14 @@ def test_a_cancelled_reply_frees_its_memory_at_once_and_leaves_the_line(engine: 
     generations = [engine.generate(GenerationRequest(QUESTION, ENDLESS)) for _ in range(8)]
     for generation in generations:
         generation.get()
-    assert engine.load().used_tokens == 8 * (3 + ENDLESS.max_new_tokens)
+    room = blocks_for(3 + ENDLESS.max_new_tokens) * BLOCK
+    assert engine.load().used_tokens == 8 * room
     for generation in generations[1:]:
         generation.cancel()
         finished(generation)
 
     assert engine.load().active == 1
-    assert engine.load().used_tokens == 3 + ENDLESS.max_new_tokens
+    assert engine.load().used_tokens == room
 
 
 def test_what_does_not_fit_the_memory_waits_until_it_does(make_engine: EngineFactory) -> None:
@@ -182,14 +183,14 @@ def test_what_does_not_fit_the_memory_waits_until_it_does(make_engine: EngineFac
 
 def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Among eight that are written together, one fails at its fifth token."""
-    take = Writing.take
+    take = Reply.take
 
-    def failing_take(writing: Writing, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
-        if writing.request.visitor == "unlucky" and len(writing.tokens) == 5:
+    def failing_take(reply: Reply, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
+        if reply.request.visitor == "unlucky" and reply.completion_tokens == 5:
             raise ArithmeticError("boom")
-        return take(writing, choice, end_tokens)
+        return take(reply, choice, end_tokens)
 
-    monkeypatch.setattr(Writing, "take", failing_take)
+    monkeypatch.setattr(Reply, "take", failing_take)
     visitors = ["unlucky", *(f"lucky {index}" for index in range(7))]
     generations = {
         visitor: engine.generate(GenerationRequest(CHATS[index % 4]["messages"], GREEDY, visitor))
@@ -200,42 +201,6 @@ def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pyt
         list(generations["unlucky"])
     for index, visitor in enumerate(visitors[1:], start=1):
         assert text_of(generations[visitor]) == CHATS[index % 4]["greedy_text"]
-
-
-def test_a_step_that_fails_for_all_is_tried_for_each(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = engine._decoder.decode
-
-    def failing_decode(caches: Sequence[KVCache], tokens: Sequence[int], exact: Sequence[bool]) -> torch.Tensor:
-        if len(caches) > 1:
-            raise torch.OutOfMemoryError("all at once is too much")
-        return decode(caches, tokens, exact)
-
-    monkeypatch.setattr(engine._decoder, "decode", failing_decode)
-    generations = [engine.generate(GenerationRequest(CHATS[index]["messages"], GREEDY)) for index in range(4)]
-
-    assert [text_of(generation) for generation in generations] == [CHATS[index]["greedy_text"] for index in range(4)]
-
-
-def test_a_worker_that_dies_is_started_again_and_those_who_wait_are_served(
-    make_engine: EngineFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = make_engine(max_batch=1)
-    write = LocalEngine._write
-    deaths = [RuntimeError("the worker dies")]
-
-    def dying_write(self: LocalEngine) -> None:
-        if deaths and self.load().waiting:
-            raise deaths.pop()
-        write(self)
-
-    monkeypatch.setattr(LocalEngine, "_write", dying_write)
-    first = engine.generate(GenerationRequest(QUESTION, ENDLESS))
-    second = engine.generate(GenerationRequest(QUESTION, GREEDY))
-
-    with pytest.raises(EngineError, match="start again"):
-        list(first)
-    assert text_of(second) == CHATS[0]["greedy_text"]
-    assert not deaths
 
 
 def test_a_later_turn_reads_only_what_is_new(engine: LocalEngine) -> None:

@@ -2,8 +2,8 @@
 
 At the size of a chat model on a CPU, and for one token on a GPU too, a step costs as much in operators and in the
 Python between them as in arithmetic. So q, k and v are one matrix here, and gate and up another; rotary positions are
-one complex product; and every sequence has keys and values of its own, in one piece, so that attention reads them
-where they lie.
+one complex product; and attention reads the keys and values of each sequence where they lie, which is in one piece
+unless the sequence shares another one's beginning.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,54 +16,15 @@ from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from components.engine.local.decoder import Decoder, KVCache
-from components.engine.local.linear import Linear, computes_rows_alike, int8, pack
+from components.engine.local.block_pool import BLOCK, BlockTable
+from components.engine.local.kernels import Linear, computes_rows_alike, int8, pack, with_fixed_rows
+from components.engine.local.runner import Runner
 from components.model.generation import context_length_of
 from components.model.quantization import INT8_ROWS, Int8Linear
-
-GROWTH = 256
-"""A cache grows by so many tokens, or by half its size: copying it costs little then, and little room stands empty."""
-
 
 FEW_TOKENS = 64
 """Up to so many tokens are read with a kv head's query heads as more queries of one head. Measured on two cores with 9
 heads over 3 and 1,468 tokens, in µs for 1, 33 and 256 tokens: 98, 880 and 5,800, else 620, 1,350 and 5,700."""
-
-
-class LlamaCache(KVCache):
-    """Keys and values in one tensor, ``[layers, 2, kv heads, capacity, head size]``."""
-
-    def __init__(self, shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device) -> None:
-        """``shape`` is layers, kv heads, head size."""
-        layers, heads, size = shape
-        self.length = 0
-        self.states = torch.empty(layers, 2, heads, 0, size, dtype=dtype, device=device)
-
-    def reserve(self, length: int) -> None:
-        """Make room for ``length`` tokens in all."""
-        capacity = self.states.shape[3]
-        if length <= capacity:
-            return
-        larger = max(length, capacity + capacity // 2)
-        larger += -larger % GROWTH
-        layers, two, heads, _, size = self.states.shape
-        states = self.states.new_empty(layers, two, heads, larger, size)
-        states[..., : self.length, :] = self.states[..., : self.length, :]
-        self.states = states
-
-    def truncate(self, length: int) -> None:
-        """See ``KVCache.truncate``."""
-        self.length = min(self.length, length)
-
-    def copy_prefix(self, length: int) -> "LlamaCache":
-        """See ``KVCache.copy_prefix``."""
-        copy = object.__new__(LlamaCache)
-        copy.length = 0
-        copy.states = self.states[..., :0, :]
-        copy.reserve(length)
-        copy.states[..., :length, :] = self.states[..., :length, :]
-        copy.length = length
-        return copy
 
 
 @dataclass(frozen=True)
@@ -75,6 +36,10 @@ class _Layer:
     gate_up: Linear
     down: Linear
 
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        return self.qkv, self.output, self.gate_up, self.down
+
 
 @dataclass(frozen=True)
 class _Weights:
@@ -84,7 +49,7 @@ class _Weights:
     head: Linear
 
 
-class LlamaDecoder(Decoder):
+class LlamaRunner(Runner):
     """Runs a Llama-type model whose weights it takes over."""
 
     @staticmethod
@@ -98,48 +63,66 @@ class LlamaDecoder(Decoder):
             and model.model.rotary_emb.rope_type in ("default", "linear", "llama3", "yarn")
         )
 
-    def __init__(self, model: LlamaForCausalLM) -> None:
-        """Build from a model; its weights move here layer by layer, and it cannot be run any more."""
+    def __init__(self, model: LlamaForCausalLM, max_batch: int = 16) -> None:
+        """Build from a model; its weights move here layer by layer, and it cannot be run any more.
+
+        ``max_batch`` is the most sequences of a step.
+        """
         config = model.config
         self.context_length = context_length_of(model)
+        self.vocabulary = config.vocab_size
+        self.device = model.device
         self._heads: int = config.num_attention_heads
         self._kv_heads: int = config.num_key_value_heads
         self._size: int = model.model.layers[0].self_attn.head_dim
         self._eps: float = config.rms_norm_eps
-        self._device = model.device
         self._dtype: torch.dtype = model.dtype
         self._rotations = _rotations(model, self.context_length)
         self._embedding = model.model.embed_tokens.weight
         self._norm = model.model.norm.weight
         self._layers: int = config.num_hidden_layers
+        self._intermediate: int = config.intermediate_size
         self.bytes_per_token = 2 * self._layers * self._kv_heads * self._size * self._dtype.itemsize
         quantized = isinstance(model.lm_head, Int8Linear)
         self._weights = _Weights([], pack(model.lm_head))
-        self._rows_alike = computes_rows_alike(self._device, self._dtype)
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
         for layer in model.model.layers:
             self._take(layer)
+        self._exact_weights = self._find_exact(max_batch)
 
-    def new_cache(self) -> LlamaCache:
-        """See ``Decoder.new_cache``."""
-        return LlamaCache((self._layers, self._kv_heads, self._size), self._dtype, self._device)
+    def reserve(self, blocks: int) -> None:
+        """See ``Runner.reserve``.
+
+        ``_states`` is ``[layers, 2, kv heads, slots, head size]``. In memory a head's keys lie side by side on the
+        CPU, where attention goes through them one head after the other (2.8 times as fast with 32 heads), and a
+        token's heads elsewhere, as paged kernels want them.
+        """
+        shape = [self._layers, 2, self._kv_heads, blocks * BLOCK, self._size]
+        if self.device.type == "cpu":
+            self._states = torch.empty(shape, dtype=self._dtype)
+        else:
+            shape[2], shape[3] = shape[3], shape[2]
+            self._states = torch.empty(shape, dtype=self._dtype, device=self.device).transpose(2, 3)
 
     @torch.inference_mode()
-    def prefill(self, cache: KVCache, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
-        """See ``Decoder.prefill``."""
-        assert isinstance(cache, LlamaCache)
-        begin, end = cache.length, cache.length + len(tokens)
-        cache.reserve(end)
+    def prefill(self, table: BlockTable, begin: int, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
+        """See ``Runner.prefill``."""
+        end = begin + len(tokens)
+        news_at, known_at = table.spans(begin, end), table.spans(0, end)
         mask = self._causal_mask(len(tokens), end)
-        few = self._heads != self._kv_heads and self._device.type == "cpu" and len(tokens) <= FEW_TOKENS
+        few = self._heads != self._kv_heads and self.device.type == "cpu" and len(tokens) <= FEW_TOKENS
         if few and mask is not None:
             mask = mask.repeat(self._heads // self._kv_heads, 1)
 
         def attend(index: int, qkv: torch.Tensor) -> torch.Tensor:
-            states = cache.states[index]
-            news = qkv[:, self._heads :].view(-1, 2, self._kv_heads, self._size)
-            states[:, :, begin:end] = news.permute(1, 2, 0, 3)
-            queries, keys, values = qkv[:, : self._heads], states[None, 0, :, :end], states[None, 1, :, :end]
+            states = self._states[index]
+            news = qkv[:, self._heads :].view(-1, 2, self._kv_heads, self._size).permute(1, 2, 0, 3)
+            done = 0
+            for first, last in news_at:
+                states[:, :, first:last] = news[:, :, done : done + last - first]
+                done += last - first
+            known = _joined([states[:, :, first:last] for first, last in known_at])
+            queries, keys, values = qkv[:, : self._heads], known[None, 0], known[None, 1]
             if few:
                 return self._attend_grouped(queries, keys, values, mask)
             mixed = functional.scaled_dot_product_attention(
@@ -148,7 +131,6 @@ class LlamaDecoder(Decoder):
             return mixed[0].transpose(0, 1)
 
         hidden = self._run(self._weights, tokens, self._rotations[begin:end, None], attend)
-        cache.length = end
         return self._logits(self._weights, hidden) if all_logits else self._logits(self._weights, hidden[-1:])[0]
 
     def _attend_grouped(
@@ -166,40 +148,58 @@ class LlamaDecoder(Decoder):
         """Which of ``length`` tokens each of the ``new`` last ones sees; None for all of them."""
         if new == 1:
             return None
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             return causal_lower_right(new, length)  # a kernel that needs no mask in memory
-        return torch.ones(new, length, dtype=torch.bool, device=self._device).tril(length - new)
+        return torch.ones(new, length, dtype=torch.bool, device=self.device).tril(length - new)
 
     @torch.inference_mode()
-    def decode(self, caches: Sequence[KVCache], tokens: Sequence[int], exact: Sequence[bool] = ()) -> torch.Tensor:
-        """See ``Decoder.decode``."""
-        own = [cache for cache in caches if isinstance(cache, LlamaCache)]
-        if any(exact) and len(own) > 1 and not self._rows_alike:
-            return self._decode_some_alone(own, tokens, exact)
-        few = self._few_rows_weights if len(own) <= INT8_ROWS and not any(exact) else None
-        return self._decode(few or self._weights, own, tokens)
+    def decode(
+        self,
+        tables: Sequence[BlockTable],
+        positions: Sequence[int],
+        tokens: Sequence[int],
+        exact: Sequence[bool] = (),
+    ) -> torch.Tensor:
+        """See ``Runner.decode``."""
+        if any(exact) and self._exact_weights is None and len(tables) > 1:
+            return self._decode_some_alone(tables, positions, tokens, exact)
+        weights = self._weights
+        if any(exact):
+            weights = self._exact_weights or weights
+        elif len(tables) <= INT8_ROWS:
+            weights = self._few_rows_weights or weights
+        return self._decode(weights, tables, positions, tokens)
 
     def _decode_some_alone(
-        self, caches: Sequence[LlamaCache], tokens: Sequence[int], exact: Sequence[bool]
+        self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int], exact: Sequence[bool]
     ) -> torch.Tensor:
-        """One step for those that must be exact each, and one for all others."""
+        """One step for each of those that must be exact, and one for all others."""
         others = [index for index, alone in enumerate(exact) if not alone]
         groups = [[index] for index, alone in enumerate(exact) if alone] + ([others] if others else [])
-        parts = [
-            self._decode(self._weights, [caches[index] for index in group], [tokens[index] for index in group])
-            for group in groups
-        ]
-        order = torch.tensor([index for group in groups for index in group]).argsort()
-        return torch.cat(parts)[order.to(self._device)]
+        logits = torch.empty(len(tables), self.vocabulary, device=self.device)
+        for group in groups:
+            logits[group] = self._decode(
+                self._weights,
+                [tables[index] for index in group],
+                [positions[index] for index in group],
+                [tokens[index] for index in group],
+            )
+        return logits
 
-    def _decode(self, weights: _Weights, own: Sequence[LlamaCache], tokens: Sequence[int]) -> torch.Tensor:
-        for cache in own:
-            cache.reserve(cache.length + 1)
+    def _decode(
+        self, weights: _Weights, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]
+    ) -> torch.Tensor:
         # Views of every layer's place for the new token, and of all keys and values up to it: made at once, because
         # making them one by one in every layer takes longer than the attention itself.
-        places = [cache.states[:, :, :, cache.length].unbind() for cache in own]
-        keys = [cache.states[:, 0, None, :, : cache.length + 1].unbind() for cache in own]
-        values = [cache.states[:, 1, None, :, : cache.length + 1].unbind() for cache in own]
+        places: list[tuple[torch.Tensor, ...]] = []
+        keys: list[list[tuple[torch.Tensor, ...]]] = []
+        values: list[list[tuple[torch.Tensor, ...]]] = []
+        for table, position in zip(tables, positions, strict=True):
+            ((slot, _),) = table.spans(position, position + 1)
+            places.append(self._states[:, :, :, slot].unbind())
+            spans = table.spans(0, position + 1)
+            for kind, views in ((0, keys), (1, values)):
+                views.append([self._states[:, kind, None, :, first:last].unbind() for first, last in spans])
         group = self._heads // self._kv_heads
 
         def attend(index: int, qkv: torch.Tensor) -> torch.Tensor:
@@ -208,14 +208,12 @@ class LlamaDecoder(Decoder):
             mixed = []
             for number, (query, new) in enumerate(zip(queries, news, strict=True)):
                 places[number][index].copy_(new)
-                mixed.append(functional.scaled_dot_product_attention(query, keys[number][index], values[number][index]))
+                own_keys, own_values = (_joined([view[index] for view in kind[number]]) for kind in (keys, values))
+                mixed.append(functional.scaled_dot_product_attention(query, own_keys, own_values))
             return torch.cat(mixed)
 
-        positions = torch.tensor([cache.length for cache in own], device=self._device)
-        hidden = self._run(weights, tokens, self._rotations[positions][:, None], attend)
-        for cache in own:
-            cache.length += 1
-        return self._logits(weights, hidden)
+        rotations = self._rotations[torch.tensor(positions, device=self.device)][:, None]
+        return self._logits(weights, self._run(weights, tokens, rotations, attend))
 
     def _run(
         self,
@@ -225,7 +223,7 @@ class LlamaDecoder(Decoder):
         attend: Callable[[int, torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """All layers, over ``[n]`` tokens: ``[n, hidden]``. ``attend`` mixes ``[n, heads + 2 kv heads, head size]``."""
-        hidden = functional.embedding(torch.tensor(tokens, device=self._device), self._embedding)
+        hidden = functional.embedding(torch.tensor(tokens, device=self.device), self._embedding)
         rotated = self._heads + self._kv_heads
         for index, layer in enumerate(weights.layers):
             qkv = layer.qkv(self._normalized(hidden, layer.attention_norm)).view(len(tokens), -1, self._size)
@@ -260,6 +258,42 @@ class LlamaDecoder(Decoder):
         del attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
         del mlp.gate_proj, mlp.up_proj, mlp.down_proj
 
+    def _find_exact(self, max_batch: int) -> _Weights | None:
+        """Kernels for which a sequence's row is the same to the bit whoever else is in the step; None: there are none.
+
+        One layer stands for all, which have its shapes.
+        """
+
+        def rows_alike(weights: _Weights) -> bool:
+            most = max(2, max_batch)
+            kernels = [*weights.layers[0].linears, weights.head]
+            hidden, mixed, between = self._norm.shape[0], self._heads * self._size, self._intermediate
+            widths = [hidden, mixed, hidden, between, hidden]
+            return all(
+                computes_rows_alike(kernel, width, most, self._dtype, self.device)
+                for kernel, width in zip(kernels, widths, strict=True)
+            )
+
+        if rows_alike(self._weights):
+            return self._weights
+        if self.device.type == "cpu":
+            return None  # more rows take longer there
+        padded = _Weights(
+            [
+                _Layer(
+                    layer.attention_norm,
+                    with_fixed_rows(layer.qkv, max_batch),
+                    with_fixed_rows(layer.output, max_batch),
+                    layer.mlp_norm,
+                    with_fixed_rows(layer.gate_up, max_batch),
+                    with_fixed_rows(layer.down, max_batch),
+                )
+                for layer in self._weights.layers
+            ],
+            with_fixed_rows(self._weights.head, max_batch),
+        )
+        return padded if rows_alike(padded) else None
+
     def _interleaved(self, *rotated: Any) -> torch.Tensor:
         """An order of q's and k's rows in which the two numbers that are rotated together lie side by side.
 
@@ -268,6 +302,11 @@ class LlamaDecoder(Decoder):
         """
         rows = sum(module.weight.shape[0] for module in rotated)
         return torch.arange(rows).view(-1, 2, self._size // 2).transpose(1, 2).flatten()
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``[…, tokens, size]``: the part itself where there is one, so that nothing is copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=-2)
 
 
 def _join(modules: Sequence[nn.Module], order: torch.Tensor | None = None) -> nn.Module:

@@ -1,0 +1,83 @@
+"""The linear layers of a step, each made for what limits it, and which of them a seed can rely on.
+
+With few rows at once, a step takes as long as its weights take from memory: int8 weights are half the bytes of
+bfloat16. With more rows, and in prefill, arithmetic limits: there oneDNN's matmul on weights in its own layout is the
+fastest. Measured on two cores with AVX512-BF16, 576→3072, one row and eight, in µs: in bfloat16 ``F.linear`` 240 and
+310, int8 125 and 470, packed 160 and 180; in float32 ``F.linear`` 190 and 470, packed 100 and 180 (with AVX2 alone 220
+and 440, packed 240 and 250).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from components.model.quantization import Int8Linear
+
+Linear = Callable[[torch.Tensor], torch.Tensor]
+"""``[n, in]`` to ``[n, out]``."""
+
+MIN_ROWS = 4
+"""oneDNN may take another kernel for a single row, with sums in another order. Four rows take no longer than one."""
+
+
+def pack(layer: Any) -> Linear:
+    """The fastest kernel for a layer and any number of rows."""
+    if isinstance(layer, Int8Linear):
+        if layer.full is None:
+            return layer
+        weight = layer.full
+    else:
+        weight = layer.weight.detach()
+    if not _packs(weight.device, weight.dtype):
+        return lambda x: functional.linear(x, weight)
+    # What torch.compile does with weights that do not change; nothing public offers it without a compiler.
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight, MIN_ROWS)
+
+    def multiply(x: torch.Tensor) -> torch.Tensor:
+        rows = len(x)
+        if rows < MIN_ROWS:
+            x = functional.pad(x, (0, 0, 0, MIN_ROWS - rows))
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+        return product[:rows]
+
+    return multiply
+
+
+def int8(layer: Any) -> Linear:
+    """The int8 kernel of a quantized layer, for few rows."""
+    assert isinstance(layer, Int8Linear)
+    weight, scale = layer.weight, layer.scale
+    return lambda x: torch._weight_int8pack_mm(x, weight, scale)
+
+
+def with_fixed_rows(linear: Linear, rows: int) -> Linear:
+    """The same kernel always over as many rows: a library that chooses kernels by shape then chooses one."""
+
+    def multiply(x: torch.Tensor) -> torch.Tensor:
+        own = len(x)
+        return linear(functional.pad(x, (0, 0, 0, rows - own)) if own < rows else x)[:own]
+
+    return multiply
+
+
+@torch.inference_mode()
+def computes_rows_alike(linear: Linear, width: int, most: int, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a row gives the same bits however many others there are, up to ``most``, and wherever it stands.
+
+    Tried, because no library promises it: oneDNN keeps it from ``MIN_ROWS`` rows on, MKL does not.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(most, width, generator=generator).to(device, dtype)
+    whole = linear(x)
+    counts: Sequence[int] = sorted({rows for rows in (1, 2, 3, 4, 5, 7, 8, 11, 16, 31, most - 1) if 0 < rows < most})
+    return torch.equal(linear(x.flip(0)), whole.flip(0)) and all(
+        torch.equal(linear(x[:rows]), whole[:rows]) for rows in counts
+    )
+
+
+def _packs(device: torch.device, dtype: torch.dtype) -> bool:
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
