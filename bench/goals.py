@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.figures import paired_ratio
+from bench.neighbours import seeds, summarize
 from bench.results import Results
 from bench.startup import CLASSES, IMPORTS, SERVER
 from bench.targets import APPLICATION, PLAIN
@@ -22,6 +23,9 @@ BYTES_PER_BYTE, FLAT = 6.0, 1.25
 START_RATIO = 1.5
 """Times what the imports alone take: of the libraries' names, and of the classes too that load a checkpoint."""
 
+SEED_PRICE = 1.5
+"""Times the tokens per second of as many readers without seeds, over those with."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -35,7 +39,7 @@ class Goal:
 
 def check_goals(results: Results) -> list[Goal]:
     """All goals that this run has figures for."""
-    return [*_throughput(results), *_later_turn(results), *_traffic(results), *_start(results)]
+    return [*_throughput(results), *_later_turn(results), *_seeds(results), *_traffic(results), *_start(results)]
 
 
 def _throughput(results: Results) -> Iterator[Goal]:
@@ -65,6 +69,14 @@ def _later_turn(results: Results) -> Iterator[Goal]:
         yield Goal(
             f"{what}, times a fresh short prompt's", f"< {LATER_TURN_RATIO:g}", f"{ratio:.2f}", ratio < LATER_TURN_RATIO
         )
+
+
+def _seeds(results: Results) -> Iterator[Goal]:
+    for users in (1, 8):
+        if pairs := [pair for pair in results.neighbours if pair.what == seeds(users)]:
+            price = 1 / summarize(pairs).ratio
+            readers = "one reader" if users == 1 else f"{users} readers"
+            yield Goal(f"price of a seed, {readers}", f"< {SEED_PRICE:g}", f"{price:.2f}", price < SEED_PRICE)
 
 
 def _traffic(results: Results) -> Iterator[Goal]:

@@ -8,6 +8,7 @@ from bench.estimates import Wait
 from bench.history import LaterTurn
 from bench.machine import Machine
 from bench.memory import Peak
+from bench.neighbours import Pair
 from bench.startup import Start
 from bench.throughput import Crowd
 from bench.websocket import Traffic
@@ -35,6 +36,7 @@ class Results:
     waits: list[Wait] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     peaks: list[Peak] = field(default_factory=list)
+    neighbours: list[Pair] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
 
     def save(self, file: Path) -> None:

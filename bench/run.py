@@ -11,6 +11,7 @@ from bench.history import measure_later_turns
 from bench.loading import load_application, load_plain, load_tokenizer
 from bench.machine import describe_machine
 from bench.memory import measure_peaks
+from bench.neighbours import measure_neighbours
 from bench.process import ProcessTarget
 from bench.results import Results, Setup
 from bench.server import environment
@@ -21,10 +22,13 @@ from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
 
-PARTS = ("start", "memory", "websocket", "throughput", "history", "waits")
+PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits")
 
 PLACES = 4
 """Replies that are written at once where waiting is measured."""
+
+NEIGHBOURS = (1, 4, 8)
+"""So many readers, of those that are measured anyway, write with seeds."""
 
 Measured = TypeVar("Measured")
 
@@ -74,6 +78,10 @@ def measure(
         results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
     if "throughput" in parts or "history" in parts:
         _measure_targets(plan, parts, settings, checkpoint, server, results)
+    if "neighbours" in parts:
+        users = [count for count in plan.users if count in NEIGHBOURS]
+        pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
+        results.neighbours += told(pairs)
     if "waits" in parts:
         few = settings.model_copy(update={"max_batch": PLACES})
         results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TypeVar
 
-from bench import estimates, throughput
+from bench import estimates, neighbours, throughput
 from bench.apps.replies import TOKENS_PER_SECOND
 from bench.figures import paired_ratio
 from bench.goals import check_goals
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 def page(results: Results) -> str:
     """Everything that was measured, and on what. Plots are expected beside the page."""
-    parts = (_goals, _crowds, _later_turns, _waits, _starts, _peaks, _traffic)
+    parts = (_goals, _crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
     return "\n\n".join(["# Measurements", _head(results), *(text for part in parts if (text := part(results)))]) + "\n"
 
 
@@ -169,6 +169,24 @@ def _waits(results: Results) -> str:
             "replies end by themselves, short ones and long ones in turn.",
             "",
             table(header, rows),
+        ]
+    )
+
+
+def _neighbours(results: Results) -> str:
+    if not results.neighbours:
+        return ""
+    rows = []
+    for what in _distinct(pair.what for pair in results.neighbours):
+        summary = neighbours.summarize([pair for pair in results.neighbours if pair.what == what])
+        rows.append((what, f"{summary.before:.3g}", f"{summary.after:.3g}", f"{summary.ratio:.2f}"))
+    return "\n".join(
+        [
+            "## What readers cost each other",
+            "",
+            "The engine alone, each figure twice in a round: first without, then with what the row names.",
+            "",
+            table(["Figure", "Without", "With", "Ratio"], rows),
         ]
     )
 

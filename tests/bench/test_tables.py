@@ -7,6 +7,7 @@ import pytest
 from bench.goals import check_goals
 from bench.history import LaterTurn
 from bench.machine import describe_machine
+from bench.neighbours import FAIRNESS, Pair, seeds
 from bench.plots import PLOTS, draw
 from bench.results import Results, Setup
 from bench.startup import CLASSES, IMPORTS, SERVER, Start
@@ -42,6 +43,10 @@ def results() -> Results:
             )
         ],
         starts=[Start(IMPORTS, 2.0), Start(CLASSES, 4.0), Start(SERVER, 5.0)],
+        neighbours=[
+            *(Pair(seeds(1), 0, 100.0, 80.0), Pair(seeds(8), 0, 300.0, 240.0), Pair(seeds(8), 1, 200.0, 80.0)),
+            Pair(FAIRNESS, 0, 0.05, 0.2),
+        ],
         traffic=[
             Traffic(APPLICATION_PAGE, "prose", 500, reply=1000, payload=20_000, wire=5_000),
             Traffic(APPLICATION_PAGE, "prose", 2000, reply=4000, payload=80_000, wire=12_000),
@@ -74,6 +79,13 @@ def test_first_texts_stand_beside_a_fresh_prompts_and_the_plain_loops(results: R
     assert rows["1400", PLAIN] == ["1450", "3.000", "30.00", "1.0"]
 
 
+def test_what_readers_cost_each_other_stands_beside_what_they_get_without(results: Results) -> None:
+    rows = rows_of(page(results), "What readers cost each other")
+
+    assert rows[1] == [seeds(8), "250", "160", "0.60"]
+    assert rows[2] == [FAIRNESS, "0.05", "0.2", "4.00"]
+
+
 def test_goals_are_judged_one_by_one(results: Results) -> None:
     judged = [(goal.reached, goal.met) for goal in check_goals(results)]
 
@@ -82,6 +94,8 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
         ("10.0", False),
         ("0.060", True),
         ("1.20", True),
+        ("1.25", True),
+        ("1.67", False),
         ("5.0", True),
         ("0.60", True),
         ("2.50", False),
