@@ -34,7 +34,7 @@ from components.engine.remote.failures import (
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.measuring import Measure, Text, estimate_tokens
 from components.engine.remote.server import Call, Server
-from components.engine.remote.writing import Writing
+from components.engine.remote.streamed_reply import StreamedReply
 from components.model.chat_format import Message, MessagesError, Prompt, first_kept, split_system
 from components.settings import Settings
 
@@ -58,10 +58,10 @@ class RemoteEngine(Engine):
         self._refused: set[str] = set()  # what the server does not take
         self._estimates = Estimates()
         self._lock = threading.Lock()  # for what follows
-        self._waiting: FairQueue[Writing] = FairQueue()
-        self._active: list[Writing] = []
+        self._waiting: FairQueue[StreamedReply] = FairQueue()
+        self._active: list[StreamedReply] = []
         self._closed = False
-        self._tasks: dict[Writing, asyncio.Task[FinishReason]] = {}  # only the loop's thread touches them
+        self._tasks: dict[StreamedReply, asyncio.Task[FinishReason]] = {}  # only the loop's thread touches them
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``. Only the other server knows the prompt's tokens."""
@@ -97,8 +97,8 @@ class RemoteEngine(Engine):
         with self._lock:
             self._closed = True
             waiting = list(self._waiting)
-        for writing in waiting:
-            writing.generation.cancel()
+        for reply in waiting:
+            reply.generation.cancel()
         self._loop.close(self._server.close)
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
@@ -108,14 +108,14 @@ class RemoteEngine(Engine):
         elif not request.prompt:
             raise PromptError("The prompt is empty: send at least one token.")
         build_call(request, request.messages, self.info.model, self._refused)  # says what is wrong with the request
-        writing = Writing(request, generation)
-        generation.on_cancel = lambda: self._loop.call(self._cancel, writing)
+        reply = StreamedReply(request, generation)
+        generation.on_cancel = lambda: self._loop.call(self._cancel, reply)
         with self._lock:
             if self._closed:
                 raise EngineError("The engine was shut down. Start the application again.")
             places = self._settings.max_batch - len(self._active)
             check_line(request.origin, len(self._waiting), places, self._settings.max_queue)
-            self._waiting.push(request.visitor, writing)
+            self._waiting.push(request.visitor, reply)
         self._loop.call(self._admit)
 
     def _length_of(self, text: Text) -> int:
@@ -145,64 +145,64 @@ class RemoteEngine(Engine):
             while len(self._waiting) and len(self._active) < self._settings.max_batch and not self._closed:
                 self._active.append(self._waiting.pop())
             active, waiting = list(self._active), list(self._waiting)
-        for writing in active:
-            if writing not in self._tasks:
-                self._tasks[writing] = asyncio.get_running_loop().create_task(self._reply(writing))
-                self._tasks[writing].add_done_callback(partial(self._leave, writing))
+        for reply in active:
+            if reply not in self._tasks:
+                self._tasks[reply] = asyncio.get_running_loop().create_task(self._reply(reply))
+                self._tasks[reply].add_done_callback(partial(self._leave, reply))
         begins = self._estimates.seconds_until(
             [Remaining(one.pieces, one.request.sampling.max_new_tokens) for one in active],
             [Remaining(0, one.request.sampling.max_new_tokens) for one in waiting],
         )
-        for ahead, (writing, seconds) in enumerate(zip(waiting, begins, strict=True)):
-            writing.tell_place(ahead, seconds)
+        for ahead, (reply, seconds) in enumerate(zip(waiting, begins, strict=True)):
+            reply.tell_place(ahead, seconds)
 
-    def _cancel(self, writing: Writing) -> None:
-        if writing in self._tasks:
-            self._tasks[writing].cancel()
+    def _cancel(self, reply: StreamedReply) -> None:
+        if reply in self._tasks:
+            self._tasks[reply].cancel()
             return
         with self._lock:
-            waits = writing in self._waiting
-            self._waiting.remove(writing)
+            waits = reply in self._waiting
+            self._waiting.remove(reply)
         if waits:
-            self._finish(writing, "cancelled")
+            self._finish(reply, "cancelled")
             self._admit()
 
-    def _leave(self, writing: Writing, task: asyncio.Task[FinishReason]) -> None:
+    def _leave(self, reply: StreamedReply, task: asyncio.Task[FinishReason]) -> None:
         """Free the reply's place and tell how it ended."""
-        del self._tasks[writing]
+        del self._tasks[reply]
         with self._lock:
-            self._active.remove(writing)
+            self._active.remove(reply)
         error = None if task.cancelled() else task.exception()
         if error is None:
-            self._finish(writing, "cancelled" if task.cancelled() else task.result())
+            self._finish(reply, "cancelled" if task.cancelled() else task.result())
         elif isinstance(error, EngineError):
-            writing.generation.put(error)
+            reply.generation.put(error)
         else:
             logger.error("A reply failed", exc_info=error)
             kind = type(error).__name__
-            writing.generation.put(EngineError(f"The reply failed ({kind}). The log says more; try again."))
+            reply.generation.put(EngineError(f"The reply failed ({kind}). The log says more; try again."))
         self._admit()
 
-    async def _reply(self, writing: Writing) -> FinishReason:
+    async def _reply(self, reply: StreamedReply) -> FinishReason:
         """Have the reply written within the longest time that one may take."""
         try:
             async with asyncio.timeout(self._settings.max_reply_seconds):
-                return await self._ask(writing)
+                return await self._ask(reply)
         except TimeoutError:
             return "time"
 
-    async def _ask(self, writing: Writing) -> FinishReason:
+    async def _ask(self, reply: StreamedReply) -> FinishReason:
         """Ask for the reply, and again as long as nothing of it has come and that may help."""
-        messages = await asyncio.to_thread(self._fitting, writing.request)
+        messages = await asyncio.to_thread(self._fitting, reply.request)
         attempt = 0
         while True:
-            call = build_call(writing.request, messages, self.info.model, self._refused)
+            call = build_call(reply.request, messages, self.info.model, self._refused)
             try:
-                await self._stream(writing, call)
+                await self._stream(reply, call)
             except (APIError, DroppedError) as error:
-                if writing.end is not None:  # only what follows a reply was lost
-                    return writing.end
-                if writing.pieces:
+                if reply.end is not None:  # only what follows a reply was lost
+                    return reply.end
+                if reply.pieces:
                     reason = message_of(error, self._server) if isinstance(error, APIError) else str(error)
                     raise broken_off(self._server, reason) from error
                 if isinstance(error, APIStatusError) and self._learn_from(error, call):
@@ -214,13 +214,13 @@ class RemoteEngine(Engine):
                     raise failure.error from error
                 delay = delay_before(attempt, failure.after)
                 attempt += 1
-                writing.generation.put(Waiting(0, delay))
+                reply.generation.put(Waiting(0, delay))
                 await asyncio.sleep(delay)
             else:
-                assert writing.end is not None
-                return writing.end
+                assert reply.end is not None
+                return reply.end
 
-    async def _stream(self, writing: Writing, call: Call) -> None:
+    async def _stream(self, reply: StreamedReply, call: Call) -> None:
         """Read one stream to its end, or to where the reply goes round in a circle.
 
         Raises:
@@ -233,13 +233,13 @@ class RemoteEngine(Engine):
         try:
             async with asyncio.timeout(first) as patience, self._server.write(call) as parts, aclosing(parts):
                 async for part in parts:
-                    writing.take(part)
-                    if writing.end == "loop":
+                    reply.take(part)
+                    if reply.end == "loop":
                         return
-                    if writing.pieces:
+                    if reply.pieces:
                         patience.reschedule(clock() + between)
         except TimeoutError as error:
-            if writing.pieces:
+            if reply.pieces:
                 raise DroppedError(f"nothing came for {between:g} seconds") from error
             raise EngineError(
                 f"The server at {self._server.address} did not begin the reply within {first:g} seconds. "
@@ -247,7 +247,7 @@ class RemoteEngine(Engine):
             ) from error
         except json.JSONDecodeError as error:
             raise DroppedError("what it sent is no JSON") from error
-        if writing.end is None:
+        if reply.end is None:
             raise DroppedError("the connection ended")
 
     def _learn_from(self, error: APIStatusError, call: Call) -> bool:
@@ -267,31 +267,31 @@ class RemoteEngine(Engine):
         if self.info.model not in known:
             raise unknown_model(self._server, self.info.model, known)
 
-    def _finish(self, writing: Writing, reason: FinishReason) -> None:
-        request, usage = writing.request, writing.usage
+    def _finish(self, reply: StreamedReply, reason: FinishReason) -> None:
+        request, usage = reply.request, reply.usage
         now = time.monotonic()
-        tokens = usage.completion_tokens if usage else writing.pieces
+        tokens = usage.completion_tokens if usage else reply.pieces
         if reason in ("stop", "length"):
             self._estimates.note_reply(tokens)
-        if (seconds := writing.seconds_per_piece) is not None:
+        if (seconds := reply.seconds_per_piece) is not None:
             self._estimates.note_step(seconds, len(self._active) + 1)
         details = usage.prompt_tokens_details if usage else None
         reused = (details.cached_tokens or 0) if details else 0
-        writing.generation.put(
+        reply.generation.put(
             Finished(
                 reason=reason,
                 prompt_tokens=usage.prompt_tokens if usage else _estimate(request),
                 completion_tokens=tokens,
-                seconds=now - writing.asked_at,
-                time_to_first_token=writing.first_piece_at - writing.asked_at if writing.first_piece_at else None,
+                seconds=now - reply.asked_at,
+                time_to_first_token=reply.first_piece_at - reply.asked_at if reply.first_piece_at else None,
                 reused_tokens=reused,
-                receipt=self._receipt(writing, reused),
+                receipt=self._receipt(reply, reused),
                 approximate=usage is None,
             )
         )
 
-    def _receipt(self, writing: Writing, reused: int) -> Receipt:
-        request = writing.request
+    def _receipt(self, reply: StreamedReply, reused: int) -> Receipt:
+        request = reply.request
         return Receipt(
             messages=list(request.messages),
             prompt=request.prompt,
@@ -304,7 +304,7 @@ class RemoteEngine(Engine):
             device=self.info.device,
             dtype=self.info.dtype,
             engine=self.info.engine,
-            versions={"system_fingerprint": writing.fingerprint} if writing.fingerprint else {},
+            versions={"system_fingerprint": reply.fingerprint} if reply.fingerprint else {},
         )
 
 

@@ -33,7 +33,7 @@ def baichuan() -> PreTrainedModel:
 
 def llama(make: Callable[[], PreTrainedModel]) -> Callable[[], tuple[Runner, PreTrainedModel]]:
     """The same model twice, because the runner takes a model's weights over."""
-    return lambda: (LlamaRunner(make()), make())  # type: ignore[arg-type]
+    return lambda: (LlamaRunner(make()), make())
 
 
 def plain(kind: str) -> Callable[[], tuple[Runner, PreTrainedModel]]:

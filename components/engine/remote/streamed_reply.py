@@ -11,7 +11,7 @@ from components.engine.remote.failures import DroppedError
 from components.sampling.stopping import TextLoopGuard
 
 
-class Writing:
+class StreamedReply:
     """A request's state in the engine.
 
     Attributes:
