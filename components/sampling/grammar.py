@@ -1,7 +1,8 @@
 """Replies that follow a JSON schema: which tokens may come next.
 
 llguidance does the work. Against xgrammar it needs neither a compiler nor a copy of the vocabulary per schema, and it
-says which part of a schema it does not know instead of ignoring it.
+says which part of a schema it does not know instead of ignoring it. It never raises: a matcher that cannot go on stays
+in an error state, in which it looks as if it had come to its end, so every step asks for that state.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,10 +10,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.hf import from_tokenizer
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
+
+from components.sampling.errors import SamplingError
+
+LIMITS = LLParserLimits(max_items_in_row=20_000, step_max_items=200_000, verbose_errors=False)
+"""Ten and four times the library's own: 500 optional properties are a schema that people have. A step stays within
+some hundredths of a second, and compiling what fits into ``SamplingParams.json_schema`` within a second or so."""
 
 
 class GrammarError(ValueError):
@@ -26,20 +33,40 @@ class Grammar:
         self._matcher = matcher
         self._mask = np.zeros((vocabulary + 31) // 32, dtype=np.int32)
 
-    def forbid(self, logits: torch.Tensor) -> None:
-        """Make the tokens impossible that cannot come next: ``[vocabulary]`` logits, changed in place."""
+    def allowed(self, vocabulary: int) -> NDArray[np.bool_]:
+        """Which tokens can come next, ``[vocabulary]``.
+
+        Raises:
+            SamplingError: the schema is too complex to go on, or nothing can come next.
+        """
         self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
-        allowed = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: len(logits)]
-        logits.masked_fill_(torch.from_numpy(allowed == 0).to(logits.device), -torch.inf)
+        self._check()
+        bits = np.unpackbits(self._mask.view(np.uint8), count=vocabulary, bitorder="little")
+        allowed: NDArray[np.bool_] = bits.view(np.bool_)
+        return allowed
 
     def note(self, token: int) -> None:
-        """A token was written."""
+        """A token was written.
+
+        Raises:
+            SamplingError: it does not follow the schema, or the schema is too complex to go on.
+        """
         self._matcher.consume_token(token)
+        self._check()
 
     @property
     def complete(self) -> bool:
-        """Whether nothing can follow."""
-        return bool(self._matcher.is_stopped())
+        """Whether the schema is fulfilled and nothing can follow."""
+        matcher = self._matcher
+        return bool(matcher.is_stopped() and matcher.is_accepting() and not matcher.is_error())
+
+    def _check(self) -> None:
+        if self._matcher.is_error() or (self._matcher.is_stopped() and not self._matcher.is_accepting()):
+            reason = _shortened(self._matcher.get_error() or self._matcher.stop_reason())
+            raise SamplingError(
+                "The reply cannot follow the JSON schema any further: the schema is too complex, or the reply has left "
+                f"it ({reason}). Ask for fewer optional properties, fewer alternatives and shorter patterns."
+            )
 
 
 class Grammars:
@@ -68,7 +95,11 @@ class Grammars:
             source = LLMatcher.grammar_from_json_schema(schema, defaults=options)
         except ValueError as error:
             raise GrammarError(f"The JSON schema cannot be read: {error}") from error
-        matcher = LLMatcher(self._prepared, source, log_level=0)
+        matcher = LLMatcher(self._prepared, source, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise GrammarError(f"The JSON schema cannot be used: {' '.join(matcher.get_error().split())[:300]}")
+            raise GrammarError(f"The JSON schema cannot be used: {_shortened(matcher.get_error())}")
         return Grammar(matcher, self._vocabulary)
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:300]

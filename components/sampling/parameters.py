@@ -2,13 +2,28 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:  # importing transformers takes seconds
     from transformers import GenerationConfig
 
 MAX_SEED = 2**53 - 1
 """Largest seed: every JSON and JavaScript reader holds it exactly."""
+
+
+TokenId = Annotated[int, Field(ge=0)]
+
+
+def _from_json(value: Any) -> Any:
+    """Lists and keys as JSON has them, in strict mode too, which wants tuples and numbers."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {int(key) if isinstance(key, str) and key.isdecimal() else key: item for key, item in value.items()}
+    return value
+
+
+FromJson = BeforeValidator(_from_json)
 
 
 class SamplingParams(BaseModel):
@@ -39,6 +54,12 @@ class SamplingParams(BaseModel):
         description="Considers only this many of the likeliest tokens at each step. 0 sets no limit.",
         json_schema_extra={"slider": [0, 100, 1]},
     )
+    min_p: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Drops tokens less likely than this part of the likeliest one's probability. 0 drops none.",
+    )
     max_new_tokens: int = Field(
         2048,
         ge=1,
@@ -67,6 +88,11 @@ class SamplingParams(BaseModel):
         le=2,
         description="Taken off a token's logit as often as the reply has it already. 0 does nothing.",
     )
+    logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-100, le=100)]], FromJson] = Field(
+        {},
+        max_length=1024,
+        description="Added to the logits of single tokens, by token id. -100 rules a token out, 100 leaves no other.",
+    )
     seed: int | None = Field(
         None,
         ge=0,
@@ -74,11 +100,25 @@ class SamplingParams(BaseModel):
         description="The same seed, settings and conversation give the same reply again. Empty: a new one each time.",
     )
 
-    stop: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], FromJson] = Field(
         (),
-        max_length=4,
-        strict=False,
-        description="The reply ends before the first of these texts. Up to four.",
+        max_length=32,
+        description="The reply ends before the first of these texts. Up to 32.",
+    )
+    stop_token_ids: Annotated[tuple[TokenId, ...], FromJson] = Field(
+        (),
+        max_length=64,
+        description="Tokens that end the reply, besides the model's own end tokens.",
+    )
+    ignore_eos: bool = Field(
+        False,
+        description="The model's own end tokens are never written: the reply goes on to its greatest length.",
+    )
+    min_tokens: int = Field(
+        0,
+        ge=0,
+        le=32768,
+        description="The shortest reply, in tokens: before that no end token is written.",
     )
     json_schema: str | None = Field(
         None,
@@ -87,16 +127,16 @@ class SamplingParams(BaseModel):
     )
 
     @classmethod
-    def from_generation_config(cls, config: "GenerationConfig") -> Self:
-        """The checkpoint's own defaults; what it leaves out, or sets outside our bounds, keeps the default here."""
+    def from_generation_config(cls, config: "GenerationConfig", defaults: Self | None = None) -> Self:
+        """The checkpoint's own parameters; for what it leaves out, or sets outside our bounds, ``defaults`` hold."""
         values: dict[str, Any] = {
             name: value
-            for name in ("temperature", "top_p", "top_k", "max_new_tokens", "repetition_penalty")
+            for name in ("temperature", "top_p", "top_k", "min_p", "max_new_tokens", "repetition_penalty")
             if (value := getattr(config, name, None)) is not None
         }
         if config.do_sample is False:
             values["temperature"] = 0.0
-        defaults = cls()
+        defaults = defaults or cls()
         for name, value in values.items():
             try:
                 cls.model_validate({name: value})

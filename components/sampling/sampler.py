@@ -1,29 +1,47 @@
 """From logits to the next token of each sequence.
 
-The filters are transformers' own, in its order: repetition penalty, temperature, top_k, top_p. The device finds the few
-candidates; the rest is arithmetic on a handful of numbers, in float64 and for each sequence by itself, so a sequence
-draws the same token whoever else is in the batch and whatever the device.
+What is done to the logits stands in ``filters``. The device finds the few candidates; the rest is arithmetic on a
+handful of numbers, in float64 and for each sequence by itself, so a sequence draws the same token whoever else is in
+the batch. Equal logits count in the order of the tokens' ids.
 """
 
-import random
-from collections.abc import Sequence
+import logging
+import math
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from components.sampling.errors import SamplingError
+from components.sampling.filters import MIN_TEMPERATURE, Cut, filter_scores
 from components.sampling.grammar import Grammar
+from components.sampling.occurrences import Occurrences, apply_occurrences
 from components.sampling.parameters import SamplingParams
+from components.sampling.vocabulary import Floats, Pivot, Scores
 
-NUCLEUS_CANDIDATES = 1024
-"""With top_p and no top_k, so many candidates are tried before all of the vocabulary is sorted."""
+logger = logging.getLogger(__name__)
 
-Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
-Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
+NUCLEUS_CANDIDATES = 64
+"""With top_p and no top_k, so many candidates are tried before the draw is from all of the vocabulary."""
+
+ROUNDING = 1e-5
+"""By how much more than float32 rounds a threshold is lowered, relative to the score."""
+
+NOT_NUMBERS = (
+    "The model's scores for the next token are no numbers (NaN or infinite). Try again; if that does not help, the "
+    "checkpoint is damaged or its numbers do not fit the data type: start with BAICHUAN_DTYPE=float32."
+)
+
+NOTHING_ALLOWED = (
+    "No token may come next: the JSON schema, logit_bias, min_tokens and ignore_eos rule out all of them together. "
+    "Ask for less."
+)
 
 
 @dataclass(frozen=True)
-class Choice:
+class SampledToken:
     """The next token of a sequence.
 
     Attributes:
@@ -42,7 +60,10 @@ class SamplingError(ValueError):
 
 
 class Sampler:
-    """How one sequence chooses its tokens."""
+    """How one sequence chooses its tokens: its parameters, and what they need to know of the tokens so far.
+
+    Only ``note`` changes it, so a step that failed can be taken again.
+    """
 
     def __init__(
         self,
@@ -52,158 +73,247 @@ class Sampler:
         device: torch.device,
         grammar: Grammar | None = None,
         logprobs: int | None = None,
+        end_tokens: Collection[int] = (),
     ) -> None:
-        """``logprobs`` is how many of the likeliest tokens are told with each choice; None tells nothing."""
+        """Begin before the first token.
+
+        Args:
+            sampling: the parameters.
+            prompt: what the repetition penalty counts besides the reply.
+            seed: the same seed gives the same tokens for the same logits.
+            device: where the logits are.
+            grammar: what the reply follows.
+            logprobs: how many of the likeliest tokens are told with each token; None tells nothing.
+            end_tokens: the model's own, which ``min_tokens`` and ``ignore_eos`` are about.
+        """
         self.sampling = sampling
         self.logprobs = logprobs
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._position = 0
         self._grammar = grammar
-        self._seen = SeenTokens(prompt, device) if sampling.repetition_penalty != 1 else None
-        self._written: set[int] = set()
-        self._taken_off: torch.Tensor | None = None  # [vocabulary], for the penalties that only count the reply
+        self.occurrences = Occurrences(sampling, prompt, device) if Occurrences.matter(sampling) else None
+        self._never = sorted(end_tokens) if sampling.ignore_eos else []
+        self._not_yet = sorted({*end_tokens, *sampling.stop_token_ids}) if sampling.min_tokens else []
 
     @property
     def greedy(self) -> bool:
         """Whether the likeliest token is always taken."""
-        return self.sampling.temperature == 0
+        return self.sampling.temperature < MIN_TEMPERATURE
 
-    def note(self, token: int) -> None:
-        """A token was written; the penalties count it from now on, and the grammar goes on behind it."""
-        if self._seen is not None:
-            self._seen.add(token)
-        if self._taken_off is not None:
-            first = token not in self._written
-            self._written.add(token)
-            with torch.inference_mode():  # where it was made
-                self._taken_off[token] += self.sampling.frequency_penalty + first * self.sampling.presence_penalty
-        if self._grammar is not None:
-            self._grammar.note(token)
+    @property
+    def needs_masses(self) -> bool:
+        """Whether choosing needs the mass of all tokens."""
+        sampling = self.sampling
+        return not (self.greedy or sampling.top_k) and (sampling.top_p < 1 or not sampling.min_p)
 
     @property
     def complete(self) -> bool:
-        """Whether the grammar allows nothing more."""
+        """Whether the grammar is fulfilled and allows nothing more."""
         return self._grammar is not None and self._grammar.complete
 
-    def prepare(self, logits: torch.Tensor) -> None:
-        """Apply the penalties and the grammar to ``[vocabulary]`` logits, in place."""
-        if self._seen is not None:
-            penalize(logits, self._seen.ids, self.sampling.repetition_penalty)
-        if self.sampling.presence_penalty or self.sampling.frequency_penalty:
-            if self._taken_off is None:
-                self._taken_off = torch.zeros_like(logits)
-            logits -= self._taken_off
-        if self._grammar is not None:
-            self._grammar.forbid(logits)
+    def note(self, token: int) -> None:
+        """A token was written: the penalties count it, the grammar and the random numbers go on behind it.
 
-    def draw(self, logits: Floats, ids: Ids, rest: float = 0.0) -> int:
-        """Draw one of the candidates.
-
-        Args:
-            logits: the candidates' logits, the largest first if there is a top_p.
-            ids: their token ids.
-            rest: sum of ``exp(logit / temperature - largest)`` over the tokens that are not candidates.
+        Raises:
+            SamplingError: the grammar cannot go on; nothing was noted, and the sequence cannot be continued.
         """
-        weights = np.exp((logits - logits.max()) / self.sampling.temperature)
-        total = weights.sum() + rest
-        if self.sampling.top_p < 1:
-            reached = np.cumsum(weights) / total
-            kept = 1 + int(np.searchsorted(reached, self.sampling.top_p))
-            weights = weights[:kept]
-        cumulative = np.cumsum(weights)
-        drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
-        return int(ids[min(int(drawn), len(weights) - 1)])
+        if self._grammar is not None:
+            self._grammar.note(token)
+        if self.occurrences is not None:
+            self.occurrences.note(token)
+        self._position += 1
 
+    def uniform(self, attempt: int = 0) -> float:
+        """A random number from [0, 1) for the next token; attempts at the same token get different ones.
 
-class SeenTokens:
-    """The different tokens of a sequence, on its device, as the repetition penalty wants them."""
+        Philox is a function of seed and counter ("Parallel Random Numbers: As Easy as 1, 2, 3", Salmon et al.,
+        2011), so nothing is used up by asking. numpy keeps its numbers the same in all versions.
+        """
+        philox = np.random.Philox(key=self._seed, counter=[attempt, self._position, 0, 0])
+        return float((philox.random_raw() >> 11) * 2.0**-53)
 
-    def __init__(self, tokens: Sequence[int], device: torch.device) -> None:
-        self._known = set(tokens)
-        self._ids = torch.tensor(sorted(self._known), dtype=torch.long, device=device)
-        self._count = len(self._known)
+    def allowed(self, vocabulary: int) -> torch.Tensor | None:
+        """Which tokens may come next, ``[vocabulary]`` on the CPU; None for all.
 
-    @property
-    def ids(self) -> torch.Tensor:
-        """``[n]``, each token once."""
-        return self._ids[: self._count]
-
-    def add(self, token: int) -> None:
-        """Count one more token."""
-        if token in self._known:
-            return
-        self._known.add(token)
-        if self._count == len(self._ids):
-            self._ids = torch.cat([self._ids, self._ids.new_empty(max(64, self._count))])
-        self._ids[self._count] = token
-        self._count += 1
-
-
-def penalize(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> None:
-    """Make seen tokens less likely, in place: positive logits are divided, negative ones multiplied.
-
-    From "CTRL" (Keskar et al., 2019), as transformers' ``RepetitionPenaltyLogitsProcessor``.
-    """
-    scores = logits[seen]
-    logits[seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
+        Raises:
+            SamplingError: the grammar failed.
+        """
+        forbidden = self._never + (self._not_yet if self._position < self.sampling.min_tokens else [])
+        if self._grammar is None and not forbidden:
+            return None
+        allowed = np.ones(vocabulary, dtype=np.bool_) if self._grammar is None else self._grammar.allowed(vocabulary)
+        allowed[[token for token in forbidden if token < vocabulary]] = False
+        return torch.from_numpy(allowed)
 
 
 @torch.inference_mode()
-def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[Choice]:
+def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledToken | SamplingError]:
     """Choose the next token of each sequence.
 
     Args:
         logits: float32, ``[sequences, vocabulary]``; changed in place.
-        samplers: one for each sequence. The chosen tokens are not noted yet.
+        samplers: one for each sequence. None is changed: the chosen tokens are not noted yet.
+
+    Returns:
+        For each sequence its token, or why it has none. What fails for one changes nothing for the others; only a
+        failure of the device is raised.
     """
-    told = {index: logits[index].log_softmax(dim=-1) for index, one in enumerate(samplers) if one.logprobs is not None}
-    for row, sampler in zip(logits, samplers, strict=True):
-        sampler.prepare(row)
-    choices = [Choice(token) for token in _choose_tokens(logits, samplers)]
-    for index, logprobs in told.items():
-        token = choices[index].token
-        values, ids = logprobs.topk(samplers[index].logprobs or 0)
-        top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-        choices[index] = Choice(token, float(logprobs[token]), top)
-    return choices
+    if len(logits) != len(samplers):
+        raise ValueError(f"{len(logits)} rows of logits for {len(samplers)} sequences")
+    if not samplers:
+        return []
+    step = _Step(samplers)
+    scores = Scores(logits)
+    step.check(scores, NOT_NUMBERS)
+    told = [row for row in step.open if samplers[row].logprobs is not None]
+    unchanged = logits[told]  # a copy
+    if step.adjust(logits):
+        scores = Scores(logits)
+        step.check(scores, NOTHING_ALLOWED)
+    step.weigh(scores)
+    step.pick_from_candidates(scores)
+    step.pick_from_all(scores)
+    if told:
+        step.tell_logprobs(unchanged, told)
+    return [step.outcomes[row] for row in range(len(samplers))]
 
 
-def _choose_tokens(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[int]:
-    chosen = [-1] * len(samplers)
-    greedy = [index for index, sampler in enumerate(samplers) if sampler.greedy]
-    if greedy:
-        for index, token in zip(greedy, logits[greedy].argmax(dim=-1).tolist(), strict=True):
-            chosen[index] = token
-    limited = [index for index, sampler in enumerate(samplers) if not sampler.greedy and sampler.sampling.top_k]
-    if limited:
-        most = min(max(samplers[index].sampling.top_k for index in limited), logits.shape[-1])
-        for index, (values, ids) in zip(limited, _largest(logits[limited], most), strict=True):
-            top_k = samplers[index].sampling.top_k
-            chosen[index] = samplers[index].draw(values[:top_k], ids[:top_k])
-    for index, sampler in enumerate(samplers):
-        if chosen[index] < 0:
-            chosen[index] = _draw_from_all(logits[index], sampler)
-    return chosen
+class _Step:
+    """The next token for each of several sequences; a row is a sequence's place among them.
+
+    Attributes:
+        outcomes: what is known so far, by row.
+    """
+
+    def __init__(self, samplers: Sequence[Sampler]) -> None:
+        self.outcomes: dict[int, SampledToken | SamplingError] = {}
+        self._samplers = samplers
+        self._masses: dict[int, Floats] = {}  # of each block of the vocabulary
+        self._totals: dict[int, float] = {}
+
+    @property
+    def open(self) -> list[int]:
+        """The rows that have neither a token nor an error yet."""
+        return [row for row in range(len(self._samplers)) if row not in self.outcomes]
+
+    def check(self, scores: Scores, problem: str) -> None:
+        """Leave the rows out whose largest score is no number, or none."""
+        largest = scores.largest
+        for row in self.open:
+            if not math.isfinite(largest[row]):
+                self.outcomes[row] = SamplingError(problem)
+
+    def adjust(self, logits: torch.Tensor) -> bool:
+        """Apply biases and penalties, and rule out what may not come next; return whether anything was changed."""
+        vocabulary = logits.shape[-1]
+        occurrences: dict[int, Occurrences] = {}
+        masks: dict[int, torch.Tensor] = {}
+        for row in self.open:
+            with self._failing_alone(row):
+                sampler = self._samplers[row]
+                if (allowed := sampler.allowed(vocabulary)) is not None:
+                    masks[row] = allowed
+                if sampler.occurrences is not None:
+                    sampler.occurrences.check(vocabulary)
+                    occurrences[row] = sampler.occurrences
+        if occurrences:
+            apply_occurrences(logits, list(occurrences), list(occurrences.values()))
+        for row, allowed in masks.items():
+            logits[row].masked_fill_(~allowed.to(logits.device), -torch.inf)
+        return bool(occurrences or masks)
+
+    def weigh(self, scores: Scores) -> None:
+        """Weigh all tokens, for those who draw from all or from a part of the whole probability."""
+        rows = [row for row in self.open if self._samplers[row].needs_masses]
+        if rows:
+            masses = scores.masses(rows, [self._samplers[row].sampling.temperature for row in rows])
+            self._masses = dict(zip(rows, masses, strict=True))
+            self._totals = {row: float(mass.sum()) for row, mass in self._masses.items()}
+
+    def pick_from_candidates(self, scores: Scores) -> None:
+        """Draw where a few tokens are all that can come next."""
+        thresholds: dict[int, float] = {}
+        for row in self.open:
+            with self._failing_alone(row):
+                threshold = _threshold(scores, row, self._samplers[row])
+                if threshold is not None:
+                    thresholds[row] = threshold
+        if not thresholds:
+            return
+        rows = list(thresholds)
+        for row, (ids, values) in zip(rows, scores.at_least(rows, list(thresholds.values())), strict=True):
+            with self._failing_alone(row):
+                sampling, total = self._samplers[row].sampling, self._totals.get(row)
+                filtered = filter_scores(
+                    values, sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p, total
+                )
+                if total is None or sampling.min_p or filtered.cut[Cut.TOP_P]:
+                    self.outcomes[row] = SampledToken(int(ids[filtered.draw(self._samplers[row].uniform())]))
+                # Otherwise top_p may reach beyond the candidates.
+
+    def pick_from_all(self, scores: Scores) -> None:
+        """Draw from all of the vocabulary; with top_p, again from what is likelier until the draw is in the nucleus.
+
+        No sorting, and few rounds even for a small nucleus. From FlashInfer's "Sorting-Free GPU Kernels for LLM
+        Sampling" (2025).
+        """
+        attempt = 0
+        pivots: dict[int, Pivot] = {}
+        while rows := self.open:
+            samplers = [self._samplers[row] for row in rows]
+            drawn = scores.draw(
+                rows,
+                [self._masses[row] for row in rows],
+                [sampler.sampling.temperature for sampler in samplers],
+                [sampler.uniform(attempt) for sampler in samplers],
+                [pivots.get(row) for row in rows],
+            )
+            for row, sampler, token in zip(rows, samplers, drawn, strict=True):
+                if sampler.sampling.top_p < 1:
+                    likelier = scores.masses_before(row, sampler.sampling.temperature, token)
+                    if likelier.sum() >= sampler.sampling.top_p * self._totals[row]:
+                        pivots[row], self._masses[row] = token, likelier
+                        continue
+                self.outcomes[row] = SampledToken(token[1])
+            attempt += 1
+
+    def tell_logprobs(self, logits: torch.Tensor, rows: Sequence[int]) -> None:
+        """Add log probabilities to the tokens of some rows, whose logits these are, as the model gave them."""
+        scores = Scores(logits)
+        everyone = range(len(rows))
+        normalizers = scores.largest + np.log(scores.masses(everyone, [1.0] * len(rows)).sum(axis=-1))
+        counts = [self._samplers[row].logprobs or 0 for row in rows]
+        found = scores.at_least(everyone, [scores.threshold(place, max(1, counts[place])) for place in everyone])
+        for place, row in enumerate(rows):
+            outcome = self.outcomes[row]
+            if isinstance(outcome, SampledToken):
+                ids, values = found[place]
+                order = np.argsort(-values, kind="stable")[: counts[place]]
+                logprobs = (values[order] - normalizers[place]).tolist()
+                logprob = float(logits[place, outcome.token]) - float(normalizers[place])
+                top = tuple(zip(ids[order].tolist(), logprobs, strict=True))
+                self.outcomes[row] = SampledToken(outcome.token, logprob, top)
+
+    @contextmanager
+    def _failing_alone(self, row: int) -> Iterator[None]:
+        """What is raised within is this row's outcome, and nobody else's."""
+        try:
+            yield
+        except SamplingError as error:
+            self.outcomes[row] = error
+        except Exception as error:  # one sequence's failure is not the others'
+            logger.exception("No token could be chosen for a sequence")
+            self.outcomes[row] = SamplingError(f"No token could be chosen ({type(error).__name__}). Try again.")
 
 
-def _largest(logits: torch.Tensor, count: int) -> list[tuple[Floats, Ids]]:
-    """The ``count`` largest logits of each row and their ids; equal ones in the order of their ids."""
-    values, ids = logits.topk(count, dim=-1)
-    rows = []
-    for row_values, row_ids in zip(values.cpu().numpy().astype(np.float64), ids.cpu().numpy(), strict=True):
-        order = np.lexsort((row_ids, -row_values))
-        rows.append((row_values[order], row_ids[order]))
-    return rows
-
-
-def _draw_from_all(logits: torch.Tensor, sampler: Sampler) -> int:
-    """Draw without top_k: from all of the vocabulary, or from the most likely part of it that reaches top_p."""
-    everything = logits.cpu().numpy().astype(np.float64)
-    if sampler.sampling.top_p == 1:
-        return sampler.draw(everything, np.arange(len(everything)))
-    values, ids = _largest(logits[None], min(NUCLEUS_CANDIDATES, len(logits)))[0]
-    total = np.exp((everything - values[0]) / sampler.sampling.temperature).sum()
-    mass = np.exp((values - values[0]) / sampler.sampling.temperature).sum()
-    if mass < sampler.sampling.top_p * total:
-        values, ids = _largest(logits[None], len(logits))[0]
-        mass = total
-    return sampler.draw(values, ids, rest=total - mass)
+def _threshold(scores: Scores, row: int, sampler: Sampler) -> float | None:
+    """The score that every candidate of a row reaches; None where all tokens are candidates."""
+    sampling = sampler.sampling
+    largest = float(scores.largest[row])
+    if sampler.greedy:
+        return largest
+    if sampling.top_k:
+        return scores.threshold(row, sampling.top_k)
+    if sampling.min_p:
+        return largest + sampling.temperature * math.log(sampling.min_p) - ROUNDING * max(1.0, abs(largest))
+    return scores.threshold(row, NUCLEUS_CANDIDATES) if sampling.top_p < 1 else None

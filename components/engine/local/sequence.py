@@ -13,7 +13,7 @@ from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.model.detokenizer import IncrementalDetokenizer
 from components.sampling.grammar import Grammar
 from components.sampling.parameters import MAX_SEED
-from components.sampling.sampler import Choice, Sampler
+from components.sampling.sampler import SampledToken, Sampler
 from components.sampling.stopping import LoopGuard, StopStrings
 
 PIECE = 256
@@ -133,7 +133,7 @@ class Sequence:
         self.table = table
         self.computed = self.reused = reused
 
-    def take(self, choice: Choice, end_tokens: collections.abc.Collection[int]) -> FinishReason | None:
+    def take(self, choice: SampledToken, end_tokens: collections.abc.Collection[int]) -> FinishReason | None:
         """Take the next token and hand its text to the reader; return why the reply ends with it, if it does.
 
         Raises:
@@ -141,7 +141,7 @@ class Sequence:
         """
         token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
-        if token in end_tokens:
+        if token in end_tokens or token in self.request.sampling.stop_token_ids:
             return "stop"
         assert self.sampler is not None
         self.sampler.note(token)

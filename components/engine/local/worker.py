@@ -18,12 +18,13 @@ from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Load
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.local.block_pool import BLOCK, BlockPool, BlockTable, blocks_for
-from components.engine.local.penalty import mildest_penalty
 from components.engine.local.runner import Runner
 from components.engine.local.scheduler import Scheduler
 from components.engine.local.sequence import PIECE, Sequence
 from components.engine.receipts import Receipt
-from components.sampling.sampler import Choice, Sampler, SamplingError, choose
+from components.sampling.errors import SamplingError
+from components.sampling.loops import mildest_penalty
+from components.sampling.sampler import SampledToken, Sampler, choose
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +183,7 @@ class Worker:
             self._runner.device,
             sequence.grammar,
             request.logprobs,
+            self._end_tokens,
         )
 
     def _tell_waiting(self) -> None:
@@ -260,7 +262,7 @@ class Worker:
     def _decode_alone(self, sequence: Sequence) -> None:
         self._commit(sequence, self._decode_step([sequence])[0])
 
-    def _decode_step(self, ready: ListOf[Sequence]) -> ListOf[Choice | SamplingError]:
+    def _decode_step(self, ready: ListOf[Sequence]) -> ListOf[SampledToken | SamplingError]:
         """The next token of each. Changes no sequence, whatever happens."""
         logits = self._runner.decode(
             [sequence.table for sequence in ready if sequence.table is not None],
@@ -270,7 +272,7 @@ class Worker:
         )
         return choose(logits, [_sampler(sequence) for sequence in ready])
 
-    def _commit(self, sequence: Sequence, choice: Choice | SamplingError) -> None:
+    def _commit(self, sequence: Sequence, choice: SampledToken | SamplingError) -> None:
         self._note_computed(sequence, sequence.computed + 1)
         self._take(sequence, choice)
 
@@ -279,7 +281,7 @@ class Worker:
         for block, key in sequence.full_blocks(before):
             self._pool.note_full(block, key)
 
-    def _take(self, sequence: Sequence, choice: Choice | SamplingError) -> None:
+    def _take(self, sequence: Sequence, choice: SampledToken | SamplingError) -> None:
         if isinstance(choice, SamplingError):
             raise choice
         if reason := sequence.take(choice, self._end_tokens):

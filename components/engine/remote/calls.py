@@ -16,6 +16,7 @@ from components.sampling.parameters import SamplingParams
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "top_k": {"top_k": 0},
     "repetition_penalty": {"repetition_penalty": 1.0},
+    "min_p": {"min_p": 0.0},
     "seed": {"seed": None},
     "stream_options": {},
     "add_generation_prompt": {},
@@ -64,6 +65,9 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
         "top_k": sampling.top_k or (0 if NO_LIMIT in refused else -1),
         "repetition_penalty": sampling.repetition_penalty,
     }
+    for name in ("min_p", "logit_bias", "stop_token_ids", "ignore_eos", "min_tokens"):
+        if value := getattr(sampling, name):
+            extensions[name] = value
     if sampling.json_schema is not None:
         extensions["response_format"] = _response_format(sampling.json_schema)
     if request.prompt is None:

@@ -16,7 +16,7 @@ from components.engine.local.engine import LocalEngine
 from components.engine.local.sequence import Sequence as Reply
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
-from components.sampling.sampler import Choice
+from components.sampling.sampler import SampledToken
 from tests.engine.conftest import EngineFactory
 from tests.tiny import CHATS, TINY_PATH
 
@@ -185,7 +185,7 @@ def test_a_reply_that_fails_harms_no_other(engine: LocalEngine, monkeypatch: pyt
     """Among eight that are written together, one fails at its fifth token."""
     take = Reply.take
 
-    def failing_take(reply: Reply, choice: Choice, end_tokens: Collection[int]) -> FinishReason | None:
+    def failing_take(reply: Reply, choice: SampledToken, end_tokens: Collection[int]) -> FinishReason | None:
         if reply.request.visitor == "unlucky" and reply.completion_tokens == 5:
             raise ArithmeticError("boom")
         return take(reply, choice, end_tokens)
