@@ -56,9 +56,11 @@ def quantization_of(folder: Path, config: dict[str, Any]) -> str | None:
         folder: the checkpoint's.
         config: its parsed ``config.json``.
     """
-    for field in ("quantization_config", "compression_config", "quantization"):
+    for field in ("quantization_config", "compression_config"):
         if values := config.get(field):
             return _method(values)
+    if config.get("quantization"):
+        return "MLX"
     if (folder / "quantize_config.json").is_file():  # auto-gptq, before it wrote to config.json
         return "GPTQ"
     if (folder / "quant_config.json").is_file():  # llm-awq and AutoAWQ, likewise

@@ -198,7 +198,7 @@ def chat_format_of(tokenizer: "PreTrainedTokenizerBase", generation_config: "Gen
     Raises:
         MessagesError: it has neither Baichuan 2's role tokens nor a chat template, so it is not a chat model.
     """
-    role_tokens = [getattr(generation_config, name, None) for name in ROLE_IDS]
+    role_tokens: list[Any] = [getattr(generation_config, name, None) for name in ROLE_IDS]
     if None not in role_tokens:
         return BaichuanChatFormat(tokenizer, *role_tokens)
     if tokenizer.chat_template is None:

@@ -68,7 +68,9 @@ class BaichuanFile(_File):
     eos_token_id: Token | list[Token] | None = None
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
+    def _fits_together(self) -> Self:
+        if self.pad_token_id is not None and self.pad_token_id >= self.vocab_size:
+            raise ValueError(f"pad_token_id is {self.pad_token_id}, and vocab_size only {self.vocab_size}")
         if self.head_dim is None and self.hidden_size % (2 * self.num_attention_heads):
             raise ValueError(
                 f"hidden_size {self.hidden_size} cannot be shared by num_attention_heads "

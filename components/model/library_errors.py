@@ -1,6 +1,5 @@
 """The one place where what libraries raise over a checkpoint becomes an error that says what to do."""
 
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +17,13 @@ PICKLED_OBJECT = re.compile(r"\bGLOBAL ([\w.]+)")
 
 
 @contextmanager
-def explained(place: Path, reading: str = "") -> Iterator[None]:
+def explained(place: Path, part: str = "", verb: str = "read") -> Iterator[None]:
     """Turn whatever is raised within the block into a ``LoadError`` of one line; our own errors pass.
 
     Args:
         place: the file or folder that is being read.
-        reading: what of it, if it is not the whole.
+        part: what of it, if it is not the whole.
+        verb: what cannot be done with it.
 
     Raises:
         LoadError: something was raised.
@@ -33,8 +33,8 @@ def explained(place: Path, reading: str = "") -> Iterator[None]:
     except CheckpointError:
         raise
     except Exception as error:  # libraries raise anything over a stranger's bytes, bare Exception too
-        subject = f"{reading} in {place}" if reading else str(place)
-        raise LoadError(f"{subject} cannot be read ({_reason(place, error)}") from error
+        subject = f"{part} in {place}" if part else str(place)
+        raise LoadError(f"{subject} cannot be {verb} ({_reason(place, error)}") from error
 
 
 def _reason(place: Path, error: Exception) -> str:
@@ -45,14 +45,17 @@ def _reason(place: Path, error: Exception) -> str:
             "memory is short: the weights do not fit. Nothing is wrong with the files). Close what else runs, "
             "or use a smaller model or a machine with more memory."
         )
-    if place.is_file() and (wrong := explain_content(place)):
+    if place.is_file() and (wrong := explain_content(place, binary=place.suffix != ".json")):
         return f"{wrong}). {CURE}"
     if pickled := PICKLED_OBJECT.search(text):
         return (
             f"it holds a Python object, {pickled[1]}, which could run code and is never loaded). Where it was made, "
             "save the weights alone: model.save_pretrained(folder), or torch.save(model.state_dict(), file)."
         )
-    if isinstance(error, pickle.UnpicklingError):  # torch's own text advises to load it without protection
+    if place.suffix == ".bin" and not isinstance(error, RuntimeError | OSError):
+        # torch's own text advises to load it without protection; what else is raised is an accident of the bytes.
         return f"it is damaged, or not what torch.save writes). {CURE}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{lines[0][:LONGEST] if lines else type(error).__name__}). {CURE}"
+    if isinstance(error, KeyError):
+        text = f"there is no {text}"
+    sentence = text.strip().split("\n")[0].split(". ")[0].removesuffix(".")
+    return f"{sentence[:LONGEST] or type(error).__name__}). {CURE}"

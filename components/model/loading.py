@@ -56,7 +56,7 @@ def load_model(
 def _build_model(checkpoint: OpenedCheckpoint, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """Build the model and fill it with what is stored, all of it and nothing else."""
     model: PreTrainedModel
-    with explained(checkpoint.folder):
+    with explained(checkpoint.folder, "The model that config.json describes", verb="built"):
         kind = _get_model_class(checkpoint.config, AutoModelForCausalLM._model_mapping)
         model, found = kind.from_pretrained(
             None,

@@ -3,6 +3,7 @@
 Reading never runs code: ``.safetensors`` cannot hold any, and pickles are read with ``weights_only=True``.
 """
 
+import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,10 +91,11 @@ def _unpickle(file: Path) -> dict[str, torch.Tensor]:
     is_zip = _can_be_mapped(file)
     if is_zip:
         _check_archive(file)
-    content = torch.load(file, map_location="cpu", mmap=is_zip, weights_only=True)
+    with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of pickles in newer protocols
+        content = torch.load(file, map_location="cpu", mmap=is_zip, weights_only=True)
     state = _state_dict(content)
     if not state:
-        raise LoadError(f"{file} holds {type(content).__name__} without any weights. {CURE}")
+        raise LoadError(f"{file} holds no weights (but a Python {type(content).__name__}). {CURE}")
     return state
 
 
@@ -111,4 +113,4 @@ def _check_archive(file: Path) -> None:
     """Refuse an archive that was packed anew: mapped, its tensors would be noise; unpacked, it may fill the memory."""
     with zipfile.ZipFile(file) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise LoadError(f"{file} is a compressed archive, which torch.save never writes. Unpack it. {CURE}")
+            raise LoadError(f"{file} is a compressed archive, which torch.save never writes. {CURE}")

@@ -13,7 +13,7 @@ from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, TokenizersBackend
 from transformers.convert_slow_tokenizer import generate_merges, import_protobuf
 
-from components.checkpoints.content import CURE, explain_content
+from components.checkpoints.content import CURE, explain_content, read_json_object
 from components.checkpoints.errors import LoadError
 from components.model.configuration import BaichuanConfig, vocabulary_of
 from components.model.library_errors import explained
@@ -21,6 +21,9 @@ from components.model.library_errors import explained
 SPACE_MARK = "▁"
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Kinds of pieces, as in SentencePiece's ``sentencepiece_model.proto``."""
+
+JSON_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""What transformers reads, and does not name when it is damaged."""
 
 
 def read_sentencepiece(path: Path) -> Tokenizer:
@@ -95,10 +98,12 @@ def load_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerBase:
     Raises:
         LoadError: it is missing or damaged, or has more tokens than the model.
     """
-    for name in ("tokenizer.model", "tokenizer.json"):
-        file = folder / name
-        if file.is_file() and (wrong := explain_content(file, binary=name.endswith(".model"))):
-            raise LoadError(f"{file} cannot be read ({wrong}). {CURE}")
+    pieces = folder / "tokenizer.model"
+    if pieces.is_file() and (wrong := explain_content(pieces)):
+        raise LoadError(f"{pieces} cannot be read ({wrong}). {CURE}")
+    for name in JSON_FILES:
+        if (folder / name).is_file():
+            read_json_object(folder / name)
     tokenizer: PreTrainedTokenizerBase
     with explained(folder, "The tokenizer"):
         if isinstance(config, BaichuanConfig):

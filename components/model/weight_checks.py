@@ -49,7 +49,7 @@ def check_usable(weights: Mapping[str, StoredWeight]) -> None:
     if empty:
         name, weight = empty[0]
         raise LoadError(
-            f"{weight.file} holds {len(empty)} empty weights, {name} first: so DeepSpeed ZeRO-3 saves a model whose "
+            f"{weight.file} holds empty weights ({len(empty)}, {name} first): so DeepSpeed ZeRO-3 saves a model whose "
             "parts lie on several devices. Put them together where it was trained, with python zero_to_fp32.py, "
             "or save again with stage3_gather_16bit_weights_on_model_save set to true."
         )
