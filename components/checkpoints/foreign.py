@@ -5,6 +5,7 @@ from typing import Any
 
 from components.checkpoints.content import read_json_object
 from components.checkpoints.errors import LoadError
+from components.checkpoints.weight_files import WHOLE_WEIGHTS
 
 ADAPTER = "adapter_config.json"
 OTHER_FORMS = {
@@ -14,6 +15,7 @@ OTHER_FORMS = {
     "*.onnx": "an ONNX model",
     "*.pth": "weights in their authors' own form (.pth)",
 }
+OTHER_NAMES = ("*.safetensors", "*model*.bin", "*.pt")
 OTHER_FORMS_CURE = (
     "Use the model's folder with config.json and .safetensors files, such as Baichuan2-7B-Chat: python download.py"
 )
@@ -31,6 +33,8 @@ def explain_foreign(folder: Path) -> str | None:
             f"it holds a LoRA adapter{_base_model(folder)}, not a whole model. Merge it into its base model "
             "with PEFT's merge_and_unload(), save that with save_pretrained(), and name the new folder."
         )
+    if method := quantization_of(folder, _config(folder)):
+        return f"it holds weights that were quantized with {method}. {QUANTIZED_CURE}"
     if (folder / "zero_to_fp32.py").is_file() or any(folder.glob("global_step*")) or any(folder.glob("*_states.pt")):
         return (
             "it holds the parts that DeepSpeed saves while training. Put them together there with "
@@ -46,6 +50,12 @@ def explain_foreign(folder: Path) -> str | None:
     for pattern, form in OTHER_FORMS.items():
         if any(folder.glob(pattern)):
             return f"it holds {form}. {OTHER_FORMS_CURE}"
+    others = sorted(file.name for pattern in OTHER_NAMES for file in folder.glob(pattern))
+    if others and (folder / "config.json").is_file():
+        return (
+            f"its weights have another name than {' or '.join(WHOLE_WEIGHTS)}. If they are the model's, whole and "
+            f"unquantized, rename {others[0]}."
+        )
     return None
 
 
@@ -61,7 +71,9 @@ def quantization_of(folder: Path, config: dict[str, Any]) -> str | None:
             return _method(values)
     if config.get("quantization"):
         return "MLX"
-    if (folder / "quantize_config.json").is_file():  # auto-gptq, before it wrote to config.json
+    if (folder / "quantize_config.json").is_file() or any(
+        folder.glob("gptq_model-*")
+    ):  # auto-gptq, before it wrote to config.json
         return "GPTQ"
     if (folder / "quant_config.json").is_file():  # llm-awq and AutoAWQ, likewise
         return "AWQ"
@@ -77,6 +89,13 @@ def _method(values: Any) -> str:
     if method is None and bits:
         method = "bitsandbytes"
     return bits + names.get(str(method).lower(), str(method or "an unknown method"))
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        return read_json_object(folder / "config.json") if (folder / "config.json").is_file() else {}
+    except LoadError:
+        return {}
 
 
 def _base_model(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
@@ -30,7 +30,7 @@ class GenerationFile(BaseModel):
     max_new_tokens: int | None = None
     bos_token_id: Token | None = None
     pad_token_id: Token | None = None
-    eos_token_id: Token | list[Token] | None = None
+    eos_token_id: Token | Annotated[list[Token], Field(min_length=1)] | None = None
     user_token_id: NonNegativeInt | None = None
     assistant_token_id: NonNegativeInt | None = None
 

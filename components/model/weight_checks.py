@@ -36,9 +36,10 @@ def check_usable(weights: Mapping[str, StoredWeight]) -> None:
         LoadError: ZeRO-3 saved empty tensors in their place.
     """
     for name, weight in weights.items():
-        if QUANTIZED.search(name):
+        is_packed = weight.dtype.itemsize == 1 and len(weight.shape) == 2  # old causal masks have four dimensions
+        if is_packed or QUANTIZED.search(name):
             raise UnsupportedCheckpointError(
-                f"{weight.file} holds quantized weights ({name}, {_dtype(weight)}). {QUANTIZED_CURE}"
+                f"{weight.file} holds quantized weights ({name}, {weight.dtype}). {QUANTIZED_CURE}"
             )
         if ADAPTER.search(name):
             raise UnsupportedCheckpointError(
@@ -65,10 +66,6 @@ def check_llama(folder: Path, config: LlamaConfig, weights: Mapping[str, StoredW
         expected = {name: weight.shape for name, weight in LlamaForCausalLM(config).state_dict().items()}
     missing = dict(expected)
     for stored, weight in weights.items():
-        if not weight.dtype.is_floating_point:
-            raise UnsupportedCheckpointError(
-                f"{weight.file} holds quantized weights ({stored}, {_dtype(weight)}). {QUANTIZED_CURE}"
-            )
         for name, part in to_llama(stored, torch.empty(weight.shape, dtype=weight.dtype, device="meta")).items():
             if name not in expected:
                 check_layers(folder, config.num_hidden_layers, weights)
@@ -142,7 +139,3 @@ def raise_missing(folder: Path, missing: Iterable[str]) -> None:
     """
     names = sorted(missing)
     raise LoadError(f"{folder} lacks {len(names)} weights, {names[0]} first. Fetch it again: python download.py")
-
-
-def _dtype(weight: StoredWeight) -> str:
-    return str(weight.dtype).removeprefix("torch.")

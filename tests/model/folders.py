@@ -280,6 +280,8 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "a foreign weight": (_set("model.layers.1.mlp.fourth.weight", torch.ones(2)), ["fourth"]),
     "a bias": (_set("model.layers.1.mlp.up_proj.bias", torch.ones(172)), ["up_proj.bias"]),
     "int8 weights": (_set(UP, torch.ones(172, 64, dtype=torch.int8)), [UP, "quantized", "int8"]),
+    "fp8 weights": (_set(UP, torch.ones(172, 64).to(torch.float8_e4m3fn)), [UP, "quantized", "float8_e4m3fn"]),
+    "uint8 weights": (_set("lm_head.weight", torch.ones(64, 64, dtype=torch.uint8)), ["lm_head", "quantized"]),
     "packed weights": (_set("model.layers.1.mlp.up_proj.qweight", torch.ones(2, 2)), ["qweight", "Quantized"]),
     "an adapter inside": (_set("model.layers.1.mlp.up_proj.lora_A.default.weight", torch.ones(2, 2)), ["merge"]),
     "more layers stored": (
@@ -301,6 +303,16 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "MLX": (_config(quantization={"bits": 4, "group_size": 64}), ["MLX"]),
     "LoRA": (_lora, ["LoRA", "baichuan-inc/Baichuan2-7B-Chat", "merge_and_unload"]),
     "LoRA without a config": (lambda folder: (_lora(folder), folder.remove("config.json")), ["LoRA"]),
+    "GPTQ under its own name": (_only("gptq_model-4bit-128g.safetensors"), ["GPTQ", "Baichuan2-7B-Chat"]),
+    "AWQ without weights here": (
+        lambda folder: (
+            _only("consolidated.safetensors")(folder),
+            folder.edit(quantization_config={"quant_method": "awq"}),
+        ),
+        ["AWQ"],
+    ),
+    "weights under another name": (_only("weights.safetensors"), ["rename weights.safetensors", "model.safetensors"]),
+    "no weights": (lambda folder: folder.remove("pytorch_model.bin"), ["no weights", "download.py"]),
     "GGUF": (_only("baichuan2-7b.Q4_0.gguf"), ["GGUF", "llama.cpp"]),
     "TensorFlow": (_only("tf_model.h5"), ["TensorFlow"]),
     "the authors' own form": (_only("consolidated.00.pth"), [".pth"]),
@@ -344,6 +356,10 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "a hot temperature": (
         lambda folder: folder.edit("generation_config.json", temperature="hot"),
         ["generation_config.json", "temperature is 'hot'"],
+    ),
+    "no end token": (
+        lambda folder: folder.edit("generation_config.json", eos_token_id=[]),
+        ["generation_config.json", "eos_token_id is []"],
     ),
     "an end token beyond": (
         lambda folder: folder.edit("generation_config.json", eos_token_id=[2, 5000]),
