@@ -18,6 +18,7 @@ from components.model.chat_format import BaichuanChatFormat, MessagesError, chat
 from components.model.export import export_llama
 from components.model.generation import end_tokens_of
 from components.model.loading import load_model
+from components.model.weight_names import plain_names
 from components.settings import Settings
 from tests.model.conftest import Tiny
 from tests.model.folders import REFUSED, RUN, Folder
@@ -280,3 +281,9 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Folder, 
         folders[form].pickle(folders[form].take_weights(), legacy=form == "legacy")
     names = {"safetensors": "model.safetensors", "zip": "pytorch_model.bin", "legacy": "pytorch_model.bin"}
     return {form: (folders[form], name, (folders[form].path / name).read_bytes()) for form, name in names.items()}
+
+
+def test_names_of_a_model_that_is_not_like_llama_lose_the_wrapper_only() -> None:
+    keys = ["module.transformer.wte.weight", "module.transformer.h.0.attn.bias"]
+
+    assert plain_names(keys) == {key: key.removeprefix("module.") for key in keys}
