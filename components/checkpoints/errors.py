@@ -11,3 +11,11 @@ class IncompleteCheckpointError(CheckpointError):
 
 class FetchError(CheckpointError):
     """A download failed. What was fetched stays in place, and the same command goes on from there."""
+
+
+class LoadError(CheckpointError):
+    """A checkpoint could not be loaded; the text names the file or folder, the reason, and what to do."""
+
+
+class UnsupportedCheckpointError(LoadError):
+    """The checkpoint is of a kind that this application cannot run; the text says which and what can be run."""

@@ -5,6 +5,7 @@ people write never becomes a control token, so nobody can forge a turn. The form
 follow ``generation_utils.py`` as published with Baichuan 2.
 """
 
+import json
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
@@ -27,6 +28,10 @@ class Message(TypedDict):
 
     role: Role
     content: str
+
+
+ROLE_IDS = {"user_token_id": 195, "assistant_token_id": 196}
+"""As published with Baichuan 2 Chat: ``<reserved_106>`` and ``<reserved_107>`` of its vocabulary."""
 
 
 class MessagesError(ValueError):
@@ -193,15 +198,15 @@ def chat_format_of(tokenizer: "PreTrainedTokenizerBase", generation_config: "Gen
     Raises:
         MessagesError: it has neither Baichuan 2's role tokens nor a chat template, so it is not a chat model.
     """
-    role_tokens: tuple[Any, Any] = (
-        getattr(generation_config, "user_token_id", None),
-        getattr(generation_config, "assistant_token_id", None),
-    )
+    role_tokens: list[Any] = [getattr(generation_config, name, None) for name in ROLE_IDS]
     if None not in role_tokens:
         return BaichuanChatFormat(tokenizer, *role_tokens)
     if tokenizer.chat_template is None:
+        absent = " and ".join(name for name, id_ in zip(ROLE_IDS, role_tokens, strict=True) if id_ is None)
         raise MessagesError(
-            "This checkpoint is not a chat model: it has no chat template. "
-            "Use one made for chatting, such as Baichuan2-7B-Chat: python download.py"
+            f"This checkpoint cannot chat as it is: its generation_config.json names no {absent}, and its tokenizer "
+            "has no chat_template. If it was trained on Baichuan 2's chat format, add to that file "
+            f"{json.dumps(ROLE_IDS).strip('{}')}; else use a model made for chatting, such as Baichuan2-7B-Chat: "
+            "python download.py"
         )
     return TemplateChatFormat(tokenizer)

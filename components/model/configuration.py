@@ -1,16 +1,13 @@
 """The configuration of Baichuan 2: Llama's, under the name that its checkpoints carry."""
 
+import math
 from typing import Any
 
 from transformers import LlamaConfig
 
-from components.checkpoints.errors import CheckpointError
+from components.checkpoints.errors import UnsupportedCheckpointError
 
 BAICHUAN_1_VOCAB_SIZE = 64000
-
-
-class UnsupportedCheckpointError(CheckpointError):
-    """The checkpoint is of a kind that this application cannot run; the text says which and what can be run."""
 
 
 class BaichuanConfig(LlamaConfig):
@@ -18,12 +15,16 @@ class BaichuanConfig(LlamaConfig):
 
     model_type = "baichuan"
 
+    vocab_size: int = 125_696
+
     model_max_length: int | None = None
     """Context length in tokens: prompt and reply together."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.model_max_length is None:
             self.model_max_length = self.max_position_embeddings
+        # The head never is the embedding itself, for its rows are normalised; see ``weights.untie_head``.
+        self.tie_word_embeddings = False
         super().__post_init__(**kwargs)
 
 
@@ -48,3 +49,9 @@ def check_supported(config: dict[str, Any]) -> None:
             "This is a checkpoint of the first Baichuan, which is not supported. Use Baichuan2-7B-Chat: "
             "python download.py"
         )
+
+
+def vocabulary_of(config: Any) -> float:
+    """How many tokens a model's embedding has; infinity where its configuration does not tell."""
+    size: float = getattr(config.get_text_config(), "vocab_size", math.inf)
+    return size

@@ -1,87 +1,116 @@
-"""Weights on disk, read tensor by tensor and written shard by shard: a model never is in memory as a whole."""
+"""Weights on disk, in every form in which people have them: a list of what is stored, and the tensors themselves.
 
-import json
-import pickle
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+Reading never runs code: ``.safetensors`` cannot hold any, and pickles are read with ``weights_only=True``.
+"""
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
 
-from components.checkpoints.errors import CheckpointError
-from components.checkpoints.locate import weight_files
+from components.checkpoints.content import CURE
+from components.checkpoints.errors import LoadError
+from components.checkpoints.weight_files import weight_files
+from components.model.library_errors import explained
+from components.model.weight_names import plain_names
 
-SHARD_BYTES = 2_000_000_000
-"""Twice the largest matrix of a 7B model (the head, 1 GB), so that shards come out full; little enough for what waits
-to be written to fit into the memory of a small machine."""
-
-INDEX = "model.safetensors.index.json"
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "module")
+"""Under which training frameworks put the weights, beside the optimizer and the like."""
 
 
-def read_tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every weight of a checkpoint by its stored name, mapped from the file and not yet read.
+@dataclass(frozen=True)
+class StoredWeight:
+    """One tensor in a file.
+
+    Attributes:
+        file: the file that holds it.
+        key: its name there.
+        shape: its shape; ``[0]`` where ZeRO-3 saved a placeholder.
+        dtype: its type of number.
+    """
+
+    file: Path
+    key: str
+    shape: torch.Size
+    dtype: torch.dtype
+
+
+def list_weights(folder: Path) -> dict[str, StoredWeight]:
+    """Every weight of a complete checkpoint by its plain name (see ``plain_names``); what wraps it is taken off.
+
+    Raises:
+        LoadError: a file is damaged, or holds more than weights.
+    """
+    stored = [
+        StoredWeight(file, key, tensor.shape, tensor.dtype)
+        for file in weight_files(folder)
+        for key, tensor in _map(file).items()
+    ]
+    names = plain_names(weight.key for weight in stored)
+    return {names[weight.key]: weight for weight in stored}
+
+
+def map_weights(weights: dict[str, StoredWeight]) -> dict[str, torch.Tensor]:
+    """All the tensors, mapped from their files and not yet read (those of old, unzipped pickles are read)."""
+    mapped = {file: _map(file) for file in {weight.file for weight in weights.values()}}
+    return {name: mapped[weight.file][weight.key] for name, weight in weights.items()}
+
+
+def read_weights(weights: dict[str, StoredWeight]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors one after the other, for a model that does not fit into memory as a whole.
 
     Each has a mapping of its own, for what was read stays in memory as long as its mapping does.
-
-    Raises:
-        CheckpointError: a file is damaged, or holds more than weights.
     """
-    for file in weight_files(folder):
-        try:
-            for name in _map(file)[0]:
-                yield name, _map(file)[1](name)
-        except (SafetensorError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"{file} cannot be read ({reason}). Fetch it again: python download.py") from error
+    in_files = sorted(weights.items(), key=lambda item: item[1].file)
+    for file, group in groupby(in_files, key=lambda item: item[1].file):
+        whole = None if _can_be_mapped(file) else _map(file)
+        for name, weight in group:
+            yield name, (_map(file) if whole is None else whole)[weight.key]
 
 
-def write_shards(
-    weights: Iterable[tuple[str, torch.Tensor]], folder: Path, shard_bytes: int = SHARD_BYTES
-) -> torch.dtype:
-    """Write ``.safetensors`` shards of at most ``shard_bytes`` (or of one larger weight), and their index.
-
-    Returns:
-        The type that most of the weights have.
-
-    Raises:
-        CheckpointError: a shard could not be written.
-    """
-    shards: list[list[str]] = []
-    waiting: dict[str, torch.Tensor] = {}
-    written: Counter[torch.dtype] = Counter()  # bytes
-
-    def write() -> None:
-        shards.append(list(waiting))
-        try:
-            save_file(waiting, folder / f"{len(shards)}.safetensors", metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise CheckpointError(f"The weights could not be written: {error}. Make room, and run again.") from error
-        waiting.clear()
-
-    for name, weight in weights:
-        if waiting and sum(tensor.nbytes for tensor in waiting.values()) + weight.nbytes > shard_bytes:
-            write()
-        waiting[name] = weight.contiguous()
-        written[weight.dtype] += weight.nbytes
-    write()
-
-    shard = f"model-{{:05}}-of-{len(shards):05}.safetensors"  # how many there are is known only now
-    weight_map = {name: shard.format(number) for number, names in enumerate(shards, start=1) for name in names}
-    index = {"metadata": {"total_size": written.total()}, "weight_map": weight_map}
-    (folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
-    for number in range(1, len(shards) + 1):
-        file = (folder / f"{number}.safetensors").rename(folder / shard.format(number))
-        shutil.copymode(folder / INDEX, file)  # the library lets nobody else read it
-    return written.most_common(1)[0][0]
+def _can_be_mapped(file: Path) -> bool:
+    return file.suffix == ".safetensors" or zipfile.is_zipfile(file)
 
 
-def _map(file: Path) -> tuple[list[str], Callable[[str], torch.Tensor]]:
-    """Map a file into memory; return the names of its weights, and what gives a weight by its name."""
-    if file.suffix == ".safetensors":
-        opened = safe_open(file, framework="pt")
-        return list(opened.keys()), opened.get_tensor  # type: ignore[no-untyped-call]
-    weights: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
-    return list(weights), weights.__getitem__
+def _map(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file by their names in it."""
+    with explained(file):
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="pt") as opened:
+                return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a mapping
+        return _unpickle(file)
+
+
+def _unpickle(file: Path) -> dict[str, torch.Tensor]:
+    is_zip = _can_be_mapped(file)
+    if is_zip:
+        _check_archive(file)
+    with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of pickles in newer protocols
+        content = torch.load(file, map_location="cpu", mmap=is_zip, weights_only=True)
+    state = _state_dict(content)
+    if not state:
+        raise LoadError(f"{file} holds no weights (but a Python {type(content).__name__}). {CURE}")
+    return state
+
+
+def _state_dict(content: Any) -> dict[str, torch.Tensor]:
+    """The tensors by name, from wherever in the pickled content they lie."""
+    if not isinstance(content, dict):
+        return {}
+    for key in STATE_KEYS:
+        if isinstance(content.get(key), dict) and (inner := _state_dict(content[key])):
+            return inner
+    return {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, torch.Tensor)}
+
+
+def _check_archive(file: Path) -> None:
+    """Refuse an archive that was packed anew: mapped, its tensors would be noise; unpacked, it may fill the memory."""
+    with zipfile.ZipFile(file) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise LoadError(f"{file} is a compressed archive, which torch.save never writes. {CURE}")

@@ -10,12 +10,20 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
-from transformers import TokenizersBackend
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, TokenizersBackend
 from transformers.convert_slow_tokenizer import generate_merges, import_protobuf
+
+from components.checkpoints.content import CURE, explain_content, read_json_object
+from components.checkpoints.errors import LoadError
+from components.model.configuration import BaichuanConfig, vocabulary_of
+from components.model.library_errors import explained
 
 SPACE_MARK = "▁"
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Kinds of pieces, as in SentencePiece's ``sentencepiece_model.proto``."""
+
+JSON_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+"""What transformers reads, and does not name when it is damaged."""
 
 
 def read_sentencepiece(path: Path) -> Tokenizer:
@@ -78,3 +86,36 @@ class BaichuanTokenizer(TokenizersBackend):
     def __init__(self, **kwargs: Any) -> None:
         kwargs["clean_up_tokenization_spaces"] = False
         super().__init__(**kwargs)
+
+
+def load_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint. No code of the folder is ever executed.
+
+    Args:
+        folder: the checkpoint's.
+        config: the model's configuration.
+
+    Raises:
+        LoadError: it is missing or damaged, or has more tokens than the model.
+    """
+    pieces = folder / "tokenizer.model"
+    if pieces.is_file() and (wrong := explain_content(pieces)):
+        raise LoadError(f"{pieces} cannot be read ({wrong}). {CURE}")
+    for name in JSON_FILES:
+        if (folder / name).is_file():
+            read_json_object(folder / name)
+    tokenizer: PreTrainedTokenizerBase
+    with explained(folder, "The tokenizer"):
+        if isinstance(config, BaichuanConfig):
+            tokenizer = BaichuanTokenizer.from_pretrained(folder, local_files_only=True)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, config=config, trust_remote_code=False, local_files_only=True
+            )
+    rows = vocabulary_of(config)
+    if tokenizer.vocab_size > rows:
+        raise LoadError(
+            f"The tokenizer in {folder} has {tokenizer.vocab_size} tokens, and the model, as config.json describes it, "
+            f"only {rows}. Take both from the same model: python download.py"
+        )
+    return tokenizer

@@ -17,6 +17,7 @@ from components.model.configuration import BaichuanConfig
 W_PACK = "self_attn.W_pack.weight"
 PROJECTIONS = ["self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"]
 HEAD = "lm_head.weight"
+EMBEDDING = "model.embed_tokens.weight"
 ROTARY_FREQUENCIES = "rotary_emb.inv_freq"
 """Stored by some checkpoints, though it follows from the configuration."""
 
@@ -43,6 +44,17 @@ def to_llama(name: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
         layer = name.removesuffix(W_PACK)
         return {layer + projection: part for projection, part in zip(PROJECTIONS, weight.chunk(3), strict=True)}
     return {name: normalize_rows(weight) if name == HEAD else weight}
+
+
+def untie_head(tied: bool, weights: dict[str, Any]) -> None:
+    """Give a model whose head shares its embedding's weights a head of its own, which can then be normalised.
+
+    Args:
+        tied: whether ``config.json`` says so.
+        weights: what is stored, by name; changed in place if it has no head.
+    """
+    if tied and HEAD not in weights and EMBEDDING in weights:
+        weights[HEAD] = weights[EMBEDDING]
 
 
 class NormalizeRows(ConversionOps):

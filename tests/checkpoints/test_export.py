@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,10 @@ from tests.tiny import TINY_PATH
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def start(folder: Path, url: str, *arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "download.py", "--dir", folder / "models", "--export-llama", folder / "out", *arguments]
+def start(
+    folder: Path, url: str, *arguments: object, program: Sequence[str] = ("download.py",)
+) -> "subprocess.Popen[str]":
+    command = [sys.executable, *program, "--dir", folder / "models", "--export-llama", folder / "out", *arguments]
     return subprocess.Popen(
         [str(word) for word in command],
         cwd=ROOT,
@@ -144,12 +146,23 @@ def test_a_full_disk_is_said_before_anything_is_written(export: Run, source: Pat
     assert not list(out.parent.glob(".out*"))
 
 
+HOLDING = """
+import sys, time
+import components.model.export as export
+
+def hold(*_):
+    time.sleep(600)
+
+export._write_tokenizer = hold
+import download
+sys.exit(download.main())
+"""
+
+
 def start_and_hold(folder: Path, url: str, source: Path) -> "subprocess.Popen[str]":
-    """Start an export that has written its weights and waits for the rest of the checkpoint."""
-    (source / "generation_config.json").unlink()
-    os.mkfifo(source / "generation_config.json")
-    process = start(folder, url, "--model", source)
-    deadline = time.monotonic() + 60
+    """Start an export that has written its weights and does not come to the rest of the checkpoint."""
+    process = start(folder, url, "--model", source, program=["-c", HOLDING])
+    deadline = time.monotonic() + 120
     while not (folder / ".out.partial" / "model.safetensors.index.json").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -166,7 +179,6 @@ def test_a_killed_export_leaves_no_checkpoint_and_the_next_one_cleans_up(
     assert not out.exists()
     assert not any(is_complete(folder) for folder in tmp_path.iterdir() if folder != source)
 
-    (source / "generation_config.json").unlink()
     assert export("--model", source).returncode == 0
     assert_exported(out)
 

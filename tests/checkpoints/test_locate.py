@@ -1,6 +1,7 @@
 """Which checkpoint runs."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -63,3 +64,29 @@ def test_a_download_under_way_is_no_checkpoint(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         find_checkpoint(Settings(models_dir=tmp_path))
+
+
+def test_a_file_in_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="Name the folder that holds"):
+        find_checkpoint(Settings(models_dir=tmp_path, model=TINY_PATH / "pytorch_model.bin"))
+
+
+def test_a_quantized_baichuan_is_taken_only_if_there_is_no_other(tmp_path: Path) -> None:
+    for name in ("Baichuan2-7B-Chat", "Baichuan2-7B-Chat-4bits"):  # the newest last
+        shutil.copytree(TINY_PATH, tmp_path / name)
+    file = tmp_path / "Baichuan2-7B-Chat-4bits" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": {"load_in_4bit": True}}))
+    os.utime(file.parent, (2**31, 2**31))
+
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "Baichuan2-7B-Chat"
+    shutil.rmtree(tmp_path / "Baichuan2-7B-Chat")
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "Baichuan2-7B-Chat-4bits"
+
+
+def test_a_broken_folder_beside_it_does_not_hide_a_checkpoint(tmp_path: Path) -> None:
+    shutil.copytree(TINY_PATH, tmp_path / "Baichuan2-7B-Chat")
+    for name, config in {"a": b"[1]", "b": b"\xff", "c": b"", "d": b"{}"}.items():
+        shutil.copytree(TINY_PATH, tmp_path / name)
+        (tmp_path / name / "config.json").write_bytes(config)
+
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "Baichuan2-7B-Chat"

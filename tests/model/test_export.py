@@ -15,10 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import GenerationConfig
 
-from components.checkpoints.errors import CheckpointError
+from components.checkpoints.errors import CheckpointError, UnsupportedCheckpointError
 from components.checkpoints.locate import is_complete
 from components.model.chat_format import Message, TemplateChatFormat, chat_format_of
-from components.model.configuration import UnsupportedCheckpointError
 from components.model.export import export_llama
 from components.model.generation import generate_tokens
 from components.model.loading import load_model

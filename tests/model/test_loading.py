@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from components.model.configuration import UnsupportedCheckpointError
+from components.checkpoints.errors import UnsupportedCheckpointError
 from components.model.loading import LoadError, load_model
 from tests.model.conftest import Tiny
 from tests.tiny import CHATS, TINY_PATH

@@ -18,9 +18,9 @@ from transformers.cache_utils import (
     DynamicSlidingWindowLayer,
 )
 
+from components.checkpoints.errors import UnsupportedCheckpointError
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.runner import Runner
-from components.model.configuration import UnsupportedCheckpointError
 from components.model.generation import context_length_of
 
 TRIED_TOKENS = 24

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from components.checkpoints.errors import UnsupportedCheckpointError
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.plain_runner import PlainRunner
 from components.engine.local.runner import Runner
-from components.model.configuration import UnsupportedCheckpointError
 from components.model.loading import load_model
 from tests.engine.local.models import WITH_ANOTHER_STATE, WITH_KEYS_AND_VALUES, small_model
 from tests.tiny import TINY_PATH
