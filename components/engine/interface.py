@@ -59,6 +59,8 @@ class GenerationRequest:
         messages: the conversation to answer. Empty when there is a ``prompt``.
         sampling: how.
         visitor: whose it is: visitors take turns where requests wait.
+        continues: token ids with which the reply begins already; it is written on behind them, and only what is new is
+            told.
         prompt: a text, or its token ids, to write on as it stands. What is written out in a text is never a control
             token.
         logprobs: how many of the likeliest tokens are told in each place, besides the one that was chosen; None tells
@@ -76,6 +78,7 @@ class GenerationRequest:
     origin: Origin = "own"
     request_id: str = ""
     limited: bool = False
+    continues: Sequence[int] = ()
 
 
 class Generation:

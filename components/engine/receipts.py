@@ -34,6 +34,7 @@ class Receipt:
         dtype: the type of the weights, with the quantization.
         engine: which engine wrote the reply.
         versions: of what decides the numbers.
+        continued: how many of the tokens there were when the reply was written on.
     """
 
     messages: Sequence[Message]
@@ -48,6 +49,7 @@ class Receipt:
     dtype: str
     engine: str
     versions: dict[str, str]
+    continued: int = 0
 
     def to_json(self) -> str:
         """For people and for ``from_json``."""

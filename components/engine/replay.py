@@ -33,7 +33,8 @@ def replay(engine: Engine, receipt: Receipt) -> Replay:
     if not receipt.tokens:
         raise nothing_to_compare
     text = ""
-    request = GenerationRequest(receipt.messages, receipt.sampling, prompt=receipt.prompt)
+    begun = receipt.tokens[: receipt.continued]
+    request = GenerationRequest(receipt.messages, receipt.sampling, prompt=receipt.prompt, continues=begun)
     with engine.generate(request) as generation:
         for event in generation:
             if isinstance(event, Delta):

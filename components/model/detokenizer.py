@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -19,21 +19,31 @@ class IncrementalDetokenizer:
     A character split over several tokens (Chinese or emoji in byte tokens) comes out when its last byte is there, and
     the cost per token is the same however long the reply is. Works on bytes, because decoding a window of tokens
     again, as is common, spoils a good character that follows a broken one.
+
+    A character that is not complete when the reply ends never comes out. It does when the reply is written on and its
+    other bytes come.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, written: Iterable[int] = (), is_beginning: bool = True
+    ) -> None:
+        """Begin before the first token that gives text.
+
+        Args:
+            tokenizer: the model's.
+            written: tokens of the same reply whose text is out already.
+            is_beginning: whether nothing but what the reader wrote stands before the reply.
+        """
         codecs.register_error("each_byte", _replace_each_byte)
         self.token_bytes = token_bytes_of(tokenizer)
         self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
-        self._strip_next = strips_first_space(tokenizer)
+        self._strip_next = is_beginning and strips_first_space(tokenizer)
+        for token_id in written:
+            self.push(token_id)
 
     def push(self, token_id: int) -> str:
         """Take the next token; return the text that is complete now, often empty, never a part of a character."""
         return self._strip(self._decoder.decode(self.token_bytes(token_id)))
-
-    def finish(self) -> str:
-        """Return what is left at the end of the reply: a replacement character for each byte of a broken one."""
-        return self._strip(self._decoder.decode(b"", final=True))
 
     def _strip(self, text: str) -> str:
         if self._strip_next and text:

@@ -63,5 +63,3 @@ class BaichuanForCausalLM(LlamaForCausalLM):
         for token in generate_tokens(self, input_ids, config):
             text += detokenizer.push(token)
             yield text
-        if rest := detokenizer.finish():
-            yield text + rest

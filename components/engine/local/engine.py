@@ -104,7 +104,7 @@ class LocalEngine(Engine):
 
     def _prompt_of(self, request: GenerationRequest) -> list[int]:
         """The tokens to read, if the reply fits behind them."""
-        longest = request.sampling.max_new_tokens
+        longest = request.sampling.max_new_tokens + len(request.continues)
         if request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
             input_ids, fits = prompt.input_ids, not prompt.too_long
@@ -116,7 +116,8 @@ class LocalEngine(Engine):
             raise PromptError("The prompt is empty: send at least one token.")
         if not fits:
             raise self.too_long(longest)
-        return input_ids
+        self._check_tokens(request.continues)
+        return [*input_ids, *request.continues]
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         if unknown := [token for token in tokens if not 0 <= token < self._vocabulary]:
@@ -144,6 +145,7 @@ class LocalEngine(Engine):
             dtype=self.info.dtype,
             engine=self.info.engine,
             versions=self._versions,
+            continued=len(sequence.request.continues),
         )
 
 

@@ -24,8 +24,8 @@ class Sequence:
     """What the engine knows of a reply.
 
     Attributes:
-        prompt: how many tokens the prompt has.
-        tokens: the prompt's and, behind them, the reply's so far.
+        prompt: how many tokens are read before the first is chosen; those of a reply that is written on are among them.
+        tokens: these and, behind them, the chosen ones.
         computed: how many of the tokens, from the first on, have been read: their keys and values are in ``table``.
         reused: how many of the prompt's somebody else had read.
         table: its blocks; None while it waits.
@@ -46,6 +46,7 @@ class Sequence:
         self.generation = generation
         self.prompt = len(prompt)
         self.tokens = list(prompt)
+        self._continued = len(request.continues)
         self.computed = 0
         self.reused = 0
         self.table: BlockTable | None = None
@@ -59,11 +60,14 @@ class Sequence:
         self.seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         self.keys = BlockKeys(b"")
         self.exact_keys = BlockKeys(b"exact")
-        self._detokenizer = IncrementalDetokenizer(tokenizer)
+        follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
+        self._detokenizer = IncrementalDetokenizer(tokenizer, request.continues, is_beginning=not follows_text)
         self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
+        for token in request.continues:
+            self._guard.push(token)
 
     @property
     def exact(self) -> bool:
@@ -77,12 +81,12 @@ class Sequence:
 
     @property
     def reply(self) -> list[int]:
-        """The reply's tokens."""
-        return self.tokens[self.prompt :]
+        """The reply's tokens, with those that it began with."""
+        return self.tokens[self.prompt - self._continued :]
 
     @property
     def completion_tokens(self) -> int:
-        """How many these are."""
+        """How many were chosen."""
         return len(self.tokens) - self.prompt
 
     @property
@@ -162,9 +166,8 @@ class Sequence:
         return "length" if self.completion_tokens >= self.request.sampling.max_new_tokens else None
 
     def finish(self, finished: Finished) -> None:
-        """Hand out what was held back, and the end."""
-        rest, stopped = self._stops.push(self._detokenizer.finish())
-        self._show(rest if stopped else rest + self._stops.finish())
+        """Hand out what was held back, and the end. A character that is not complete is not handed out."""
+        self._show(self._stops.finish())
         self.generation.put(finished)
 
     def _show(self, text: str) -> None:

@@ -178,13 +178,15 @@ class Worker:
         request = sequence.request
         sequence.sampler = Sampler(
             request.sampling,
-            sequence.tokens[: sequence.prompt],
+            sequence.tokens[: sequence.prompt - len(request.continues)],
             sequence.seed,
             self._runner.device,
             sequence.grammar,
             request.logprobs,
             self._end_tokens,
         )
+        for token in request.continues:
+            sequence.sampler.note(token)
 
     def _tell_waiting(self) -> None:
         """Tell those who wait how many are before them and how long it takes, when that has changed."""

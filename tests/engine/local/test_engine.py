@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, blocks_for
 from components.engine.local.engine import LocalEngine
 from components.engine.local.sequence import Sequence as Reply
+from components.engine.receipts import Receipt
+from components.engine.replay import replay
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import SampledToken
@@ -382,3 +384,35 @@ def test_written_out_control_tokens_of_a_text_are_plain_text(engine: LocalEngine
 def test_a_prompt_that_cannot_be_read_is_refused(engine: LocalEngine, prompt: str | list[int]) -> None:
     with pytest.raises(PromptError):
         engine.generate(GenerationRequest([], GREEDY, prompt=prompt))
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(temperature=1.5, top_k=0, top_p=1, seed=5)], ids=str)
+def test_a_reply_that_is_written_on_comes_out_as_if_it_had_not_been_cut(
+    engine: LocalEngine, sampling: SamplingParams
+) -> None:
+    """Wherever it was cut, also between the byte tokens of a character."""
+
+    def write(longest: int, continues: Sequence[int] = ()) -> tuple[str, Sequence[int]]:
+        one = sampling.model_copy(update={"max_new_tokens": longest, "presence_penalty": 0.5})
+        events = list(engine.generate(GenerationRequest(QUESTION, one, continues=continues)))
+        assert isinstance(events[-1], Finished)
+        assert events[-1].receipt is not None
+        return text_of(events), events[-1].receipt.tokens
+
+    whole, tokens = write(24)
+    for cut in range(1, 24):
+        first, begun = write(cut)
+        rest, written = write(24 - cut, begun)
+        assert first + rest == whole, cut
+        assert written == tokens
+
+
+def test_a_replay_of_what_was_written_on_compares_all_of_it(engine: LocalEngine) -> None:
+    begun = finished(engine.generate(GenerationRequest(QUESTION, GREEDY))).receipt
+    assert begun is not None
+    receipt = finished(engine.generate(GenerationRequest(QUESTION, GREEDY, continues=begun.tokens))).receipt
+    assert receipt is not None
+    again = replay(engine, Receipt.from_json(receipt.to_json()))
+
+    assert len(receipt.tokens) == 48
+    assert again.difference is None
