@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from components.access.caller import caller_of
+from components.access.identity import identity_of
 from components.api.health import health
 from components.api.middleware import build_middleware
 from components.api.sub_path import with_base_path
@@ -162,9 +162,9 @@ async def was_cancelled(request: Request) -> JSONResponse:
 
 
 async def get_caller(request: Request) -> JSONResponse:
-    """Who the lock says is calling."""
-    caller = caller_of(request)
-    return JSONResponse(asdict(caller) | {"account": caller.account})
+    """Who the access middleware says is calling."""
+    identity = identity_of(request)
+    return JSONResponse(asdict(identity) | {"account": identity.account})
 
 
 async def get_visitors(_: Request) -> JSONResponse:
