@@ -116,11 +116,10 @@ def _check_widget(widget: WidgetState, max_text_bytes: int) -> None:
     if kind is not None and kind not in _WIDGET_VALUES:
         raise Violation(1008, f"This page has no widget with a {kind}.")
     if kind == "chat_input_value":
-        if widget.chat_input_value.HasField("file_uploader_state") or widget.chat_input_value.HasField(
-            "audio_file_info"
-        ):
+        question = widget.chat_input_value  # it has a list of files, always, which is empty here
+        if question.file_uploader_state.uploaded_file_info or question.HasField("audio_file_info"):
             raise Violation(1008, "This page takes no files.")
-        _check_texts((widget.chat_input_value.data,), max_text_bytes)
+        _check_texts((question.data,), max_text_bytes)
     elif kind == "string_value":
         _check_texts((widget.string_value,), max_text_bytes)
     elif kind is not None and kind.endswith("_array_value"):

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from components.access.identity import identity_of
 from components.api.health import health
+from components.api.metrics import metrics
 from components.api.middleware import build_middleware
 from components.api.sub_path import with_base_path
 from components.engine import host
@@ -178,6 +179,7 @@ app = st.App(
     routes=with_base_path(
         [
             Route("/health", health),
+            Route("/metrics", metrics),
             Route("/test/state", set_state),
             Route("/test/info", set_info),
             Route("/test/cancelled", was_cancelled),
