@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         "https://example.org; * for all.",
     )
     max_question_chars: int = Field(
-        32_000,
+        100_000,
         ge=100,
         le=200_000,
         description="Longest question, and longest system prompt, that the page takes, in characters.",
