@@ -84,6 +84,11 @@ def test_a_stranger_is_refused_in_the_tutorials_form(locked_server: str, method:
     assert "Authorization: Bearer" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("header", ["Cookie: baichuan_access=", "Authorization: Bearer ", "X-Anything: "])
+def test_a_header_without_end_is_refused(locked_server: str, header: str) -> None:
+    assert raw_status(locked_server, "GET / HTTP/1.1", header + "x" * 100_000) == 400
+
+
 def test_every_file_of_the_page_is_refused(locked_server: str) -> None:
     page = requests.get(locked_server + "/", headers=as_bearer(VISITOR_CODE), timeout=30).text
     files = re.findall(r'"\./(static/[^"]+)"', page)

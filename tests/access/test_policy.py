@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from components.access.address import is_loopback
 from components.access.cookies import COOKIE, Session
-from components.access.identity import Identity
+from components.access.identity import AccessLevel, Identity
 from components.access.policy import AccessPolicy, Refused
 from components.settings import Settings
 
@@ -248,3 +248,33 @@ def test_named_origins_may_and_a_star_lends_nobodys_cookie(
         guarded.admit(request("POST", **headers))
     else:
         assert status(guarded, request("POST", **headers)) == 403
+
+
+@pytest.mark.parametrize(
+    ("level", "is_owner", "may_read_metrics", "is_limited"),
+    [
+        ("owner", True, True, False),
+        ("local", False, False, False),
+        ("visitor", False, False, True),
+        ("key", False, True, True),
+    ],
+)
+def test_what_each_level_may_do(level: AccessLevel, is_owner: bool, may_read_metrics: bool, is_limited: bool) -> None:
+    identity = Identity(level, "somebody")
+    assert (identity.is_owner, identity.may_read_metrics, identity.is_limited) == (
+        is_owner,
+        may_read_metrics,
+        is_limited,
+    )
+
+
+def test_the_page_sees_a_proxy_however_its_header_is_written(tmp_path: Path) -> None:
+    local = policy(tmp_path, on_loopback=True)
+    assert local.recognise({"host": "localhost"}, {}, ADDRESS) == Identity("local", ADDRESS)
+    assert local.recognise({"host": "localhost", "VIA": "1.1 proxy"}, {}, ADDRESS) is None
+
+
+def test_where_a_code_is_needed_it_works_as_a_key(tmp_path: Path) -> None:
+    locked = policy(tmp_path, on_loopback=False, access_code="visitors-code", owner_code="the-owners-code")
+    assert locked.admit(request(authorization="Bearer visitors-code")) == Identity("visitor", ADDRESS, ADDRESS)
+    assert locked.admit(request(authorization="Bearer the-owners-code")) == Identity("owner", ADDRESS)

@@ -1,4 +1,4 @@
-"""Coming in through a locked door, in a real browser."""
+"""Coming in with a code, in a real browser."""
 
 import re
 from collections.abc import Callable, Iterator
