@@ -173,6 +173,11 @@ async def get_visitors(_: Request) -> JSONResponse:
     return JSONResponse([asked.visitor for asked in scripted.engine.requests])
 
 
+async def get_addresses(_: Request) -> JSONResponse:
+    """Which networks the replies count for that the page asked for, the newest last."""
+    return JSONResponse([asked.address for asked in scripted.engine.requests])
+
+
 # Streamlit finds the application only when it is made right here.
 app = st.App(
     "../../components/ui/page.py",
@@ -185,6 +190,7 @@ app = st.App(
             Route("/test/cancelled", was_cancelled),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
+            Route("/test/addresses", get_addresses),
         ]
     ),
     middleware=build_middleware(),

@@ -96,6 +96,7 @@ def test_the_page_and_the_apis_know_the_reader_by_one_name(open_browser: OpenBro
         assert caller["level"] == level
         chat.ask("hello")
         assert chat.call("/test/visitors")[-1] == caller["account"]
+        assert chat.call("/test/addresses")[-1] == caller["address"] == ("127.0.0.1" if level == "visitor" else "")
     assert one.call("/test/caller")["name"] != other.call("/test/caller")["name"]
 
 

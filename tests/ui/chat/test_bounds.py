@@ -1,7 +1,9 @@
 """What a reader may write is bounded, and so is what is kept of it."""
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.access.identity import Identity
 from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
 from components.ui.chat.conversation import KEPT_CHARACTERS, Controls, Conversation
@@ -31,3 +33,13 @@ def test_a_conversation_does_not_fill_the_memory(engine: ScriptedEngine) -> None
     assert questions[-1][0] == "6", "the newest stays"
     conversation.ask(engine, "x" * 2 * KEPT_CHARACTERS, Controls(SamplingParams()))
     assert len(conversation.exchanges) == 1
+
+
+def test_a_visitors_questions_count_for_their_network_too(
+    page: AppTest, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.ui.chat.page.current_reader", lambda: Identity("visitor", "me", "192.0.2.9"))
+    del page.session_state["conversation"]
+    page.chat_input[0].set_value("hello").run()
+    asked = engine.requests[-1]
+    assert (asked.visitor, asked.address, asked.limited) == ("visitor:me", "192.0.2.9", True)
