@@ -116,6 +116,12 @@ def test_thousands_of_names_from_thousands_of_addresses_are_forgotten_and_none_o
     limits.begin("bo", HOME)
 
 
+def test_the_engine_tells_both_that_a_reply_has_ended(engine: ScriptedEngine) -> None:
+    engine.limits = Limits(replies_at_once=1, address_shares=1)
+    for name in ("anna", "bo", "cy"):
+        list(engine.generate(GenerationRequest(QUESTION, visitor=name, limited=True, address=HOME)))
+
+
 def test_the_engine_counts_both(engine: ScriptedEngine) -> None:
     engine.limits = Limits(requests_per_minute=1, address_shares=2)
     for name in ("anna", "bo"):
