@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from components.access.announcement import announced
-from components.access.door import get_door
+from components.access.policy import get_access_policy
 from components.api.middleware import build_middleware
 from components.api.routes import build_routes
 from components.api.sub_path import with_base_path
@@ -22,7 +22,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start to load the model with the process, not with its first reader."""
     set_up_logs(get_settings())
     engine_host()
-    async with announced(get_door()):
+    async with announced(get_access_policy()):
         yield {}
 
 

@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         "folder and printed at start.",
     )
     owner_code: SecretStr | None = Field(
-        None, min_length=8, description="The same for the owner, who also sees how the server is doing."
+        None,
+        min_length=8,
+        description="The same for the owner, who also sees how the server is doing, and ends replies.",
     )
     sign_in: bool = Field(
         False,
@@ -95,6 +97,12 @@ class Settings(BaseSettings):
         (),
         description="Origins whose pages may call the APIs from a browser, separated by commas, such as "
         "https://example.org; * for all.",
+    )
+    max_question_chars: int = Field(
+        100_000,
+        ge=100,
+        le=200_000,
+        description="Longest question, and longest system prompt, that the page takes, in characters.",
     )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
     max_queue: int = Field(
@@ -110,6 +118,12 @@ class Settings(BaseSettings):
     )
     replies_at_once: int = Field(
         8, ge=0, description="Replies that a visitor or a key may have under way at once; 0: any number."
+    )
+    address_shares: int = Field(
+        2,
+        ge=0,
+        description="How many visitors' shares one network address has for all who come from there; 0: any number. "
+        "Without it, signing in again would give a new share. More where many come from one address.",
     )
     tokens_per_day: int = Field(
         0, ge=0, description="Tokens, read and written, that a visitor or a key may have in 24 hours; 0: any number."

@@ -1,1 +1,1 @@
-"""Who may come in, and as whom: codes, cookies, API keys, and the lock in front of everything on the port."""
+"""Who may come in, and as whom: codes, cookies, API keys, and what Streamlit's own protocol may be used for."""

@@ -1,4 +1,4 @@
-"""Where the server listens and under which path, from Streamlit's own options."""
+"""Network addresses: where the server listens and under which path (Streamlit's own options), and what others' mean."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -28,6 +28,19 @@ def host_name(host_header: str) -> str:
         return urlsplit(f"//{host_header}").hostname or ""
     except ValueError:
         return ""
+
+
+def network_of(address: str) -> str:
+    """The network that one person may hold: the address itself, or the /64 of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((int(ip), 64), strict=False))
+    return str(ip)
 
 
 def base_path() -> str:

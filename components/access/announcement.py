@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from components.access.address import page_url
-from components.access.door import Door
+from components.access.policy import AccessPolicy
 from components.settings import ENV_PREFIX
 
 logger = logging.getLogger(__name__)
@@ -17,23 +17,29 @@ logger = logging.getLogger(__name__)
 REMINDER_SECONDS = 3600.0
 
 
-def announcement(door: Door) -> str:
-    """The links to open. A code is shown when it was made here; one from the settings is known already."""
+def announcement(policy: AccessPolicy) -> str:
+    """The links to open, the owner's always among them. A code from the settings is known already, and not shown."""
     url = page_url()
-    visitor = _Shown(door.codes.visitor, door.codes.visitor_is_made, "access_code")
-    owner = _Shown(door.codes.owner, door.codes.owner_is_made, "owner_code")
-    if door.settings.access == "open":
-        lines = [f"Chat: {url}", f"Open to everybody. The owner signs in at {url}login with the code {owner}."]
-    elif door.is_open_here:
+    visitor = _Shown(policy.codes.visitor, policy.codes.visitor_is_made, "access_code")
+    owner = _Shown(policy.codes.owner, policy.codes.owner_is_made, "owner_code")
+    owners_link = f"For the owner: {owner.link(url)}"
+    if policy.settings.access == "open":
         lines = [
             f"Chat: {url}",
-            f"Open on this machine. Through a proxy or by another name it asks for a code: {visitor} (visitors), "
-            f"{owner} (owner).",
+            "Open to everybody. What the owner alone sees and does needs the owner's link.",
+            owners_link,
+        ]
+    elif policy.is_open_here:
+        lines = [
+            f"Chat: {url}",
+            owners_link,
+            "Open on this machine. Through a proxy or by another name it asks for a code: "
+            f"{visitor} (visitors), {owner} (owner).",
         ]
     else:
         lines = [
             f"For visitors:  {visitor.link(url)}",
-            f"For the owner: {owner.link(url)}",
+            owners_link,
             f"Any other address that leads here asks for the code: {visitor} (visitors), {owner} (owner).",
         ]
     return "\n".join(lines)
@@ -53,10 +59,10 @@ class _Shown:
 
 
 @asynccontextmanager
-async def announced(door: Door) -> AsyncIterator[None]:
+async def announced(policy: AccessPolicy) -> AsyncIterator[None]:
     """Print the announcement, and repeat while the server runs that it is open to everybody, if it is."""
-    print(f"\n{announcement(door)}\n", flush=True)
-    reminder = asyncio.create_task(_remind()) if door.settings.access == "open" else None
+    print(f"\n{announcement(policy)}\n", flush=True)
+    reminder = asyncio.create_task(_remind()) if policy.settings.access == "open" else None
     try:
         yield
     finally:

@@ -3,11 +3,12 @@
 Only those who try a code are asked to wait. Whoever has a cookie or an API key never meets this.
 """
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from components.access.address import network_of
 
 FORGET_SECONDS = 3600.0
 """Wrong codes count for this long after the last one."""
@@ -52,14 +53,14 @@ class Attempts:
 
     def wait(self, address: str) -> float:
         """Seconds until a code from this address is looked at; 0 when it is now."""
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         own = PER_ADDRESS.wait(self._wrong.get(network, _Count()), now)
         # From where a right code came before, strangers' tries elsewhere do not matter.
         return own if network in self._known else max(own, OVERALL.wait(self._all, now))
 
     def failed(self, address: str) -> None:
         """A code was wrong."""
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         for count in (self._wrong.setdefault(network, _Count()), self._all):
             if now - count.last > FORGET_SECONDS:
                 count.wrong = 0
@@ -69,7 +70,7 @@ class Attempts:
 
     def succeeded(self, address: str) -> None:
         """A code was right: the address starts afresh."""
-        network = _network(address)
+        network = network_of(address)
         self._wrong.pop(network, None)
         self._known[network] = None
         _touch(self._known, network)
@@ -79,16 +80,3 @@ def _touch(addresses: "OrderedDict[str, _Count] | OrderedDict[str, None]", netwo
     addresses.move_to_end(network)
     if len(addresses) > MAX_ADDRESSES:
         addresses.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """One person holds a whole /64 of IPv6, so that counts as one address."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((int(ip), 64), strict=False))
-    return str(ip)

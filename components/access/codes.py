@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from components.access.caller import Role
+from components.access.identity import CodeLevel
 from components.access.private_file import write_private
 from components.settings import Settings, SettingsError
 
@@ -44,7 +44,7 @@ class Codes:
     visitor_is_made: bool
     owner_is_made: bool
 
-    def role_of(self, code: str) -> Role | None:
+    def level_of(self, code: str) -> CodeLevel | None:
         """Whose code this is. Takes the same time for every code of one length."""
         given = code.strip().encode()
         is_owner = hmac.compare_digest(given, self.owner.encode())

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from components.access.caller import Role
 from components.access.codes import Codes
+from components.access.identity import CodeLevel
 
 COOKIE = "baichuan_access"
 MAX_AGE_SECONDS = 30 * 24 * 3600
@@ -19,9 +19,9 @@ MAX_AGE_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class Session:
-    """What a valid cookie says. ``role`` is None for somebody who came through an open door: only the name counts."""
+    """What a valid cookie says. ``level`` is None for somebody who needed no code: only the name counts."""
 
-    role: Role | None
+    level: CodeLevel | None
     name: str
 
 
@@ -29,31 +29,31 @@ class Cookies:
     """Signs and reads the cookie. Each code has a key of its own, so a changed code voids what the old one signed."""
 
     def __init__(self, codes: Codes) -> None:
-        codes_of: dict[Role | None, str] = {"owner": codes.owner, "visitor": codes.visitor, None: ""}
-        self._serializers = {role: _serializer(codes, role, code) for role, code in codes_of.items()}
+        codes_of: dict[CodeLevel | None, str] = {"owner": codes.owner, "visitor": codes.visitor, None: ""}
+        self._serializers = {level: _serializer(codes, level, code) for level, code in codes_of.items()}
 
     def sign(self, session: Session) -> str:
         """The cookie's value."""
-        return str(self._serializers[session.role].dumps(session.name))
+        return str(self._serializers[session.level].dumps(session.name))
 
     def read(self, value: str | None) -> Session | None:
         """What the cookie says; None when there is none, it is too old, or it was not signed here."""
-        for role, serializer in self._serializers.items() if value else ():
+        for level, serializer in self._serializers.items() if value else ():
             try:
-                return Session(role, str(serializer.loads(value or "", max_age=MAX_AGE_SECONDS)))
+                return Session(level, str(serializer.loads(value or "", max_age=MAX_AGE_SECONDS)))
             except BadData:
                 continue
         return None
 
 
-def new_session(role: Role | None) -> Session:
+def new_session(level: CodeLevel | None) -> Session:
     """A session with a name that nobody has yet."""
-    return Session(role, secrets.token_urlsafe(9))
+    return Session(level, secrets.token_urlsafe(9))
 
 
-def _serializer(codes: Codes, role: Role | None, code: str) -> URLSafeTimedSerializer:
+def _serializer(codes: Codes, level: CodeLevel | None, code: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
         codes.cookie_secret,
-        salt=f"{COOKIE}/{role}/{code}",
+        salt=f"{COOKIE}/{level}/{code}",
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
     )

@@ -1,7 +1,7 @@
 """What a stranger needs of the server to sign in with an OpenID provider, which Streamlit's page itself asks for.
 
-With ``sign_in`` set, the lock lets these pass, and the page shows nothing but the way to the provider to those who are
-not signed in there (``components/ui/gate.py``).
+With ``sign_in`` set, the access policy lets these pass, and the page shows nothing but the way to the provider to those
+who are not signed in there (``components/ui/sign_in.py``).
 """
 
 from starlette.requests import HTTPConnection

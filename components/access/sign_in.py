@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from components.access.address import base_path, below_base
-from components.access.caller import Role
 from components.access.cookies import COOKIE, MAX_AGE_SECONDS, Session, new_session
-from components.access.door import FORGED, Door, Refused, address_of
+from components.access.identity import CodeLevel
 from components.access.login_page import Target, sign_in_page, sign_out_page
 from components.access.origin import is_forged
+from components.access.policy import FORGED, AccessPolicy, Refused, address_of
 
 MAX_FORM_BYTES = 4096
 
@@ -22,8 +22,8 @@ MAX_FORM_BYTES = 4096
 class SignIn:
     """Answers what has to do with signing in; None for everything else."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, policy: AccessPolicy) -> None:
+        self._policy = policy
 
     async def answer(self, request: Request) -> Response | None:
         """The answer to a request that signs in or out.
@@ -51,41 +51,41 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         form = await _read_form(request)
         target = Target(form.get("next", ""))
-        if is_forged(request, self._door.settings.cors_origins):
+        if is_forged(request, self._policy.settings.cors_origins):
             return sign_in_page(request.headers, target, HTTPStatus.FORBIDDEN, "forged")
         return self._try_code(request, form.get("code", ""), target)
 
     def _follow_link(self, request: Request) -> Response:
         code = request.query_params["code"]
         target = target_of(request)
-        if self._door.recognise(request.headers, request.cookies, address_of(request)) is None:
+        if self._policy.recognise(request.headers, request.cookies, address_of(request)) is None:
             return self._try_code(request, code, target)
         # Somebody who is in already: the owner's code makes a visitor the owner, and a stale code does no harm.
         try:
-            role = self._door.role_of_code(code, address_of(request))
+            level = self._policy.level_of_code(code, address_of(request))
         except Refused:
-            role = None
-        return self._enter(request, role, target) if role == "owner" else _go(target)
+            level = None
+        return self._enter(request, level, target) if level == "owner" else _go(target)
 
     def _try_code(self, request: Request, code: str, target: Target) -> Response:
         try:
-            role = self._door.role_of_code(code, address_of(request))
+            level = self._policy.level_of_code(code, address_of(request))
         except Refused as refused:
             return sign_in_page(request.headers, target, refused.status, "wait", refused.headers["Retry-After"])
-        if role is None:
+        if level is None:
             return sign_in_page(request.headers, target, HTTPStatus.UNAUTHORIZED, "wrong")
-        return self._enter(request, role, target)
+        return self._enter(request, level, target)
 
-    def _enter(self, request: Request, role: Role, target: Target) -> Response:
-        old = self._door.session(request.cookies)
-        session = Session(role, old.name) if old else new_session(role)
+    def _enter(self, request: Request, level: CodeLevel, target: Target) -> Response:
+        old = self._policy.session(request.cookies)
+        session = Session(level, old.name) if old else new_session(level)
         response = _go(target)
-        set_cookie(response, request, self._door.cookies.sign(session))
+        set_cookie(response, request, self._policy.cookies.sign(session))
         return response
 
     async def _sign_out(self, request: Request) -> Response:
         form = await _read_form(request)
-        if is_forged(request, self._door.settings.cors_origins):
+        if is_forged(request, self._policy.settings.cors_origins):
             raise Refused(HTTPStatus.FORBIDDEN, FORGED)
         response = _go(Target(form.get("next", "")))
         response.delete_cookie(COOKIE, path=base_path() or "/", httponly=True, samesite="lax")

@@ -1,6 +1,6 @@
 """Lets the pages of named origins call the APIs from a browser.
 
-It stands before the lock: a browser asks first (preflight) without the key that its call then carries.
+It stands before the access middleware: a browser asks first (preflight) without the key that its call then carries.
 """
 
 from collections.abc import Collection

@@ -3,7 +3,8 @@
 from starlette.middleware import Middleware
 
 from components.access.headers import SecurityHeaders
-from components.access.lock import Lock
+from components.access.middleware import AccessMiddleware
+from components.access.streamlit_filter import StreamlitFilter
 from components.api.cors import ApiCors
 from components.api.refusals import refuse
 from components.api.request_log import RequestLog
@@ -14,4 +15,10 @@ def build_middleware() -> list[Middleware]:
     """The middleware, outermost first."""
     origins = get_settings().cors_origins
     cors = [Middleware(ApiCors, origins=origins)] if origins else []
-    return [Middleware(RequestLog), Middleware(SecurityHeaders), *cors, Middleware(Lock, refuse=refuse)]
+    return [
+        Middleware(RequestLog),
+        Middleware(SecurityHeaders),
+        *cors,
+        Middleware(AccessMiddleware, refuse=refuse),
+        Middleware(StreamlitFilter, refuse=refuse),
+    ]

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from starlette.responses import JSONResponse, Response
 
-from components.access.door import Refused
+from components.access.policy import Refused
 from components.api.openai.errors import ApiError
 from components.api.tutorial import failure
 

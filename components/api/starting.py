@@ -8,7 +8,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from starlette.requests import Request
 
-from components.access.caller import caller_of
+from components.access.identity import identity_of
 from components.api.request_log import request_id_of
 from components.engine.interface import Engine, Generation, GenerationRequest
 
@@ -40,5 +40,11 @@ async def start(engine: Engine, requests: Sequence[GenerationRequest]) -> list[G
 
 def asked_by(request: Request, wanted: GenerationRequest) -> GenerationRequest:
     """The same, with who asks for it in which HTTP request."""
-    caller = caller_of(request)
-    return replace(wanted, visitor=caller.account, limited=caller.is_limited, request_id=request_id_of(request.scope))
+    identity = identity_of(request)
+    return replace(
+        wanted,
+        visitor=identity.account,
+        address=identity.address,
+        limited=identity.is_limited,
+        request_id=request_id_of(request.scope),
+    )

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import streamlit as st
-
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine, Stage
 from components.engine.line.limits import limits_of
@@ -120,18 +118,28 @@ class EngineHost:
         self._settled.set()
 
 
-@st.cache_resource(show_spinner=False)
+_host: EngineHost | None = None
+_host_lock = threading.Lock()
+
+
 def engine_host() -> EngineHost:
-    """The process's one engine host. The first call starts loading; every caller gets the same object."""
+    """The process's one engine host. The first call starts loading; every caller gets the same object.
 
-    def load(on_stage: Callable[[Stage], None]) -> Engine:
-        settings = get_settings()
-        engine = _choose_engine(settings, on_stage)
-        engine.limits = limits_of(settings)
-        engine.activity.log_prompts = settings.log_prompts
-        return engine
+    It lives here and not in one of Streamlit's caches, which any browser could have emptied.
+    """
+    global _host
+    with _host_lock:
+        if _host is None:
+            _host = EngineHost(_load)
+        return _host
 
-    return EngineHost(load)
+
+def _load(on_stage: Callable[[Stage], None]) -> Engine:
+    settings = get_settings()
+    engine = _choose_engine(settings, on_stage)
+    engine.limits = limits_of(settings)
+    engine.activity.log_prompts = settings.log_prompts
+    return engine
 
 
 def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:

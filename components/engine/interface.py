@@ -68,6 +68,7 @@ class GenerationRequest:
         origin: who asks.
         request_id: of the HTTP request it came with, for the log.
         limited: whether the visitor's share is limited; the owner's is not.
+        address: where the visitor comes from, whose share is counted, too; empty for nobody's.
     """
 
     messages: Sequence[Message]
@@ -79,6 +80,7 @@ class GenerationRequest:
     request_id: str = ""
     limited: bool = False
     continues: Sequence[int] = ()
+    address: str = ""
 
 
 class Generation:
@@ -174,13 +176,13 @@ class Engine(ABC):
             LimitError: the visitor has had its share.
         """
         if request.limited:
-            self.limits.begin(request.visitor)
+            self.limits.begin(request.visitor, request.address)
 
         def watch(event: Event | EngineError) -> None:
             self.activity.note(running, event)
             if request.limited and isinstance(event, Finished | EngineError):
                 tokens = event.prompt_tokens + event.completion_tokens if isinstance(event, Finished) else 0
-                self.limits.end(request.visitor, tokens)
+                self.limits.end(request.visitor, tokens, request.address)
 
         generation = Generation(watch)
         asked = request.messages if request.prompt is None else request.prompt

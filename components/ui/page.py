@@ -5,16 +5,16 @@ from pathlib import Path
 import streamlit as st
 
 from components.ui.chat.page import show_chat
-from components.ui.gate import may_enter
 from components.ui.language import current_texts
 from components.ui.operations.page import OPERATIONS_PATH, show_operations
+from components.ui.sign_in import is_signed_in_or_asked
 
 
 def main() -> None:
     """Show the page that the address names."""
     # A file: Streamlit's own icons and emoji would be fetched from servers that not every reader can reach.
     st.set_page_config(page_title="Baichuan 2", page_icon=Path(__file__).with_name("icon.svg"))
-    if not may_enter(current_texts()):
+    if not is_signed_in_or_asked(current_texts()):
         return
     pages = [st.Page(show_chat, default=True), st.Page(show_operations, url_path=OPERATIONS_PATH)]
     st.navigation(pages, position="hidden").run()

@@ -33,9 +33,16 @@ def test_a_code_from_the_settings_is_not_printed(tmp_path: Path) -> None:
     assert "as in BAICHUAN_ACCESS_CODE" in log
 
 
-def test_on_loopback_the_plain_address_is_printed(tmp_path: Path) -> None:
-    with running_server(tmp_path / "log.txt", MODEL, wait_for="/health") as address:
-        assert f"Chat: {address}/" in (tmp_path / "log.txt").read_text()
+def test_on_loopback_the_plain_address_is_printed_and_the_owners_link_makes_the_owner(tmp_path: Path) -> None:
+    with running_server(tmp_path / "log.txt", MODEL) as address:
+        log = (tmp_path / "log.txt").read_text()
+        assert f"Chat: {address}/\n" in log
+        (link,) = re.findall(r"For the owner: (http://\S+/\?code=\S+)", log)
+        browser = requests.Session()
+        assert browser.get(address, timeout=30).ok
+        assert browser.get(address + "/metrics", timeout=30).status_code == 403
+        assert browser.get(link, timeout=30).url == f"{address}/"
+        assert browser.get(address + "/metrics", timeout=30).status_code == 200
 
 
 def test_an_open_server_says_so_in_its_log(tmp_path: Path) -> None:
@@ -44,5 +51,6 @@ def test_an_open_server_says_so_in_its_log(tmp_path: Path) -> None:
         answer = requests.get(address + "/ready", headers={"Host": "example.org"}, timeout=30)
     assert answer.status_code in (200, 503)
     log = (tmp_path / "log.txt").read_text()
+    assert re.search(r"For the owner: http://\S+/\?code=\S+", log)
     assert "everybody who reaches its address can chat here" in log
     assert "BAICHUAN_ACCESS=open" in log

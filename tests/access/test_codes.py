@@ -38,11 +38,11 @@ def test_made_codes_and_cookies_outlive_a_restart_and_are_private(tmp_path: Path
 
 def test_each_code_has_its_role(tmp_path: Path) -> None:
     codes = load_codes(settings_in(tmp_path, access_code="visitors-code", owner_code="owners-code"))
-    assert codes.role_of("visitors-code") == "visitor"
-    assert codes.role_of("owners-code") == "owner"
-    assert codes.role_of("visitors-cod") is None
-    assert codes.role_of("") is None
-    assert codes.role_of("密码") is None
+    assert codes.level_of("visitors-code") == "visitor"
+    assert codes.level_of("owners-code") == "owner"
+    assert codes.level_of("visitors-cod") is None
+    assert codes.level_of("") is None
+    assert codes.level_of("密码") is None
 
 
 def test_a_changed_code_signs_out_those_who_used_the_old_one_and_nobody_else(tmp_path: Path) -> None:

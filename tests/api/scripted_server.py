@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from components.access.caller import Caller, set_caller
+from components.access.identity import Identity, set_identity
 from components.api.routes import build_routes
 from components.engine.host import EngineHost, Ready, State
 from tests.scripted_engine import ScriptedEngine
@@ -49,11 +49,11 @@ def serving_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def _let_in(app: ASGIApp) -> ASGIApp:
-    """Stand in for the lock: everybody is the owner."""
+    """Stand in for the access middleware: everybody is the owner."""
 
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            set_caller(HTTPConnection(scope), Caller("owner", "test"))
+            set_identity(HTTPConnection(scope), Identity("owner", "test"))
         await app(scope, receive, send)
 
     return let_in

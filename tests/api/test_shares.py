@@ -38,6 +38,18 @@ def test_a_visitors_third_request_in_a_minute_is_told_when_to_come_back(locked: 
     assert 0 < int(answers[2].headers["Retry-After"]) <= 60
 
 
+def test_signing_in_again_gives_no_new_share(locked: str) -> None:
+    def statuses(address: str) -> list[int]:
+        browser = requests.Session()
+        browser.headers["X-Forwarded-For"] = address
+        browser.post(locked + "/login", data={"code": "visitors-code"}, timeout=30)
+        return [browser.post(locked, json=CALL, timeout=60).status_code for _ in range(3)]
+
+    answers = [statuses("203.0.113.50") for _ in range(4)]
+    assert answers == [[200, 200, 429], [200, 200, 429], [429, 429, 429], [429, 429, 429]]
+    assert statuses("203.0.113.51") == [200, 200, 429]
+
+
 def test_the_owner_has_no_limits(locked: str) -> None:
     answers = [requests.post(locked, json=CALL, headers=OWNER, timeout=60) for _ in range(4)]
 

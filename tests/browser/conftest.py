@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.access.conftest import OWNER_CODE
 from tests.browser.chat_page import ChatPage
 from tests.server import running_server
 
@@ -41,7 +42,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def scripted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log: Path = tmp_path_factory.mktemp("scripted") / "server.log"
-    with running_server(log, {}, "tests/browser/scripted_app.py", "/_stcore/health") as url:
+    with running_server(
+        log, {"BAICHUAN_OWNER_CODE": OWNER_CODE}, "tests/browser/scripted_app.py", "/_stcore/health"
+    ) as url:
         yield url
 
 

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from components.access.caller import caller_of
+from components.access.identity import identity_of
 from components.api.health import health
+from components.api.metrics import metrics
 from components.api.middleware import build_middleware
 from components.api.sub_path import with_base_path
 from components.engine import host
@@ -162,14 +163,19 @@ async def was_cancelled(request: Request) -> JSONResponse:
 
 
 async def get_caller(request: Request) -> JSONResponse:
-    """Who the lock says is calling."""
-    caller = caller_of(request)
-    return JSONResponse(asdict(caller) | {"account": caller.account})
+    """Who the access middleware says is calling."""
+    identity = identity_of(request)
+    return JSONResponse(asdict(identity) | {"account": identity.account})
 
 
 async def get_visitors(_: Request) -> JSONResponse:
     """Whose replies the page asked for, the newest last."""
     return JSONResponse([asked.visitor for asked in scripted.engine.requests])
+
+
+async def get_addresses(_: Request) -> JSONResponse:
+    """Which networks the replies count for that the page asked for, the newest last."""
+    return JSONResponse([asked.address for asked in scripted.engine.requests])
 
 
 # Streamlit finds the application only when it is made right here.
@@ -178,11 +184,13 @@ app = st.App(
     routes=with_base_path(
         [
             Route("/health", health),
+            Route("/metrics", metrics),
             Route("/test/state", set_state),
             Route("/test/info", set_info),
             Route("/test/cancelled", was_cancelled),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
+            Route("/test/addresses", get_addresses),
         ]
     ),
     middleware=build_middleware(),

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: bash scripts/install-test-tools")
 
 
-def configuration(folder: Path, port: int, server: str) -> str:
-    """The guide's, with this test's ports and certificate, inside what a distribution's nginx.conf has around it."""
+def guides_site(folder: Path, port: int, server: str) -> str:
+    """The guide's, with this test's ports and certificate."""
     blocks = re.findall(r"^```nginx\n(.*?)^```", (ROOT / "docs/deploy.md").read_text(), re.DOTALL | re.MULTILINE)
     guide: str = blocks[0]
     for printed, here in (
@@ -32,11 +33,28 @@ def configuration(folder: Path, port: int, server: str) -> str:
     ):
         assert printed in guide
         guide = guide.replace(printed, here)
+    return guide
+
+
+@contextmanager
+def running_nginx(folder: Path, site: str) -> Iterator[None]:
+    """nginx with a site inside what a distribution's nginx.conf has around it."""
     paths = " ".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    return (
+    (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ access_log off; {paths}\n{guide}}}"
+        f"http {{ access_log off; {paths}\n{site}}}"
     )
+    nginx = subprocess.Popen([str(NGINX), "-p", folder, "-c", folder / "nginx.conf"])
+    try:
+        deadline = time.monotonic() + 20
+        while not (folder / "nginx.pid").exists():
+            assert nginx.poll() is None, (folder / "error.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield
+    finally:
+        nginx.terminate()
+        nginx.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +69,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         capture_output=True,
     )
     options = ["--server.baseUrlPath", "chat"]
-    with running_server(folder / "log.txt", LOCKED, "tests/browser/scripted_app.py", "/chat/health", options) as server:
-        (folder / "nginx.conf").write_text(configuration(folder, port, server))
-        nginx = subprocess.Popen([str(NGINX), "-p", folder, "-c", folder / "nginx.conf"])
-        address = f"https://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 20
-            while not (folder / "nginx.pid").exists():
-                assert nginx.poll() is None, (folder / "error.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            yield address
-        finally:
-            nginx.terminate()
-            nginx.wait(timeout=20)
+    with (
+        running_server(folder / "log.txt", LOCKED, "tests/browser/scripted_app.py", "/chat/health", options) as server,
+        running_nginx(folder, guides_site(folder, port, server)),
+    ):
+        yield f"https://127.0.0.1:{port}"
+
+
+BARE = "proxy_pass {server};"
+FORWARDING = "proxy_pass {server}; proxy_http_version 1.1; proxy_set_header {header} $remote_addr;"
+KEEPING_ALIVE = "proxy_pass {server}; proxy_http_version 1.1;"
+NAMED = "proxy_pass {server}; proxy_http_version 1.1; proxy_set_header Host $http_host;"
+
+
+@pytest.mark.parametrize(
+    ("directives", "status"),
+    [
+        (BARE, 401),
+        (FORWARDING.replace("{header}", "X-Real-IP"), 401),
+        (FORWARDING.replace("{header}", "CF-Connecting-IP"), 401),
+        (NAMED, 401),
+        (KEEPING_ALIVE, 403),  # nothing tells such a stranger from a program on this machine, except the code
+    ],
+)
+def test_a_stranger_behind_a_proxy_on_this_machine_is_not_the_owner(
+    tmp_path: Path, scripted_server: str, directives: str, status: int
+) -> None:
+    port = free_port()
+    site = f"server {{ listen 127.0.0.1:{port}; location / {{ {directives.replace('{server}', scripted_server)} }} }}\n"
+    with running_nginx(tmp_path, site):
+        stranger = {"Host": "chat.example.org"}
+        seen = requests.get(f"http://127.0.0.1:{port}/test/caller", headers=stranger, timeout=30)
+        figures = requests.get(f"http://127.0.0.1:{port}/metrics", headers=stranger, timeout=30)
+    assert figures.status_code == status
+    if status == 401:
+        assert seen.status_code == 401
+    else:
+        assert seen.json()["level"] == "local"
 
 
 def test_the_page_works_below_its_path_over_tls(browser: Browser, site: str) -> None:
@@ -76,7 +117,7 @@ def test_the_page_works_below_its_path_over_tls(browser: Browser, site: str) -> 
     chat.ask("settings")
     expect(chat.reply).to_contain_text('"temperature":1.2')
     expect(chat.page).to_have_url(f"{site}/chat/?temperature=1.2")
-    assert chat.call("/test/caller")["role"] == "owner"
+    assert chat.call("/test/caller")["level"] == "owner"
     cookie = next(cookie for cookie in context.cookies() if cookie["name"] == "baichuan_access")
     assert (cookie["path"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == ("/chat", True, True, "Lax")
     chat.page.get_by_role("link", name="Sign out").click()

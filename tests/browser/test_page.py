@@ -86,7 +86,7 @@ def test_browsers_are_told_apart_where_nobody_signs_in(open_page: PageFactory) -
     for chat in chats:
         chat.ask("hello")
     callers = [chat.call("/test/caller") for chat in chats]
-    assert [caller["role"] for caller in callers] == ["owner", "owner"]
+    assert [caller["level"] for caller in callers] == ["local", "local"]
     assert chats[0].call("/test/visitors")[-2:] == [caller["account"] for caller in callers]
     assert callers[0]["account"] != callers[1]["account"]
 

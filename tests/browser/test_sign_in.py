@@ -1,4 +1,4 @@
-"""Coming in through a locked door, in a real browser."""
+"""Coming in with a code, in a real browser."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -91,11 +91,12 @@ def test_who_signs_out_needs_the_code_again(open_browser: OpenBrowser) -> None:
 
 def test_the_page_and_the_apis_know_the_reader_by_one_name(open_browser: OpenBrowser) -> None:
     one, other = open_browser(f"/?code={VISITOR_CODE}"), open_browser(f"/?code={OWNER_CODE}")
-    for chat, role in ((one, "visitor"), (other, "owner")):
+    for chat, level in ((one, "visitor"), (other, "owner")):
         caller = chat.call("/test/caller")
-        assert caller["role"] == role
+        assert caller["level"] == level
         chat.ask("hello")
         assert chat.call("/test/visitors")[-1] == caller["account"]
+        assert chat.call("/test/addresses")[-1] == caller["address"] == ("127.0.0.1" if level == "visitor" else "")
     assert one.call("/test/caller")["name"] != other.call("/test/caller")["name"]
 
 

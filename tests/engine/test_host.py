@@ -4,9 +4,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+import streamlit
 
+from components.engine import host as host_module
 from components.engine.errors import EngineNotReadyError
-from components.engine.host import EngineHost, Failed, Loading, Ready
+from components.engine.host import EngineHost, Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine, Stage
 from components.engine.local.engine import LocalEngine
 
@@ -55,3 +57,33 @@ def test_a_failure_says_why_and_can_be_tried_again(engine: LocalEngine) -> None:
     host.start()
 
     assert host.wait(timeout=10) is engine
+
+
+def test_the_process_has_one_host_whoever_asks_first_and_whatever_becomes_of_streamlits_caches(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+
+    def load(_: Callable[[Stage], None]) -> Engine:
+        loads.append(1)
+        return engine
+
+    monkeypatch.setattr(host_module, "_host", None)
+    monkeypatch.setattr(host_module, "_load", load)
+    together, found = threading.Barrier(8), list[EngineHost]()
+
+    def ask() -> None:
+        together.wait(10)
+        found.append(engine_host())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    streamlit.cache_resource.clear()
+    streamlit.cache_data.clear()
+
+    assert {id(host) for host in found} == {id(engine_host())}
+    assert engine_host().wait(10) is engine
+    assert len(loads) == 1

@@ -26,7 +26,7 @@ class _Account:
 
 
 class Limits:
-    """Counts for everybody who has limits. For any thread."""
+    """Counts for everybody who has limits, and for the network addresses they come from. For any thread."""
 
     def __init__(
         self,
@@ -34,60 +34,90 @@ class Limits:
         replies_at_once: int | None = None,
         tokens_per_day: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        address_shares: int | None = None,
     ) -> None:
-        """None sets no limit. A day is the last 24 hours, a minute the last 60 seconds."""
+        """None sets no limit. A day is the last 24 hours, a minute the last 60 seconds.
+
+        ``address_shares`` is how many shares an address has, whoever comes from there: a visitor may sign in again and
+        be somebody new, and a family behind one router is more than one.
+        """
         self._requests_per_minute = requests_per_minute
         self._replies_at_once = replies_at_once
         self._tokens_per_day = tokens_per_day
         self._clock = clock
+        self._address_shares = address_shares
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
 
-    def begin(self, who: str) -> None:
+    def begin(self, who: str, address: str = "") -> None:
         """Somebody asks for a reply. Every ``begin`` that does not raise has its ``end``.
+
+        Args:
+            who: whose share it is.
+            address: where many can come from, and one under many names; empty counts for nobody.
 
         Raises:
             LimitError: it would be more than allowed; nothing is counted then.
         """
         with self._lock:
             now = self._clock()
-            account = self._account(who, now)
-            limit = self._requests_per_minute
-            if limit is not None and len(account.asked) >= limit:
-                wait = account.asked[-limit] + MINUTE - now
-                raise LimitError(f"That were {limit} requests within a minute. Try again in {wait:.0f} s.", wait)
-            limit = self._replies_at_once
-            if limit is not None and account.at_once >= limit:
-                message = f"{limit} of your replies are being written already. Wait for one of them to end."
-                raise LimitError(message, AT_ONCE_RETRY_SECONDS)
-            limit = self._tokens_per_day
-            if limit is not None and (total := sum(tokens for _, tokens in account.spent)) >= limit:
-                wait = self._until_below(account, total - limit) - now
-                message = f"The {limit} tokens of a day are used up. Try again in {wait / 60:.0f} minutes."
-                raise LimitError(message, wait)
-            account.asked.append(now)
-            account.at_once += 1
+            shared = self._shared(who, address, now)
+            for account, shares, whose in shared:
+                self._check(account, shares, whose, now)
+            for account, _, _ in shared:
+                account.asked.append(now)
+                account.at_once += 1
 
-    def end(self, who: str, tokens: int) -> None:
-        """The reply has ended; ``tokens`` are the prompt's and its own."""
+    def end(self, who: str, tokens: int, address: str = "") -> None:
+        """The reply has ended; ``tokens`` are the prompt's and its own. ``who`` and ``address`` as they began."""
         with self._lock:
             now = self._clock()
-            account = self._account(who, now)
-            account.at_once -= 1
-            if tokens:
-                account.spent.append((now, tokens))
+            for account, _, _ in self._shared(who, address, now):
+                account.at_once -= 1
+                if tokens:
+                    account.spent.append((now, tokens))
 
-    def _account(self, who: str, now: float) -> _Account:
-        """The account with nothing old in it; those in which nothing is left are forgotten."""
-        for name in list(self._accounts) if len(self._accounts) > 1000 else [who]:
-            account = self._accounts.setdefault(name, _Account())
-            while account.asked and account.asked[0] <= now - MINUTE:
-                account.asked.popleft()
-            while account.spent and account.spent[0][0] <= now - DAY:
-                account.spent.popleft()
+    def _shared(self, who: str, address: str, now: float) -> list[tuple[_Account, int, str]]:
+        """The accounts that a reply counts for, each with how many shares it has, and words for whose it is."""
+        if len(self._accounts) > 1000:
+            self._forget(now)
+        shared = [(self._account(who, now), 1, "")]
+        if address and self._address_shares is not None:
+            account = self._account(f"address:{address}", now)
+            shared.append((account, self._address_shares, "from your network address "))
+        return shared
+
+    def _check(self, account: _Account, shares: int, whose: str, now: float) -> None:
+        """See ``begin``."""
+        asked = len(account.asked)
+        if self._requests_per_minute is not None and asked >= (limit := shares * self._requests_per_minute):
+            wait = account.asked[-limit] + MINUTE - now
+            raise LimitError(f"That were {limit} requests {whose}within a minute. Try again in {wait:.0f} s.", wait)
+        if self._replies_at_once is not None and account.at_once >= (limit := shares * self._replies_at_once):
+            replies = f"{limit} replies {whose}" if whose else f"{limit} of your replies "
+            message = f"{replies}are being written already. Wait for one of them to end."
+            raise LimitError(message, AT_ONCE_RETRY_SECONDS)
+        total = sum(tokens for _, tokens in account.spent)
+        if self._tokens_per_day is not None and total >= (limit := shares * self._tokens_per_day):
+            wait = self._until_below(account, total - limit) - now
+            message = f"The {limit} tokens of a day {whose}are used up. Try again in {wait / 60:.0f} minutes."
+            raise LimitError(message, wait)
+
+    def _account(self, name: str, now: float) -> _Account:
+        """The account with nothing old in it."""
+        account = self._accounts.setdefault(name, _Account())
+        while account.asked and account.asked[0] <= now - MINUTE:
+            account.asked.popleft()
+        while account.spent and account.spent[0][0] <= now - DAY:
+            account.spent.popleft()
+        return account
+
+    def _forget(self, now: float) -> None:
+        """Drop the accounts in which nothing is left."""
+        for name in list(self._accounts):
+            account = self._account(name, now)
             if not account.asked and not account.spent and not account.at_once:
                 del self._accounts[name]
-        return self._accounts.setdefault(who, _Account())
 
     @staticmethod
     def _until_below(account: _Account, excess: int) -> float:
@@ -102,5 +132,8 @@ class Limits:
 def limits_of(settings: Settings) -> Limits:
     """The limits that the settings name, where 0 stands for none."""
     return Limits(
-        settings.requests_per_minute or None, settings.replies_at_once or None, settings.tokens_per_day or None
+        settings.requests_per_minute or None,
+        settings.replies_at_once or None,
+        settings.tokens_per_day or None,
+        address_shares=settings.address_shares or None,
     )

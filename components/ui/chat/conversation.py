@@ -8,6 +8,9 @@ from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
 from components.ui.chat.reply import Reply
 
+KEPT_CHARACTERS = 500_000
+"""Of a conversation; the exchanges before those are dropped, which a model has long forgotten."""
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -34,12 +37,13 @@ class Exchange:
 class Conversation:
     """All exchanges, the oldest first. Only the last one's reply can still be written.
 
-    ``visitor`` is whose it is, ``limited`` whether that person's share is limited.
+    ``visitor`` is whose it is, ``address`` where they come from, ``limited`` whether their share is limited.
     """
 
     exchanges: list[Exchange] = field(default_factory=list)
     visitor: str = ""
     limited: bool = False
+    address: str = ""
     _dropped: tuple[int, int] = (0, 0)
 
     @property
@@ -51,6 +55,7 @@ class Conversation:
         """Put a question. A reply that is still written stops, with its text kept."""
         self.stop()
         self.exchanges.append(Exchange(question, Reply()))
+        self._drop_oldest()
         self._start(engine, self.exchanges[-1].reply, controls)
 
     def regenerate(self, engine: Engine, controls: Controls) -> None:
@@ -88,6 +93,13 @@ class Conversation:
         dropped = self._count_dropped(engine, [*_messages(past, controls), question], controls.sampling.max_new_tokens)
         return seen[min(dropped, len(seen)) - 1] + 1 if dropped else 0
 
+    def _drop_oldest(self) -> None:
+        """Nobody's questions fill the memory, those that are refused included."""
+        kept = sum(len(exchange.question) + len(exchange.reply.text) for exchange in self.exchanges)
+        while kept > KEPT_CHARACTERS and len(self.exchanges) > 1:
+            oldest = self.exchanges.pop(0)
+            kept -= len(oldest.question) + len(oldest.reply.text)
+
     def _count_dropped(self, engine: Engine, messages: list[Message], max_new_tokens: int) -> int:
         """How many exchanges do not fit, remembered for as long as nothing changes: every script run asks."""
         key = hash((max_new_tokens, *(text for message in messages for text in message.values())))
@@ -105,7 +117,14 @@ class Conversation:
         if reply.text:
             messages.append({"role": "assistant", "content": reply.text})
         try:
-            request = GenerationRequest(messages, controls.sampling, self.visitor, origin="page", limited=self.limited)
+            request = GenerationRequest(
+                messages,
+                controls.sampling,
+                self.visitor,
+                origin="page",
+                limited=self.limited,
+                address=self.address,
+            )
             reply.follow(engine.generate(request))
         except EngineError as error:
             reply.fail(error)

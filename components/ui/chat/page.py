@@ -4,6 +4,7 @@ import streamlit as st
 
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
+from components.settings import get_settings
 from components.ui.chat.actions import fulfil, note_question
 from components.ui.chat.conversation import Conversation
 from components.ui.chat.history import draw_history, draw_welcome
@@ -32,13 +33,19 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     """The sidebar, the conversation, the input."""
     conversation = current_conversation()
     controls = draw_sidebar(engine.info, conversation, texts)
-    if current_reader().role == "owner":
+    if current_reader().is_owner:
         with st.sidebar:
             draw_operations_link()
     fulfil(engine, conversation, controls)
     forgotten = conversation.forgotten(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
-    st.chat_input(texts.ask, key="question", on_submit=note_question, args=("question",))
+    st.chat_input(
+        texts.ask,
+        key="question",
+        max_chars=get_settings().max_question_chars,
+        on_submit=note_question,
+        args=("question",),
+    )
     if forgotten:
         note_slot.caption(texts.forgotten.format(length=engine.info.context_length))
     if engine.info.is_demo:
@@ -58,6 +65,8 @@ def current_conversation() -> Conversation:
     """This reader's own conversation."""
     if "conversation" not in st.session_state:
         reader = current_reader()
-        st.session_state["conversation"] = Conversation(visitor=reader.account, limited=reader.is_limited)
+        st.session_state["conversation"] = Conversation(
+            visitor=reader.account, limited=reader.is_limited, address=reader.address
+        )
     conversation: Conversation = st.session_state["conversation"]
     return conversation

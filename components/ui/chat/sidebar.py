@@ -6,6 +6,7 @@ import streamlit as st
 
 from components.engine.interface import EngineInfo
 from components.sampling.parameters import MAX_SEED, SamplingParams
+from components.settings import get_settings
 from components.ui.chat.conversation import Controls, Conversation
 from components.ui.language import draw_language_switch
 from components.ui.reader import draw_sign_out
@@ -30,6 +31,7 @@ def draw_sidebar(info: EngineInfo, conversation: Conversation, texts: Texts) -> 
             help=texts.system_help,
             placeholder=texts.system_placeholder,
             height=100,
+            max_chars=get_settings().max_question_chars,
         )
         with st.container(gap="small"):
             st.markdown(f"**{texts.sampling}**")

@@ -47,7 +47,7 @@ def show_operations() -> None:
     texts = OPERATIONS_TEXTS[current_language()]
     st.title(texts.title, anchor=False)
     host = engine_host()
-    if current_reader().role != "owner":
+    if not current_reader().is_owner:
         st.warning(texts.not_owner, icon=":material/lock:")
         return
     _draw_live(host, texts)

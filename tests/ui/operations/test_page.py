@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.access.caller import Caller
+from components.access.identity import Identity
 from components.engine.host import Ready
 from components.ui.operations.texts import EN
 from tests.scripted_engine import ScriptedEngine
@@ -26,7 +26,7 @@ def page(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine) -> AppTest:
 
 
 def test_a_visitor_is_told_whom_the_page_is_for(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Caller("visitor", "anna"))
+    monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Identity("visitor", "anna"))
     page.run()
 
     assert [warning.value for warning in page.warning] == [EN.not_owner]
@@ -35,7 +35,7 @@ def test_a_visitor_is_told_whom_the_page_is_for(page: AppTest, monkeypatch: pyte
 
 
 def test_the_owner_sees_that_figures_are_coming(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Caller("owner", "bo"))
+    monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Identity("owner", "bo"))
     page.run()
 
     assert [info.value for info in page.info] == [EN.nothing_yet]

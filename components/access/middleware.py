@@ -1,4 +1,4 @@
-"""The lock in front of the page, its WebSocket, its files and the APIs: what it does not know, it does not let pass.
+"""In front of the page, its WebSocket, its files and the APIs: who is not known is not let in.
 
 Plain ASGI, so that replies stream through it.
 """
@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.access.address import base_path, below_base
-from components.access.caller import Caller, set_caller
 from components.access.cookies import new_session
-from components.access.door import Door, Refused, address_of, bearer, get_door
+from components.access.identity import set_identity
 from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
+from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_cookie, target_of
 
 ALWAYS_OPEN = frozenset({"/health"})
@@ -25,17 +25,17 @@ Refuse = Callable[[str, Refused], Response]
 """Turns a refusal at a path, given without the base path, into an answer of that API's form."""
 
 
-class Lock:
-    """Lets in whom the door admits, and notes who it is (``caller_of``)."""
+class AccessMiddleware:
+    """Lets in whom the policy admits, and notes who it is (``identity_of``)."""
 
-    def __init__(self, app: ASGIApp, refuse: Refuse, door: Door | None = None) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse, policy: AccessPolicy | None = None) -> None:
         self._app = app
         self._refuse = refuse
-        self._door = door or get_door()
-        self._sign_in = SignIn(self._door)
+        self._policy = policy or get_access_policy()
+        self._sign_in = SignIn(self._policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what the door admits; answer the rest here."""
+        """Pass on what the policy admits; answer the rest here."""
         if scope["type"] == "http":
             await self._handle_request(Request(scope, receive), scope, receive, send)
         elif scope["type"] == "websocket":
@@ -45,7 +45,7 @@ class Lock:
 
     async def _handle_websocket(self, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            set_caller(connection, self._door.admit(connection))
+            set_identity(connection, self._policy.admit(connection))
         except Refused:
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: HTTP 403
             return
@@ -58,11 +58,12 @@ class Lock:
                 await answer(scope, receive, send)
                 return
             is_open = path in ALWAYS_OPEN
-            caller = Caller("visitor", address_of(request)) if is_open else self._door.admit(request)
+            address = address_of(request)
+            identity = visitor(address, address) if is_open else self._policy.admit(request)
         except Refused as refused:
             await self._answer_refused(request, path, refused)(scope, receive, send)
             return
-        set_caller(request, caller)
+        set_identity(request, identity)
         await self._app(scope, receive, self._with_name(request, send) if self._is_newcomer(request) else send)
 
     def _answer_refused(self, request: Request, path: str, refused: Refused) -> Response:
@@ -73,12 +74,12 @@ class Lock:
 
     def _is_newcomer(self, request: Request) -> bool:
         is_page = request.method == "GET" and request.scope["path"] == f"{base_path()}/"
-        return is_page and self._door.session(request.cookies) is None
+        return is_page and self._policy.session(request.cookies) is None
 
     def _with_name(self, request: Request, send: Send) -> Send:
         """Where no code is asked for, the page still gives each browser a name of its own."""
         cookie = Response()
-        set_cookie(cookie, request, self._door.cookies.sign(new_session(None)))
+        set_cookie(cookie, request, self._policy.cookies.sign(new_session(None)))
 
         async def send_with_name(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""The gate of a page whose readers sign in with an OpenID provider, through Streamlit's own sign-in."""
+"""What those see who have yet to sign in with an OpenID provider, through Streamlit's own sign-in."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from components.ui.reader import is_known
 from components.ui.texts import Texts
 
 
-def may_enter(texts: Texts) -> bool:
+def is_signed_in_or_asked(texts: Texts) -> bool:
     """Whether the reader may see the page; if not, what is shown is how to sign in."""
     if is_known() or not get_settings().sign_in:
         return True

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -82,6 +83,12 @@ def test_a_stranger_is_refused_in_the_tutorials_form(locked_server: str, method:
     assert answer.json().keys() == {"status", "error", "time"}
     assert answer.json()["status"] == 401
     assert "Authorization: Bearer" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("header", ["Cookie: baichuan_access=", "Authorization: Bearer ", "X-Anything: "])
+def test_a_header_without_end_is_refused(locked_server: str, header: str) -> None:
+    with suppress(ConnectionError):  # the server hangs up while the rest still comes
+        assert raw_status(locked_server, "GET / HTTP/1.1", header + "x" * 2_000_000) == 400
 
 
 def test_every_file_of_the_page_is_refused(locked_server: str) -> None:

@@ -1,0 +1,92 @@
+"""Where no code is asked for, each browser still gets a name of its own, and keeps it."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from components.access.cookies import COOKIE, Session
+from components.access.identity import identity_of
+from components.access.middleware import AccessMiddleware
+from components.access.policy import AccessPolicy
+from components.api.refusals import refuse
+from components.settings import Settings
+
+
+async def whoami(request: Request) -> JSONResponse:
+    return JSONResponse(asdict(identity_of(request)))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> AccessPolicy:
+    return replace(AccessPolicy.of(Settings.model_validate({"data_dir": tmp_path})), on_loopback=True)
+
+
+@pytest.fixture
+def app(policy: AccessPolicy) -> AccessMiddleware:
+    routes = [Route("/", whoami, methods=["GET", "POST"]), Route("/ready", whoami), Route("/health", whoami)]
+    return AccessMiddleware(Starlette(routes=routes), refuse, policy)
+
+
+def browser(app: AccessMiddleware) -> TestClient:
+    return TestClient(app, "http://127.0.0.1:6006", client=("127.0.0.1", 1))
+
+
+def test_a_newcomer_gets_a_name_and_is_known_by_it_from_then_on(app: AccessMiddleware) -> None:
+    newcomer = browser(app)
+    first = newcomer.get("/")
+    cookie = first.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    name = newcomer.get("/ready").json()["name"]
+    assert name != first.json()["name"] == "127.0.0.1"
+    again = newcomer.get("/")
+    assert "set-cookie" not in again.headers, "a second name would be a second share"
+    assert newcomer.post("/").json()["name"] == again.json()["name"] == name
+
+
+def test_no_two_newcomers_have_one_name(app: AccessMiddleware) -> None:
+    names = set()
+    for _ in range(5):
+        newcomer = browser(app)
+        newcomer.get("/")
+        names.add(newcomer.get("/ready").json()["name"])
+    assert len(names) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/"), ("GET", "/ready"), ("GET", "/health"), ("GET", "/nothing")]
+)
+def test_programs_get_no_name(app: AccessMiddleware, method: str, path: str) -> None:
+    assert "set-cookie" not in browser(app).request(method, path).headers
+
+
+def test_who_signed_in_keeps_the_name_and_what_they_may_do(app: AccessMiddleware, policy: AccessPolicy) -> None:
+    owner = browser(app)
+    owner.cookies.set(COOKIE, policy.cookies.sign(Session("owner", "me")))
+    answer = owner.get("/")
+    assert "set-cookie" not in answer.headers
+    assert (answer.json()["level"], answer.json()["name"]) == ("owner", "me")
+
+
+def test_the_owners_link_makes_a_newcomer_the_owner_under_the_name_they_have(
+    app: AccessMiddleware, policy: AccessPolicy
+) -> None:
+    newcomer = browser(app)
+    newcomer.get("/")
+    name = newcomer.get("/ready").json()["name"]
+    assert newcomer.get("/ready").json()["level"] == "local"
+    newcomer.get("/", params={"code": policy.codes.owner})
+    assert newcomer.get("/ready").json() == {"level": "owner", "name": name, "address": ""}
+
+
+def test_a_made_up_name_is_nobodys(app: AccessMiddleware) -> None:
+    newcomer = browser(app)
+    newcomer.cookies.set(COOKIE, "somebody")
+    assert newcomer.get("/ready").json()["name"] == "127.0.0.1"
+    assert newcomer.get("/").headers["set-cookie"].startswith(f"{COOKIE}=")
