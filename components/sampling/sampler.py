@@ -55,10 +55,6 @@ class SampledToken:
     top: tuple[tuple[int, float], ...] = ()
 
 
-class SamplingError(ValueError):
-    """No token can be chosen."""
-
-
 class Sampler:
     """How one sequence chooses its tokens: its parameters, and what they need to know of the tokens so far.
 
