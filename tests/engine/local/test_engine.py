@@ -65,6 +65,34 @@ def test_the_same_seed_gives_the_same_text(engine: LocalEngine) -> None:
     assert write(None) != write(None)
 
 
+def test_a_reply_ends_at_the_tokens_that_were_asked_for_and_no_sooner(engine: LocalEngine) -> None:
+    def ended(**changes: object) -> tuple[str, int]:
+        last = finished(engine.generate(GenerationRequest(QUESTION, GREEDY.model_copy(update=changes))))
+        return last.reason, last.completion_tokens
+
+    receipt = finished(engine.generate(GenerationRequest(QUESTION, GREEDY))).receipt
+    assert receipt is not None
+    end = receipt.tokens[4]
+    place = receipt.tokens.index(end)
+
+    assert ended(stop_token_ids=(end,)) == ("stop", place)
+    assert ended(stop_token_ids=(end,), ignore_eos=True) == ("stop", place), "only the model's own are ignored"
+    assert ended(stop_token_ids=(end,), min_tokens=place + 1)[1] > place
+
+
+def test_the_models_own_end_tokens_can_be_ignored_or_put_off(engine: LocalEngine) -> None:
+    likely_end = {"logit_bias": {2: 100.0}}
+
+    def ended(**changes: object) -> tuple[str, int]:
+        sampling = GREEDY.model_copy(update=likely_end | changes)
+        last = finished(engine.generate(GenerationRequest(QUESTION, sampling)))
+        return last.reason, last.completion_tokens
+
+    assert ended() == ("stop", 0)
+    assert ended(min_tokens=7) == ("stop", 7)
+    assert ended(ignore_eos=True) == ("length", GREEDY.max_new_tokens)
+
+
 def test_cancelling_keeps_what_was_written_and_frees_the_model(engine: LocalEngine) -> None:
     generation = engine.generate(GenerationRequest(QUESTION, ENDLESS))
     first = generation.get()

@@ -1,0 +1,64 @@
+"""What is found by blocks is what is found by looking at every token."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.sampling.vocabulary import Scores
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> torch.Tensor:
+    """Scores with ties, with tokens that are ruled out, and of vocabularies that do not fill the last block."""
+    random = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    scores = torch.randn(draw(st.integers(1, 4)), draw(st.sampled_from([1, 50, 64, 200, 640])), generator=random)
+    if draw(st.booleans()):
+        scores = scores.mul(4).round().div(4)
+    if draw(st.booleans()):
+        scores[:, 1::2] = -torch.inf
+    return scores
+
+
+@given(tensors(), st.integers(1, 700), st.data())
+@settings(max_examples=150, deadline=None)
+def test_candidates_are_all_tokens_from_a_threshold_on(scores: torch.Tensor, count: int, data: st.DataObject) -> None:
+    found = Scores(scores)
+    rows = data.draw(st.lists(st.integers(0, len(scores) - 1), min_size=1, unique=True))
+    thresholds = [found.threshold(row, count) for row in rows]
+
+    for row, threshold, (ids, values) in zip(rows, thresholds, found.at_least(rows, thresholds), strict=True):
+        possible = scores[row] > -torch.inf
+        wanted = torch.nonzero((scores[row] >= threshold) & possible).flatten().tolist()
+        assert ids.tolist() == wanted
+        assert values.tolist() == scores[row, wanted].tolist()
+        assert len(ids) >= min(count, int(possible.sum()))
+
+
+@given(tensors(), st.sampled_from([0.3, 1.0, 2.0]), st.data())
+@settings(max_examples=150, deadline=None)
+def test_draws_before_a_pivot_follow_the_weights_of_those_tokens(
+    scores: torch.Tensor, temperature: float, data: st.DataObject
+) -> None:
+    found = Scores(scores)
+    row = len(scores) - 1
+    line = scores[row].double().numpy()
+    order = np.lexsort((np.arange(len(line)), -line))[: int((line > -np.inf).sum())]
+    rank = data.draw(st.integers(0, len(order)))
+    weights = np.exp((line - line.max()) / temperature)
+    if rank == len(order):
+        pivot, masses = None, found.masses([row], [temperature])[0]
+    else:
+        pivot = (float(line[order[rank]]), int(order[rank]))
+        masses = found.masses_before(row, temperature, pivot)
+        weights[order[rank:]] = 0
+    np.testing.assert_allclose(masses.sum(), weights.sum(), rtol=1e-5, atol=1e-12)
+    if not weights.any():
+        return
+    cumulative = np.cumsum(weights) / weights.sum()
+    for uniform in (0.0, 0.25, 0.5, 0.9, 1 - 2**-53):
+        ((score, token),) = found.draw([row], [masses], [temperature], [uniform], [pivot])
+        assert weights[token] > 0
+        assert score == line[token]
+        assert cumulative[token] >= uniform - 1e-5
+        assert cumulative[token] - weights[token] / weights.sum() <= uniform + 1e-5
