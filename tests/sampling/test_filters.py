@@ -105,6 +105,12 @@ def test_of_candidates_the_same_is_kept_as_of_all(scores: Scores, temperature: f
     assert set(candidates[found.order[: found.kept]]) == set(everything.order[: min(everything.kept, count)])
 
 
+def test_behind_top_k_the_probability_of_all_no_longer_counts() -> None:
+    scores = np.log(np.array([0.5, 0.3, 0.2]))
+
+    assert filter_scores(scores, 1.0, top_k=2, top_p=0.6, total=100.0).kept == 1
+
+
 @given(some_scores, st.sampled_from([0.5, 0.9, 1.05, 1.3, 2.0]), st.sets(st.integers(0, 39), min_size=1))
 @settings(max_examples=200, deadline=None)
 def test_the_repetition_penalty_equals_transformers(scores: Scores, penalty: float, seen: set[int]) -> None:
