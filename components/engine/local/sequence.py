@@ -145,8 +145,10 @@ class Sequence:
         """
         token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
-        if token in end_tokens or token in self.request.sampling.stop_token_ids:
+        if token in end_tokens:
             return "stop"
+        if token in self.request.sampling.stop_token_ids:
+            return self._stopped_by_caller
         assert self.sampler is not None
         self.sampler.note(token)
         self.tokens.append(token)
@@ -158,12 +160,16 @@ class Sequence:
         if self.sampler.complete:
             return "stop"
         if stopped:
-            # To a program "stop" means that the JSON is whole.
-            return "stop" if self.request.sampling.json_schema is None else "length"
+            return self._stopped_by_caller
         self.loop = self._guard.push(token)
         if self.loop is not None:
             return "loop"
         return "length" if self.completion_tokens >= self.request.sampling.max_new_tokens else None
+
+    @property
+    def _stopped_by_caller(self) -> FinishReason:
+        """Why a reply ended that one of the caller's stops has cut: to a program, "stop" means that JSON is whole."""
+        return "stop" if self.request.sampling.json_schema is None else "length"
 
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end. A character that is not complete is not handed out."""

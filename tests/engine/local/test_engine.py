@@ -386,6 +386,17 @@ def test_a_reply_follows_its_json_schema(engine: LocalEngine, temperature: float
     assert events[-1].reason == "stop"
 
 
+def test_json_that_a_stop_of_the_callers_has_cut_does_not_end_as_stop(engine: LocalEngine) -> None:
+    sampling = GREEDY.model_copy(update={"json_schema": '{"const": {"a": "河山"}}'})
+    whole = finished(engine.generate(GenerationRequest(QUESTION, sampling)))
+    assert whole.receipt is not None
+    cuts: list[dict[str, object]] = [{"stop": ("河",)}, {"stop_token_ids": (whole.receipt.tokens[-2],)}]
+    cut = [finished(engine.generate(GenerationRequest(QUESTION, sampling.model_copy(update=one)))) for one in cuts]
+
+    assert whole.reason == "stop"
+    assert [one.reason for one in cut] == ["length", "length"]
+
+
 @pytest.mark.parametrize("schema", ["{", "[]", '{"type": "wizard"}', '{"type": "string", "pattern": "("}'])
 def test_a_schema_that_cannot_be_used_is_refused(engine: LocalEngine, schema: str) -> None:
     with pytest.raises(PromptError, match="JSON schema"):
