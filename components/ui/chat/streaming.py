@@ -6,7 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.ui.chat.reply import Reply, View
+from components.ui.chat.reply import ReplyTask, Snapshot
 from components.ui.markdown.blocks import split_blocks
 from components.ui.markdown.dialect import to_streamlit, to_streamlit_unfinished
 from components.ui.texts import Texts
@@ -28,35 +28,35 @@ def draw_text(text: str) -> None:
         st.markdown(to_streamlit(block))
 
 
-def show_waiting(reply: Reply, slot: DeltaGenerator, texts: Texts) -> None:
+def show_waiting(reply: ReplyTask, slot: DeltaGenerator, texts: Texts) -> None:
     """Say in ``slot`` what the reader waits for, until the reply has text or has ended."""
-    while not (view := reply.look()).text and view.end is None:
-        slot.markdown(f":shimmer[{_waiting_text(reply, view, texts)}]")
-        _pause(reply, view)
+    while not (snapshot := reply.snapshot()).text and snapshot.end is None:
+        slot.markdown(f":shimmer[{_waiting_text(reply, snapshot, texts)}]")
+        _pause(reply, snapshot)
 
 
-def show_growing(reply: Reply, container: DeltaGenerator) -> None:
+def show_growing(reply: ReplyTask, container: DeltaGenerator) -> None:
     """Show the text in ``container`` until the reply ends."""
     writer = BlockWriter(container)
-    while (view := reply.look()).end is None:
-        writer.write(view.text)
-        _pause(reply, view)
-    writer.finish(view.text)
+    while (snapshot := reply.snapshot()).end is None:
+        writer.write(snapshot.text)
+        _pause(reply, snapshot)
+    writer.finish(snapshot.text)
 
 
-def _pause(reply: Reply, shown: View) -> None:
+def _pause(reply: ReplyTask, shown: Snapshot) -> None:
     time.sleep(UPDATE_SECONDS)
     reply.wait(shown, LONGEST_PAUSE_SECONDS)
 
 
-def _waiting_text(reply: Reply, view: View, texts: Texts) -> str:
+def _waiting_text(reply: ReplyTask, snapshot: Snapshot, texts: Texts) -> str:
     text = texts.thinking
-    if view.waiting:
-        text = texts.ahead.format(ahead=view.waiting.ahead)
-        if view.waiting.seconds is not None:
-            return text + texts.seconds_left.format(seconds=view.waiting.seconds)
+    if snapshot.waiting:
+        text = texts.ahead.format(ahead=snapshot.waiting.ahead)
+        if snapshot.waiting.seconds is not None:
+            return text + texts.seconds_left.format(seconds=snapshot.waiting.seconds)
     seconds = time.monotonic() - reply.began
-    return f"{text} · {seconds:.0f} s" if seconds >= 2 else f"{text} …"
+    return f"{text} · {texts.seconds.format(seconds=seconds)}" if seconds >= 2 else f"{text} …"
 
 
 class BlockWriter:
