@@ -7,8 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components.ui.chat.reply import ReplyTask, Snapshot
-from components.ui.markdown.blocks import split_blocks
-from components.ui.markdown.dialect import to_streamlit, to_streamlit_unfinished
+from components.ui.markdown.document import Document, complete_blocks
 from components.ui.texts import Texts
 
 UPDATE_SECONDS = 0.05
@@ -24,8 +23,8 @@ its length, however long it gets. It never waits longer than ``LONGEST_PAUSE_SEC
 
 def draw_text(text: str) -> None:
     """A reply that is complete."""
-    for block in split_blocks(text):
-        st.markdown(to_streamlit(block))
+    for block in filter(None, complete_blocks(text)):
+        st.markdown(block)
 
 
 def show_waiting(reply: ReplyTask, slot: DeltaGenerator, texts: Texts) -> None:
@@ -65,38 +64,40 @@ class BlockWriter:
     def __init__(self, container: DeltaGenerator, clock: Callable[[], float] = time.monotonic) -> None:
         self._container = container
         self._clock = clock
-        self._finished = 0
-        self._slot: DeltaGenerator | None = None
+        self._document = Document()
+        self._slots: list[DeltaGenerator] = []
+        self._sent: list[str] = []
         self._sent_length = 0
         self._sent_at = 0.0
 
     def write(self, text: str) -> None:
         """Show ``text``, which begins with what was written before."""
-        self._write_finished(blocks := split_blocks(text[self._finished :]))
-        if blocks and self._is_due(len(blocks[-1])):
-            self._send(to_streamlit_unfinished(blocks[-1]), len(blocks[-1]))
+        if self._is_due(len(text) - self._document.finished):
+            self._document.grow(text)
+            self._send(len(text))
 
     def finish(self, text: str) -> None:
         """Show ``text``, which is complete now."""
-        self._write_finished(blocks := split_blocks(text[self._finished :]))
-        if blocks:
-            self._send(to_streamlit(blocks[-1]), len(blocks[-1]))
-
-    def _write_finished(self, blocks: list[str]) -> None:
-        for block in blocks[:-1]:
-            self._send(to_streamlit(block), len(block))
-            self._finished += len(block)
-            self._slot = None
-            self._sent_length = 0
+        self._document.finish(text)
+        self._send(len(text))
 
     def _is_due(self, length: int) -> bool:
         if self._clock() - self._sent_at >= LONGEST_PAUSE_SECONDS:
             return True
         return (length - self._sent_length) * RESEND_SHARE >= self._sent_length and length != self._sent_length
 
-    def _send(self, markdown: str, length: int) -> None:
-        if self._slot is None:
-            self._slot = self._container.empty()
-        self._slot.markdown(markdown)
-        self._sent_length = length
+    def _send(self, length: int) -> None:
+        """Send the blocks that are not shown yet as they are now."""
+        blocks = self._document.blocks
+        for number, block in enumerate(blocks):
+            if number == len(self._slots):
+                self._slots.append(self._container.empty())
+                self._sent.append("")
+            if block != self._sent[number]:
+                self._slots[number].markdown(block)
+                self._sent[number] = block
+        for number in range(len(blocks), len(self._slots)):
+            self._slots[number].empty()
+            self._sent[number] = ""
+        self._sent_length = length - self._document.finished
         self._sent_at = self._clock()

@@ -1,0 +1,141 @@
+"""What a reader sees of a reply is what the reply says."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.ui.markdown.document import Document, complete_blocks
+from tests.ui.markdown.replies import REPLIES, Seen
+from tests.ui.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
+
+PIECES = [
+    *"*_`~#>+-=|!<&:;.()]", "**", "__", "~~", "``", "```", "---", "===", "1. ", "2) ", "- ", "> ", "| ", "|-|", "||",
+    "[", "](", "[a](b)", "![", "\\*", "\\_", "\\\\", "&amp;", "&#32;", "&nbsp;", "&copy", "<b>", "</b>", "<!--", "$5 ",
+    " US$", "->", "<-", "--", ">=", ":smile:", ":red[", ":material/home:", "http:", "{", "}", "  ", "    ", "\t",
+    "\u3000", " 中文 ", "。", "“", "x", "one", "two", "1", "23", "\n", "\n", "\n\n", " ", " ", " ",
+]  # fmt: skip
+"""Of CommonMark and of what Streamlit takes for its own; without what means more here than there (see ``REPLIES``)."""
+
+OWN_PIECES = ["$", "$$", r"\(", r"\)", r"\[", r"\]", r"\begin{align}", r"\end{align}", "中", "**", "[^1]", "\n[^1]: ",
+              "\n[a]: /b\n", "https://x.y/", "www.a.com", "```mermaid\n", "\r\n", "\r"]  # fmt: skip
+
+
+def mixtures(pieces: list[str]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(pieces), max_size=30).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(mixtures(PIECES))
+def test_any_text_is_shown_as_commonmark_has_it(text: str) -> None:
+    assert on_streamlits_page(complete_blocks(text)) == reference(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(mixtures(PIECES + OWN_PIECES), st.integers(1, 4))
+def test_a_reply_that_has_grown_is_shown_like_one_that_came_at_once(text: str, step: int) -> None:
+    document = Document()
+    for length in range(0, len(text), step):
+        document.grow(text[:length])
+    document.finish(text)
+    assert document.blocks == list(complete_blocks(text))
+
+
+@settings(max_examples=200, deadline=None)
+@given(mixtures([piece for piece in PIECES + OWN_PIECES if "[" not in piece]), st.integers(1, 4))
+def test_a_finished_block_never_changes(text: str, step: int) -> None:
+    document, finished = Document(), list[str]()
+    for length in range(0, len(text), step):
+        document.grow(text[:length])
+        blocks = document.finished_blocks
+        assert blocks[: len(finished)] == finished
+        finished = blocks
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+def test_a_reply_is_shown_as_it_is_meant(reply: Seen) -> None:
+    assert on_streamlits_page(complete_blocks(reply.says)) == reply.shown
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+def test_it_is_shown_so_while_it_grows_too(reply: Seen) -> None:
+    document = Document()
+    for length in range(len(reply.says)):
+        document.grow(reply.says[:length])
+    document.grow(f"{reply.says}\n\nMore\n")
+    *blocks, _ = on_streamlits_page(document.blocks)
+    assert blocks == reply.shown
+
+
+GROWING = [
+    ("some **bol", "some bol"),
+    ("some **", "some"),
+    ("some **bold*", "some bold"),
+    ("some *ital", "some ital"),
+    ("some ~~gon", "some gon"),
+    ("run `pip ins", "run pip ins"),
+    ("run `", "run"),
+    ("so $$x +", "so"),
+    (r"so \(x +", "so"),
+    (r"**so** \[x +", "so"),
+    ("it costs $5 for", "it costs $5 for"),
+    ("let $x", "let"),
+    ("```py\nx = **y", "x = **y"),
+    ("done **well** `x`", "done well x"),
+    ("see [the docs](https://exa", "see the docs"),
+    ("see ![a picture](https://exa", "see a picture"),
+    ("5*3 is", "5*3 is"),
+    ("Steps:\n1", "Steps:"),
+    ("A title\n--", "A title"),
+    ("- one\n-", "one"),
+    ("Table:\n| a | b |", "Table:"),
+    ("Table:\n| a | b |\n|--", "Table:"),
+    ("| a | b |\n|---|---|\n| 1 | 2", "a\nb\n1\n2"),
+    ("So\n$$\nx + y", "So"),
+    ("So\n\\begin{align}\nx", "So"),
+    ("> quoted **text", "quoted text"),
+    ("###", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), GROWING)
+def test_half_a_mark_is_not_shown(text: str, shown: str) -> None:
+    document = Document()
+    document.grow(text)
+    assert text_of(on_streamlits_page(document.blocks)).strip() == shown
+
+
+def test_bold_text_is_bold_from_its_first_word_on() -> None:
+    document = Document()
+    document.grow("some **bold te")
+    assert on_streamlits_page(document.blocks) == reference("some **bold te**")
+
+
+def test_a_definition_reaches_the_blocks_above_it() -> None:
+    document = Document()
+    document.grow("See [the docs][d] and the note[^n].\n\nMore.\n\n")
+    before = document.blocks
+    text = "See [the docs][d] and the note[^n].\n\nMore.\n\n[d]: https://a.org/b\n[^n]: A note.\n\nEnd\n"
+    document.grow(text)
+    assert before[0] == r"See \[the docs\]\[d\] and the note\[^n\]."
+    assert document.blocks[0] == "See [the docs](<https://a.org/b>) and the note¹."
+    assert document.blocks[1] == before[1]
+
+
+def test_half_a_definition_makes_no_link() -> None:
+    document = Document()
+    document.grow("See [d].\n\nMore.\n\n[d]: https://a.or")
+    assert document.blocks[0] == r"See \[d\]."
+
+
+def test_what_a_formula_holds_back_comes_when_it_has_no_end() -> None:
+    document = Document()
+    document.grow("So\n\n$$\nx\n\nand more")
+    assert text_of(on_streamlits_page(document.blocks)) == "So"
+    document.finish("So\n\n$$\nx\n\nand more")
+    assert text_of(on_streamlits_page(document.blocks)) == "So\n$$\nx\nand more"
+
+
+@pytest.mark.parametrize("length", [5_000, 20_000])
+def test_deep_nesting_is_shown(length: int) -> None:
+    text = "".join(f"{'  ' * depth}- level {depth}\n" for depth in range(20)) + "x" * length
+    assert "level 19" in "".join(complete_blocks(text))
