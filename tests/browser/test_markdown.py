@@ -1,14 +1,18 @@
 """What Streamlit's own renderer makes of a reply, in a real browser."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import PageFactory
+from tests.browser.markdown_app import texts
+from tests.server import running_server
 from tests.ui.markdown.replies import REPLIES
-from tests.ui.markdown.streamlit_renderer import Block
+from tests.ui.markdown.streamlit_renderer import Block, reference
 
 READ_REPLY = """reply => {
   const STYLES = {STRONG: 'strong', EM: 'em', DEL: 's', CODE: 'code'};
@@ -25,7 +29,8 @@ READ_REPLY = """reply => {
   const walk = (node, styles) => {
     if (node.nodeType === Node.TEXT_NODE) {
       const raw = node.parentElement.closest('pre, td, th');
-      const text = raw ? node.data : node.data.replaceAll('\\n', '');
+      const data = node.data.replaceAll('\\u2060', '');  // keeps Streamlit from replacing :material/ in code
+      const text = raw ? data : data.replaceAll('\\n', '');
       if (text && node.parentElement.closest(BLOCKS) && (raw || text.trim() || !/\\n/.test(node.data))) {
         add(node, text, [...new Set(styles)].sort());
       }
@@ -68,7 +73,8 @@ def flat(blocks: list[Block]) -> list[Any]:
     found: list[Any] = []
     for kind, content in blocks:
         if kind in ("code", "formula"):
-            found.append([[_spaced(str(content), [str(kind)]), [kind]]])
+            if content:
+                found.append([[_spaced(str(content), [str(kind)]), [kind]]])
         elif isinstance(content, list) and content and isinstance(content[0][1], frozenset):
             runs = [
                 (text, sorted("formula" if style == "math_inline" else style for style in styles))
@@ -81,7 +87,7 @@ def flat(blocks: list[Block]) -> list[Any]:
 
 
 def _spaced(text: str, styles: list[str]) -> str:
-    return " ".join(text.split()) if "formula" in styles else text.replace("\u2060", "")
+    return " ".join(text.split()) if "formula" in styles else text
 
 
 @pytest.fixture
@@ -104,3 +110,16 @@ def test_the_page_shows_what_replies_say(seen: ChatPage) -> None:
     seen.page.get_by_role("button", name="重新生成").wait_for()
     drawn = read(seen)
     assert {REPLIES[n].says: drawn[n] for n in wanted if drawn[n] != wanted[n]} == {}
+
+
+def test_the_page_shows_any_text_as_commonmark_has_it(usual_context: BrowserContext, tmp_path: Path) -> None:
+    with running_server(tmp_path / "log", {}, "tests/browser/markdown_app.py", "/_stcore/health") as url:
+        page = usual_context.new_page()
+        page.goto(url)
+        page.get_by_text("The end.").wait_for()
+        shown = {
+            text: page.locator(f".st-key-text{number}").evaluate(READ_REPLY) for number, text in enumerate(texts())
+        }
+        page.close()
+    wanted = {text: [[list(run) for run in block] for block in flat(reference(text)) if block] for text in shown}
+    assert {text: shown[text] for text in shown if shown[text] != wanted[text]} == {}

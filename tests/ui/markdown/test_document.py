@@ -5,19 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.ui.markdown.document import Document, complete_blocks
+from tests.ui.markdown.mixtures import OWN_PIECES, PIECES
 from tests.ui.markdown.replies import REPLIES, Seen
 from tests.ui.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
-
-PIECES = [
-    *"*_`~#>+-=|!<&:;.()]", "**", "__", "~~", "``", "```", "---", "===", "1. ", "2) ", "- ", "> ", "| ", "|-|", "||",
-    "[", "](", "[a](b)", "![", "\\*", "\\_", "\\\\", "&amp;", "&#32;", "&nbsp;", "&copy", "<b>", "</b>", "<!--", "$5 ",
-    " US$", "->", "<-", "--", ">=", ":smile:", ":red[", ":material/home:", "http:", "{", "}", "  ", "    ", "\t",
-    "\u3000", " 中文 ", "。", "“", "x", "one", "two", "1", "23", "\n", "\n", "\n\n", " ", " ", " ",
-]  # fmt: skip
-"""Of CommonMark and of what Streamlit takes for its own; without what means more here than there (see ``REPLIES``)."""
-
-OWN_PIECES = ["$", "$$", r"\(", r"\)", r"\[", r"\]", r"\begin{align}", r"\end{align}", "中", "**", "[^1]", "\n[^1]: ",
-              "\n[a]: /b\n", "https://x.y/", "www.a.com", "```mermaid\n", "\r\n", "\r"]  # fmt: skip
 
 
 def mixtures(pieces: list[str]) -> st.SearchStrategy[str]:
