@@ -14,8 +14,12 @@ from components.ui.texts import ErrorKind, Texts
 _USER_AVATAR = ":material/person:"
 _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
 
-_CELL_STYLE = "<style>.stChatMessage :is(td, th) {white-space: pre-line}</style>"
-"""A cell shows its line breaks, which Markdown for tables knows no other way to say."""
+_STYLE = """<style>
+.stChatMessage :is(td, th) {white-space: pre-line}
+.stChatMessage .task-list-item > :is(ul, ol) {padding-left: 1.6em}
+</style>"""
+"""A cell shows its line breaks, which Markdown for tables knows no other way to say; and a list below a box to tick is
+set in, as any other."""
 
 
 def draw_welcome(texts: Texts) -> None:
@@ -35,7 +39,7 @@ def draw_welcome(texts: Texts) -> None:
 
 def draw_history(conversation: Conversation, engine: Engine, forgotten: int, texts: Texts) -> None:
     """Draw all exchanges; returns when the last reply has ended."""
-    st.html(_CELL_STYLE)
+    st.html(_STYLE)
     last = len(conversation.exchanges) - 1
     for index, exchange in enumerate(conversation.exchanges):
         _draw_exchange(exchange, engine, texts, is_last=index == last)

@@ -14,12 +14,12 @@ _START = r"(?<![A-Za-z0-9_])(?:https?://|www\.)"
 
 _NOT_IN_ADDRESSES = (
     r"\s<>\"`\\^{}|\[\]\x00-\x1f"
-    r"\u2010-\u206f\u3000-\u303f"  # dashes, quotes and dots; ideographic punctuation
+    r"\u00a0-\u00bf\u2010-\u206f\u3000-\u303f"  # signs, dashes, quotes and dots; ideographic punctuation
     r"\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0003ffff"
 )
 
 _ADDRESS = re.compile(
-    rf"{_START}(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*\w)?(?<![{_NOT_IN_ADDRESSES}]))(?::\d+)?"
+    rf"{_START}(?:[\w.%+-]+(?::[\w.%+-]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*\w)?(?<![{_NOT_IN_ADDRESSES}]))(?::\d+)?"
     rf"(?:[/?#](?:[^*~{_NOT_IN_ADDRESSES}]|[*~](?![*~]))*)?",
     re.IGNORECASE | re.ASCII,
 )

@@ -16,7 +16,8 @@ MOST_LINES = 60
 """A formula has no more; what never ends must not hold back the rest of a reply."""
 
 _ENVIRONMENT = (
-    r"\\begin\{(?P<name>(?:equation|align|alignat|gather|multline|flalign|eqnarray|[pbBvV]?matrix|cases)\*?)\}"
+    r"\\begin\{(?P<name>(?:equation|align|alignat|aligned|alignedat|gather|gathered|split|multline|flalign|eqnarray"
+    r"|array|[pbBvV]?matrix|smallmatrix|d?r?cases|CD)\*?)\}"
 )
 
 _BLOCK_START = re.compile(rf"\\\[|\$\$|{_ENVIRONMENT}")
@@ -34,7 +35,9 @@ _SPAN = re.compile(
 _UNFINISHED = re.compile(rf"\\[\[(]|\$\$|\$(?![\s\d])|{_ENVIRONMENT}|\\(?:b(?:e(?:g(?:i(?:n(?:\{{[a-z]*)?)?)?)?)?)?$")
 
 _CJK = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
-_AMOUNT = re.compile(r"\d(?:[^\\]*\s\W*[A-Za-z]{2,}|.*(?<![A-Za-z])(?:US|HK|NT|NZ|CA|AU|SG|MX|R|A|C|S)$)", re.DOTALL)
+_AMOUNT = re.compile(
+    r"\d(?:[^\\]*\s[^\w\\]*[A-Za-z]{2,}|.*(?<![A-Za-z])(?:US|HK|NT|NZ|CA|AU|SG|MX|R|A|C|S)$)", re.DOTALL
+)
 """Begins with a number and goes on with words, or ends with half of another amount: ``$5 to 10$``, ``$7 (US$)``."""
 
 

@@ -202,7 +202,8 @@ def _code(content: str, *, in_table: bool) -> tuple[str, Kind]:
 
 
 def _target(address: str, title: str) -> str:
-    """The second half of a link or picture."""
+    """The second half of a link or picture. Without a scheme it would lead to this server."""
+    address = f"http://{address}" if address.startswith("www.") else address
     return f"](<{escape_destination(address)}>" + (f' "{escape_title(title)}")' if title else ")")
 
 

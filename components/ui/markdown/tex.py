@@ -4,6 +4,10 @@ import re
 
 _NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather)\}")
 
+_UNKNOWN = re.compile(r"\\(begin|end)\{(multline|flalign|eqnarray)\*?\}")
+_NEAREST = {"multline": "gather", "flalign": "align", "eqnarray": "align"}
+"""What KaTeX has in place of environments that it does not know."""
+
 
 def formula_block(tex: str) -> str:
     """A formula on lines of its own; without TeX, nothing."""
@@ -31,4 +35,5 @@ def _dollars(tex: str, least: int) -> str:
 
 def _unnumbered(tex: str) -> str:
     """Without numbers for equations, which the browser would count through the whole page."""
-    return _NUMBERED.sub(r"\\\1{\2*}", tex)
+    known = _UNKNOWN.sub(lambda match: rf"\{match[1]}{{{_NEAREST[match[2]]}}}", tex)
+    return _NUMBERED.sub(r"\\\1{\2*}", known)

@@ -103,6 +103,8 @@ ADDRESSES = [
     Seen("<https://a.org/b>后", [line(link("https://a.org/b"), "后")]),
     Seen("邮箱a_b@c.com，谢谢", [line("邮箱", link("a_b@c.com", "mailto:a_b@c.com"), "，谢谢")]),
     Seen("edit setup.py and README.md", [line("edit setup.py and README.md")]),
+    Seen("https://me:x@a.org:8/b", [line(link("https://me:x@a.org:8/b"))]),
+    Seen("[甲](www.a.org/b)", [line(link("甲", "http://www.a.org/b"))]),
     Seen("[https://a.org](https://b.org)", [line(link("https://a.org", "https://b.org"))]),
 ]
 
@@ -127,6 +129,8 @@ FORMULAS = [
     Seen("其中$x$是", [line("其中", run("x", "math_inline"), "是")]),
     Seen(r"速度 $v_{\text{最大}}$ 是", [line("速度 ", run(r"v_{\text{最大}}", "math_inline"), " 是")]),
     Seen("\\[\nx\n\n+ y\n\\]\n", [("formula", "x\n+ y")]),
+    Seen(r"$0.5 \times 2$", [line(run(r"0.5 \times 2", "math_inline"))]),
+    Seen("$2x + 3y$ or $5$", [line(run("2x + 3y", "math_inline"), " or ", run("5", "math_inline"))]),
     Seen("$$x = 1$$", [("formula", "x = 1")]),
     Seen("so\n$$\nx\n$$\nthen", [line("so"), ("formula", "x"), line("then")]),
     Seen("so $$\nx\n$$\nthen", [line("so"), ("formula", "x"), line("then")]),
@@ -135,6 +139,14 @@ FORMULAS = [
         [
             ("formula", "\\begin{align*}\na &= b \\\\\nc &= d\n\\end{align*}"),
         ],
+    ),
+    Seen(
+        "\\begin{eqnarray}\na &=& b\n\\end{eqnarray}\n后",
+        [("formula", "\\begin{align*}\na &=& b\n\\end{align*}"), line("后")],
+    ),
+    Seen(
+        r"记 \begin{aligned}a&=b\end{aligned} 为",
+        [line("记"), ("formula", r"\begin{aligned}a&=b\end{aligned}"), line("为")],
     ),
     Seen("- so \\[x\\].\n", [("bullet_list", [("list_item", [line("so"), ("formula", "x"), line(".")])])]),
     Seen("> $$\n> y\n> $$", [("blockquote", [("formula", "y")])]),
@@ -176,6 +188,10 @@ MONEY = [
         "$5/month, $50/year",
         "a $ sign, $PATH and $HOME/bin",
         "in dollars ($) or pesos ($)",
+        "$3.00 x 2 = $6.00, $1 + $2 = $3",
+        "$3 个苹果和 $5 个梨，从$10涨到$20",
+        "$40-50 per month, $500 a year; $12 per unit vs. $15",
+        "$100k-$200k, $5/$10 and $5~$10",
         "$1,000 and more, up to 2,000$ in all",
     )
 ]

@@ -129,3 +129,35 @@ def test_what_a_formula_holds_back_comes_when_it_has_no_end() -> None:
 def test_deep_nesting_is_shown(length: int) -> None:
     text = "".join(f"{'  ' * depth}- level {depth}\n" for depth in range(20)) + "x" * length
     assert "level 19" in "".join(complete_blocks(text))
+
+
+DELIMITERS = {"**": {"strong"}, "*": {"em"}, "__": {"strong"}, "_": {"em"}, "***": {"strong", "em"}, "~~": {"s"}}
+
+beside = st.sampled_from(["", "前", "あ", "글", "。", "，", "”", "　", " ", "😀", "Ａ"])
+punctuation = st.characters(categories=["P", "S"], exclude_characters="*_~`\\<>[]$&!#")
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(list(DELIMITERS)), beside, punctuation, st.sampled_from(["词", "word", ""]), punctuation, beside)
+def test_emphasis_works_beside_text_without_spaces(
+    mark: str, before: str, first: str, word: str, last: str, after: str
+) -> None:
+    inner = f"{first}{word}{last}"
+    blocks = on_streamlits_page(complete_blocks(f"甲{before}{mark}{inner}{mark}{after}乙"))
+    assert (inner, frozenset(DELIMITERS[mark])) in blocks[0][1]  # type: ignore[operator]
+    assert text_of(blocks) == f"甲{before}{inner}{after}乙"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["https://a.org", "http://a.org:80/b", "www.a.org/b?c=d_e", "https://a.org/(b)"]),
+    st.sampled_from(
+        [*"，。；：！？、）】》”’」…—·", "中文", "です", "입니다", ".", ", and", "!", ")", "** ", " x", "\n", "`", ""]
+    ),
+    st.sampled_from(["", "见", "（", "“", "(", "- ", "> "]),
+)
+def test_an_address_ends_where_the_sentence_goes_on(address: str, after: str, before: str) -> None:
+    href = address if "://" in address else f"http://{address}"
+    written = "".join(complete_blocks(f"{before}{address}{after}"))
+    assert f"(<{href}>)" in written or f"<{href}>" in written
+    assert address in text_of(on_streamlits_page([written]))
