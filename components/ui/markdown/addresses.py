@@ -24,7 +24,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
-_SENTENCE_END = re.compile(r"(?:[?!.,:;*_~'\"]|&[A-Za-z0-9]+;)+$")
+_SENTENCE_MARKS = "?!.,:*_~'\""
+_ENTITY = re.compile(r"&[A-Za-z0-9]{1,31};\Z")
 
 
 def install_addresses(md: MarkdownIt) -> None:
@@ -58,7 +59,7 @@ def _bare_address(state: StateInline, silent: bool) -> bool:
 def _without_sentence_end(address: str) -> str:
     """``address`` without what ends the sentence around it; a parenthesis is kept where it was opened in it."""
     while True:
-        shorter = _SENTENCE_END.sub("", address)
+        shorter = _ENTITY.sub("", address).rstrip(";").rstrip(_SENTENCE_MARKS)
         if shorter.endswith(")") and shorter.count(")") > shorter.count("("):
             shorter = shorter[:-1]
         if shorter == address:

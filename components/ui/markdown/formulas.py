@@ -25,9 +25,9 @@ _BLOCK_START = re.compile(rf"\\\[|\$\$|{_ENVIRONMENT}")
 _AFTER_BLOCK = re.compile(r"\s*(?P<stop>[.,;]?)\s*")
 
 _SPAN = re.compile(
-    r"\\\((?P<parentheses>.+?)\\\)"
-    r"|(?P<display>\\\[(?P<brackets>.+?)\\\](?!\()|\$\$(?P<dollars>[^$]+?)\$\$"
-    rf"|(?P<environment>{_ENVIRONMENT}.+?\\end\{{(?P=name)\}}))"
+    r"\\\((?P<parentheses>.{1,2000}?)\\\)"
+    r"|(?P<display>\\\[(?P<brackets>.{1,2000}?)\\\](?!\()|\$\$(?P<dollars>[^$]+?)\$\$"
+    rf"|(?P<environment>{_ENVIRONMENT}.{{1,2000}}?\\end\{{(?P=name)\}}))"
     r"|\$(?P<dollar>(?:\\.|[^$\\\n])+)\$(?![A-Za-z0-9$])",
     re.DOTALL,
 )
@@ -52,11 +52,11 @@ def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
         return False
     line = _line(state, first)
     opening = _BLOCK_START.match(line)
-    if opening is None or (silent and _is_open(state, state.line, first)):
+    if opening is None or (silent and opening[0] == "$$" and _closes_one(state, first)):
         return False
     environment = opening["name"]
     closing = rf"\end{{{environment}}}" if environment else {"$$": "$$", r"\[": r"\]"}[opening[0]]
-    content: list[str] = [] if environment is None else [opening[0]]
+    content: list[str] = []
     rest = line[opening.end() :]
     may_have_blanks = not rest.strip()
     for number in range(first, min(end, first + MOST_LINES)):
@@ -71,7 +71,9 @@ def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
             trailing = _AFTER_BLOCK.fullmatch(after)
             if trailing is None:
                 return False
-            _push(state, silent, number + 1, [*content, (closing if environment else "") + trailing["stop"]])
+            if environment:
+                content = [opening[0] + content[0], *content[1:], closing]
+            _push(state, silent, number + 1, [*content, trailing["stop"]])
             return True
     if not is_growing(state.env) or end > first + MOST_LINES:
         return False
@@ -101,9 +103,9 @@ def _partition(line: str, closing: str) -> tuple[str, str, str]:
     return (line[: found.start()], closing, line[found.end() :]) if found else (line, "", "")
 
 
-def _is_open(state: StateBlock, first: int, line: int) -> bool:
-    """Whether the paragraph has a ``$$`` that this line would close."""
-    return sum(_line(state, number).count("$$") for number in range(first, line)) % 2 == 1
+def _closes_one(state: StateBlock, line: int) -> bool:
+    """Whether the paragraph that would end here has a ``$$`` that this line closes."""
+    return state.src.count("$$", state.bMarks[state.line], state.bMarks[line]) % 2 == 1
 
 
 def _span(state: StateInline, silent: bool) -> bool:

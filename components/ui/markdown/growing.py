@@ -13,13 +13,16 @@ from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+MOST_CLOSED = 20
+"""So many marks are closed; nobody nests deeper, and every level is one of Python's stack."""
+
 _GROWING = "growing"
 _OPEN_ENDED = "open_ended"
 
 _MARKS_ALONE = re.compile(r"[ \t>]*(?:[-+*]|\d{1,9}[.)]?)?[ \t]*(?:#{1,6}|[-=_*`~|:$\\ \t]*|\[[ xX]?\]?)[ \t]*")
 """A line that may still become a list item, a heading, a rule, a fence, a formula, or the second line of a table."""
 
-_OPEN_MARKS = re.compile(r"[\s*_~`\\]+$")
+_OPEN_MARKS = " \t\n*_~`\\"
 _OPEN_LINK = re.compile(r"!?\[(?P<label>[^\[\]\n]*)\](?:\([^)\n]*|\[[^\]\n]*)$")
 _TABLE_LINES = re.compile(r"(?:\n|^)[ \t]*\|[^\n]*(?:\n[^\n]*)?$")
 
@@ -71,7 +74,7 @@ def _parse_spans(state: StateCore) -> None:
         if index == last:
             in_paragraph = state.tokens[index - 1].type == "paragraph_open"
             content = _TABLE_LINES.sub("", token.content) if in_paragraph else token.content
-            token.content = _OPEN_MARKS.sub("", content)
+            token.content = content.rstrip(_OPEN_MARKS)
         token.children = []
         state.md.inline.parse(token.content, state.md, state.env, token.children)
 
@@ -121,7 +124,7 @@ def _close_pairs(state: StateInline) -> None:
     if not is_open_ended(state.env):
         return
     delimiters = state.delimiters
-    for opening in [delimiter for delimiter in reversed(delimiters) if _is_open(delimiter)]:
+    for opening in [delimiter for delimiter in reversed(delimiters) if _is_open(delimiter)][:MOST_CLOSED]:
         mark = Token("text", "", 0, content=state.tokens[opening.token].content)
         state.tokens.append(mark)
         opening.end = len(delimiters)

@@ -23,7 +23,6 @@ _MARKS = {"strong": "**", "em": "_", "s": "~~"}
 _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x00-\x20]+", re.IGNORECASE)
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
 _TASK = re.compile(r"\[[ xX]\] (?=\S)")
-_BLANK_ENDS = re.compile(r"\A[^\S\n]+|[^\S\n]+\Z")
 _HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
 
 _LINE_BREAK = "\\\n"
@@ -185,7 +184,14 @@ def _must_be_apart(last: Kind, before: str, kind: Kind, after: str) -> bool:
 
 def _without_blank_ends(written: str) -> str:
     """``written`` with white space at its ends as character references, which nothing takes away."""
-    return _BLANK_ENDS.sub(lambda match: "".join(f"&#{ord(blank)};" for blank in match[0]), written)
+    start, end = len(written) - len(written.lstrip()), len(written.rstrip())
+    if start >= end:
+        return _references(written)
+    return _references(written[:start]) + written[start:end] + _references(written[end:])
+
+
+def _references(blanks: str) -> str:
+    return "".join(blank if blank == "\n" else f"&#{ord(blank)};" for blank in blanks)
 
 
 def _code(content: str, *, in_table: bool) -> tuple[str, Kind]:

@@ -17,10 +17,17 @@ from components.ui.markdown.tex import formula_block
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-_FENCED = re.compile(r"[\w+#.-]+")
+_LANGUAGE = re.compile(r"[\w+#.-]+")
 
 _AFTER_PARAGRAPH = frozenset({"fence", "code_block", "blockquote", "hr"})
 """What may follow a paragraph without an empty line between."""
+
+
+def fenced(code: str, language: str = "") -> str:
+    """``code`` between fences that are longer than any in it."""
+    code = escape_code(code.removesuffix("\n"))
+    fence = "`" * max(3, max((len(run) + 1 for run in re.findall("`+", code)), default=0))
+    return f"{fence}{language}\n{code}\n{fence}"
 
 
 class BlockWriter:
@@ -84,10 +91,7 @@ class BlockWriter:
             return formula_block(block.content)
         if language == "mermaid" and is_growing(self._env):
             language = ""  # half a drawing is an error message
-        code = escape_code(block.content.removesuffix("\n"))
-        longest = max((len(run) for run in re.findall("`+", code)), default=0)
-        fence = "`" * max(3, longest + 1)
-        return f"{fence}{language if _FENCED.fullmatch(language) else ''}\n{code}\n{fence}"
+        return fenced(block.content, language if _LANGUAGE.fullmatch(language) else "")
 
     def _list(self, block: SyntaxTreeNode) -> str:
         tight = all(part.hidden for item in block.children for part in item.children if part.type == "paragraph")

@@ -161,3 +161,11 @@ def test_an_address_ends_where_the_sentence_goes_on(address: str, after: str, be
     written = "".join(complete_blocks(f"{before}{address}{after}"))
     assert f"(<{href}>)" in written or f"<{href}>" in written
     assert address in text_of(on_streamlits_page([written]))
+
+
+def test_a_joke_of_a_reply_is_shown_too() -> None:
+    text = "**a _b " * 1000 + "_ **" * 1000
+    assert complete_blocks(text)[0].startswith("```\n**a _b")
+    document = Document()
+    document.grow(text[:6000])
+    assert document.blocks
