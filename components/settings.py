@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         le=200_000,
         description="Longest question, and longest system prompt, that the page takes, in characters.",
     )
+    image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts whose pictures a reply may show, separated by commas, such as example.org or *.example.org; "
+        "readers' browsers fetch them. A picture from elsewhere is shown as a link.",
+    )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
     max_queue: int = Field(
         64,
@@ -144,6 +149,16 @@ class Settings(BaseSettings):
             if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
                 raise ValueError(f"{origin!r} is no origin; write it like https://example.org, without a path")
         return origins
+
+    @field_validator("image_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        hosts = value.split(",") if isinstance(value, str) else value
+        hosts = tuple(host.strip().lower() for host in hosts if host.strip())
+        for host in hosts:
+            if not re.fullmatch(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?", host):
+                raise ValueError(f"{host!r} is no host; write it like example.org, without https:// and path")
+        return hosts
 
     @model_validator(mode="after")
     def _two_codes(self) -> Self:

@@ -9,6 +9,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 
+from components.settings import get_settings
+
 
 def build_headers() -> dict[str, str]:
     """The headers, for the page of the Streamlit that is installed."""
@@ -21,10 +23,15 @@ def build_headers() -> dict[str, str]:
         # data: and blob: are pictures, fonts and downloads that the page makes.
         "Content-Security-Policy": (
             f"default-src 'self'; script-src 'self' {' '.join(_inline_scripts())}; style-src 'self' 'unsafe-inline'; "
-            "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; "
+            f"{_image_sources()}; font-src 'self' data:; media-src 'self' data: blob:; "
             "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
         ),
     }
+
+
+def _image_sources() -> str:
+    """Where pictures may come from: here, and the hosts that the owner allows."""
+    return " ".join(["img-src 'self' data: blob:", *(f"https://{host}" for host in get_settings().image_hosts)])
 
 
 def _inline_scripts() -> list[str]:

@@ -28,7 +28,7 @@ def _follow_loading(host: EngineHost, texts: Texts) -> None:
     match host.state:
         case Loading(stage, since):
             st.markdown(f":shimmer[{texts.loading} …]")
-            st.caption(f"{texts.stages[stage]} · {time.monotonic() - since:.0f} s")
+            st.caption(f"{texts.stages[stage]} · {texts.seconds.format(seconds=time.monotonic() - since)}")
         case _:
             st.rerun()
 

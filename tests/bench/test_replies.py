@@ -3,7 +3,7 @@
 import pytest
 
 from bench.apps.replies import Kind, read_question, reply
-from components.ui.markdown.blocks import split_blocks
+from components.ui.markdown.document import complete_blocks
 
 
 @pytest.mark.parametrize("kind", ["prose", "code"])
@@ -14,8 +14,8 @@ def test_a_reply_has_the_length_asked_for_and_grows_at_its_end_only(kind: Kind, 
 
 
 def test_prose_comes_in_paragraphs_and_code_in_one_block() -> None:
-    assert len(split_blocks("".join(reply("prose", 2000)))) > 10
-    assert len(split_blocks("".join(reply("code", 2000)))) == 1
+    assert len(complete_blocks("".join(reply("prose", 2000)))) > 10
+    assert len(complete_blocks("".join(reply("code", 2000)))) == 1
 
 
 def test_a_question_names_kind_and_length() -> None:

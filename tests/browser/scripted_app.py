@@ -22,6 +22,7 @@ from components.engine.interface import GenerationRequest
 from components.engine.watching.recorder import Recorder
 from components.ui.startup import show_crash
 from tests.scripted_engine import ScriptedEngine
+from tests.ui.markdown.replies import REPLIES
 
 RICH = r"""# Sorting, briefly
 
@@ -62,6 +63,9 @@ T(n) = 2\,T\!\left(\frac{n}{2}\right) + n
 """
 
 
+REPLIES_IN_ONE = "".join(f"Case {number}:\n\n{reply.says}\n\n" for number, reply in enumerate(REPLIES)) + "The end."
+
+
 def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
     """The first word of the newest question says what to answer."""
     question = [message["content"] for message in request.messages if message["role"] == "user"][-1]
@@ -71,6 +75,10 @@ def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
             for start in range(0, len(RICH), 7):
                 time.sleep(0.005)
                 yield RICH[start : start + 7]
+        case "everything":
+            for start in range(0, len(REPLIES_IN_ONE), 9):
+                time.sleep(0.002)
+                yield REPLIES_IN_ONE[start : start + 9]
         case "long":
             for number in range(120):
                 time.sleep(0.02)

@@ -17,7 +17,7 @@ def test_code_formulas_and_tables_are_rendered(chat: ChatPage) -> None:
     chat.ask("rich")
     reply = chat.reply
     expect(reply.locator("h1")).to_have_text("Sorting, briefly")
-    expect(reply.locator("strong").first).to_have_text("注意")
+    expect(reply.locator("strong").first).to_have_text("注意：")
     expect(reply.locator("li")).to_have_count(3)
     expect(reply.locator("li pre")).to_have_count(1)
     expect(reply.locator("pre code span[class*=token]").first).to_be_visible()

@@ -1,5 +1,5 @@
-import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -193,8 +193,9 @@ def test_what_is_running_is_shown(page: AppTest) -> None:
     assert "Scripted-1B · cpu · bfloat16 · context 40,000 tokens" in [caption.value for caption in page.caption]
 
 
-def test_loading_says_what_it_does_and_for_how_long(open_page: OpenPage) -> None:
-    page = open_page(StillHost(Loading("weights", time.monotonic() - 12))).run()
+def test_loading_says_what_it_does_and_for_how_long(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.ui.startup.time", SimpleNamespace(monotonic=lambda: 112.4))
+    page = open_page(StillHost(Loading("weights", 100.0))).run()
     assert page.caption[0].value == f"{EN.stages['weights']} · 12 s"
     assert not page.chat_input
 

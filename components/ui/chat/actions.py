@@ -1,7 +1,7 @@
-"""What the reader asked for with a button or the input.
+"""What the reader asks for with a button or the input.
 
-A callback only notes it. It is done after the sidebar was drawn, so a reply uses what the sliders show at that moment;
-and it is not lost when Streamlit ends that script run early for another one.
+A callback only requests an action. It is performed after the sidebar was drawn, so a reply uses what the sliders show
+at that moment; and it is not lost when Streamlit ends that script run early for another one.
 """
 
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ import streamlit as st
 from components.engine.interface import Engine
 from components.ui.chat.conversation import Controls, Conversation
 
-_KEY = "wish"
+_KEY = "requested_action"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Action:
     """One thing to do to the conversation."""
 
-    action: Literal["ask", "regenerate", "resume"]
+    kind: Literal["ask", "regenerate", "resume"]
     question: str = ""
 
 
-def note(wish: Wish) -> None:
-    """For callbacks: do this in the script run that follows."""
-    st.session_state[_KEY] = wish
+def request_action(action: Action) -> None:
+    """For callbacks: perform this in the script run that follows."""
+    st.session_state[_KEY] = action
 
 
-def note_question(key: str) -> None:
+def request_question(key: str) -> None:
     """For the chat input with this widget key: ask what was typed."""
-    note(Wish("ask", st.session_state[key]))
+    request_action(Action("ask", st.session_state[key]))
 
 
-def fulfil(engine: Engine, conversation: Conversation, controls: Controls) -> None:
-    """Do what was noted, once."""
+def perform_requested(engine: Engine, conversation: Conversation, controls: Controls) -> None:
+    """Perform the action that was requested, once."""
     match st.session_state.pop(_KEY, None):
-        case Wish("ask", question):
+        case Action("ask", question):
             conversation.ask(engine, question, controls)
-        case Wish("regenerate"):
+        case Action("regenerate"):
             conversation.regenerate(engine, controls)
-        case Wish("resume"):
+        case Action("resume"):
             conversation.resume(engine, controls)

@@ -6,7 +6,7 @@ from components.engine.errors import EngineError, PromptError
 from components.engine.interface import Engine, GenerationRequest
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
-from components.ui.chat.reply import Reply
+from components.ui.chat.reply import ReplyTask
 
 KEPT_CHARACTERS = 500_000
 """Of a conversation; the exchanges before those are dropped, which a model has long forgotten."""
@@ -25,7 +25,7 @@ class Exchange:
     """What somebody asked, and the reply to it. A regenerated reply takes the place of the first."""
 
     question: str
-    reply: Reply
+    reply: ReplyTask
 
     @property
     def answered(self) -> bool:
@@ -54,20 +54,20 @@ class Conversation:
     def ask(self, engine: Engine, question: str, controls: Controls) -> None:
         """Put a question. A reply that is still written stops, with its text kept."""
         self.stop()
-        self.exchanges.append(Exchange(question, Reply()))
+        self.exchanges.append(Exchange(question, ReplyTask()))
         self._drop_oldest()
         self._start(engine, self.exchanges[-1].reply, controls)
 
     def regenerate(self, engine: Engine, controls: Controls) -> None:
         """Write the last reply again from the start."""
         self.stop()
-        self.exchanges[-1].reply = Reply()
+        self.exchanges[-1].reply = ReplyTask()
         self._start(engine, self.exchanges[-1].reply, controls)
 
     def resume(self, engine: Engine, controls: Controls) -> None:
         """Write on where the last reply ended."""
         self.stop()
-        self.exchanges[-1].reply = Reply(self.exchanges[-1].reply.text)
+        self.exchanges[-1].reply = ReplyTask(self.exchanges[-1].reply.text)
         self._start(engine, self.exchanges[-1].reply, controls)
 
     def stop(self) -> None:
@@ -111,7 +111,7 @@ class Conversation:
             self._dropped = (key, count)
         return self._dropped[1]
 
-    def _start(self, engine: Engine, reply: Reply, controls: Controls) -> None:
+    def _start(self, engine: Engine, reply: ReplyTask, controls: Controls) -> None:
         messages = _messages(self.exchanges[:-1], controls)
         messages.append({"role": "user", "content": self.exchanges[-1].question})
         if reply.text:

@@ -4,15 +4,22 @@ import streamlit as st
 
 from components.engine.errors import EngineError, LimitError, PromptError, QueueFullError
 from components.engine.interface import Engine, EngineInfo
-from components.ui.chat.actions import Wish, note
+from components.ui.chat.actions import Action, request_action
 from components.ui.chat.conversation import Conversation, Exchange
 from components.ui.chat.receipt import draw_receipt
-from components.ui.chat.reply import Reply
+from components.ui.chat.reply import ReplyTask
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
 from components.ui.texts import ErrorKind, Texts
 
 _USER_AVATAR = ":material/person:"
 _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
+
+_STYLE = """<style>
+.stChatMessage :is(td, th) {white-space: pre-line}
+.stChatMessage .task-list-item > :is(ul, ol) {padding-left: 1.6em}
+</style>"""
+"""A cell shows its line breaks, which Markdown for tables knows no other way to say; and a list below a box to tick is
+set in, as any other."""
 
 
 def draw_welcome(texts: Texts) -> None:
@@ -21,11 +28,18 @@ def draw_welcome(texts: Texts) -> None:
         st.title(texts.title, anchor=False)
         st.markdown(texts.tagline)
         for number, example in enumerate(texts.examples):
-            st.button(example, key=f"example_{number}", on_click=note, args=(Wish("ask", example),), width="stretch")
+            st.button(
+                example,
+                key=f"example_{number}",
+                on_click=request_action,
+                args=(Action("ask", example),),
+                width="stretch",
+            )
 
 
 def draw_history(conversation: Conversation, engine: Engine, forgotten: int, texts: Texts) -> None:
     """Draw all exchanges; returns when the last reply has ended."""
+    st.html(_STYLE)
     last = len(conversation.exchanges) - 1
     for index, exchange in enumerate(conversation.exchanges):
         _draw_exchange(exchange, engine, texts, is_last=index == last)
@@ -46,13 +60,13 @@ def _draw_exchange(exchange: Exchange, engine: Engine, texts: Texts, is_last: bo
                 _draw_below(exchange.reply, engine, texts, is_last)
 
 
-def _draw_growing_reply(reply: Reply, engine: Engine, texts: Texts) -> None:
+def _draw_growing_reply(reply: ReplyTask, engine: Engine, texts: Texts) -> None:
     """Show the reply until it ends. When Streamlit ends the script run meanwhile, the next one goes on here.
 
     A regenerated reply stands where the old one stood. Streamlit keeps what a container holds when a container takes
     its place, so elements are put there first: the waiting text, and nothing below it.
     """
-    if reply.look().text:
+    if reply.snapshot().text:
         body, below = st.container(), st.empty()
     else:
         slot, below = st.empty(), st.empty()
@@ -63,7 +77,7 @@ def _draw_growing_reply(reply: Reply, engine: Engine, texts: Texts) -> None:
         _draw_below(reply, engine, texts, is_last=True)
 
 
-def _draw_below(reply: Reply, engine: Engine, texts: Texts, is_last: bool) -> None:
+def _draw_below(reply: ReplyTask, engine: Engine, texts: Texts, is_last: bool) -> None:
     if reply.error is not None:
         st.warning(texts.errors[_kind_of(reply.error)], icon=":material/error:")
         st.caption(str(reply.error))
@@ -73,15 +87,15 @@ def _draw_below(reply: Reply, engine: Engine, texts: Texts, is_last: bool) -> No
         _draw_buttons(reply, engine, texts)
 
 
-def _draw_buttons(reply: Reply, engine: Engine, texts: Texts) -> None:
+def _draw_buttons(reply: ReplyTask, engine: Engine, texts: Texts) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button(
             texts.retry if reply.end == "failed" else texts.regenerate,
             key="regenerate",
             icon=":material/refresh:",
             type="tertiary",
-            on_click=note,
-            args=(Wish("regenerate"),),
+            on_click=request_action,
+            args=(Action("regenerate"),),
         )
         penalty = reply.finished.suggested_penalty if reply.finished else None
         if penalty is not None:
@@ -99,8 +113,8 @@ def _draw_buttons(reply: Reply, engine: Engine, texts: Texts) -> None:
                 key="resume",
                 icon=":material/more_horiz:",
                 type="tertiary",
-                on_click=note,
-                args=(Wish("resume"),),
+                on_click=request_action,
+                args=(Action("resume"),),
             )
         if reply.finished and reply.finished.receipt:
             draw_receipt(reply.finished.receipt, engine, texts)
@@ -108,7 +122,7 @@ def _draw_buttons(reply: Reply, engine: Engine, texts: Texts) -> None:
 
 def _break_loop(penalty: float) -> None:
     st.session_state["repetition_penalty"] = penalty
-    note(Wish("regenerate"))
+    request_action(Action("regenerate"))
 
 
 def _draw_forgotten_line(texts: Texts) -> None:
@@ -117,7 +131,7 @@ def _draw_forgotten_line(texts: Texts) -> None:
         st.caption(texts.forgotten_above, text_alignment="center")
 
 
-def _summary(reply: Reply, info: EngineInfo, texts: Texts) -> str:
+def _summary(reply: ReplyTask, info: EngineInfo, texts: Texts) -> str:
     """How the reply ended and how fast it was written, in a line."""
     parts = []
     if reply.end == "cancelled":

@@ -5,7 +5,7 @@ import streamlit as st
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.settings import get_settings
-from components.ui.chat.actions import fulfil, note_question
+from components.ui.chat.actions import perform_requested, request_question
 from components.ui.chat.conversation import Conversation
 from components.ui.chat.history import draw_history, draw_welcome
 from components.ui.chat.sidebar import draw_sidebar
@@ -36,14 +36,14 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     if current_reader().is_owner:
         with st.sidebar:
             draw_operations_link()
-    fulfil(engine, conversation, controls)
+    perform_requested(engine, conversation, controls)
     forgotten = conversation.forgotten(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
     st.chat_input(
         texts.ask,
         key="question",
         max_chars=get_settings().max_question_chars,
-        on_submit=note_question,
+        on_submit=request_question,
         args=("question",),
     )
     if forgotten:

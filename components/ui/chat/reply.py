@@ -24,7 +24,7 @@ End = FinishReason | Literal["failed"]
 
 
 @dataclass(frozen=True)
-class View:
+class Snapshot:
     """What there is to show of a reply at one moment.
 
     ``waiting`` is the place in line, None when that is not known; ``end`` is None while it is written.
@@ -35,8 +35,8 @@ class View:
     end: End | None
 
 
-class Reply:
-    """One assistant turn, from the request to its end."""
+class ReplyTask:
+    """The writing of one reply, from the request to its end: a task that script runs look at, wait for and stop."""
 
     def __init__(self, written: str = "") -> None:
         """``written`` is text that the reply already has when it is continued."""
@@ -69,20 +69,20 @@ class Reply:
                 self._changed.wait_for(lambda: self.end is not None, CANCEL_SECONDS)
             self._settle("cancelled")
 
-    def look(self) -> View:
-        """What there is now. Looking keeps the reply being written."""
+    def snapshot(self) -> Snapshot:
+        """What there is now. Asking keeps the reply being written."""
         with self._changed:
-            return self._look()
+            return self._snapshot()
 
-    def wait(self, seen: View, timeout: float) -> View:
-        """Like ``look``, but only once there is something else than ``seen``, or ``timeout`` seconds have passed."""
+    def wait(self, seen: Snapshot, timeout: float) -> Snapshot:
+        """Like ``snapshot``, but only once it differs from ``seen``, or after ``timeout`` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._look() != seen, timeout)
-            return self._look()
+            self._changed.wait_for(lambda: self._snapshot() != seen, timeout)
+            return self._snapshot()
 
-    def _look(self) -> View:
+    def _snapshot(self) -> Snapshot:
         self._looked_at = time.monotonic()
-        return View(self.text, self._waiting, self.end)
+        return Snapshot(self.text, self._waiting, self.end)
 
     def _collect(self, generation: Generation) -> None:
         while self.end is None:

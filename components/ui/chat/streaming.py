@@ -6,9 +6,8 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.ui.chat.reply import Reply, View
-from components.ui.markdown.blocks import split_blocks
-from components.ui.markdown.dialect import to_streamlit, to_streamlit_unfinished
+from components.ui.chat.reply import ReplyTask, Snapshot
+from components.ui.markdown.document import Document, complete_blocks
 from components.ui.texts import Texts
 
 UPDATE_SECONDS = 0.05
@@ -24,39 +23,39 @@ its length, however long it gets. It never waits longer than ``LONGEST_PAUSE_SEC
 
 def draw_text(text: str) -> None:
     """A reply that is complete."""
-    for block in split_blocks(text):
-        st.markdown(to_streamlit(block))
+    for block in filter(None, complete_blocks(text)):
+        st.markdown(block)
 
 
-def show_waiting(reply: Reply, slot: DeltaGenerator, texts: Texts) -> None:
+def show_waiting(reply: ReplyTask, slot: DeltaGenerator, texts: Texts) -> None:
     """Say in ``slot`` what the reader waits for, until the reply has text or has ended."""
-    while not (view := reply.look()).text and view.end is None:
-        slot.markdown(f":shimmer[{_waiting_text(reply, view, texts)}]")
-        _pause(reply, view)
+    while not (snapshot := reply.snapshot()).text and snapshot.end is None:
+        slot.markdown(f":shimmer[{_waiting_text(reply, snapshot, texts)}]")
+        _pause(reply, snapshot)
 
 
-def show_growing(reply: Reply, container: DeltaGenerator) -> None:
+def show_growing(reply: ReplyTask, container: DeltaGenerator) -> None:
     """Show the text in ``container`` until the reply ends."""
     writer = BlockWriter(container)
-    while (view := reply.look()).end is None:
-        writer.write(view.text)
-        _pause(reply, view)
-    writer.finish(view.text)
+    while (snapshot := reply.snapshot()).end is None:
+        writer.write(snapshot.text)
+        _pause(reply, snapshot)
+    writer.finish(snapshot.text)
 
 
-def _pause(reply: Reply, shown: View) -> None:
+def _pause(reply: ReplyTask, shown: Snapshot) -> None:
     time.sleep(UPDATE_SECONDS)
     reply.wait(shown, LONGEST_PAUSE_SECONDS)
 
 
-def _waiting_text(reply: Reply, view: View, texts: Texts) -> str:
+def _waiting_text(reply: ReplyTask, snapshot: Snapshot, texts: Texts) -> str:
     text = texts.thinking
-    if view.waiting:
-        text = texts.ahead.format(ahead=view.waiting.ahead)
-        if view.waiting.seconds is not None:
-            return text + texts.seconds_left.format(seconds=view.waiting.seconds)
+    if snapshot.waiting:
+        text = texts.ahead.format(ahead=snapshot.waiting.ahead)
+        if snapshot.waiting.seconds is not None:
+            return text + texts.seconds_left.format(seconds=snapshot.waiting.seconds)
     seconds = time.monotonic() - reply.began
-    return f"{text} · {seconds:.0f} s" if seconds >= 2 else f"{text} …"
+    return f"{text} · {texts.seconds.format(seconds=seconds)}" if seconds >= 2 else f"{text} …"
 
 
 class BlockWriter:
@@ -65,38 +64,40 @@ class BlockWriter:
     def __init__(self, container: DeltaGenerator, clock: Callable[[], float] = time.monotonic) -> None:
         self._container = container
         self._clock = clock
-        self._finished = 0
-        self._slot: DeltaGenerator | None = None
+        self._document = Document()
+        self._slots: list[DeltaGenerator] = []
+        self._sent: list[str] = []
         self._sent_length = 0
         self._sent_at = 0.0
 
     def write(self, text: str) -> None:
         """Show ``text``, which begins with what was written before."""
-        self._write_finished(blocks := split_blocks(text[self._finished :]))
-        if blocks and self._is_due(len(blocks[-1])):
-            self._send(to_streamlit_unfinished(blocks[-1]), len(blocks[-1]))
+        if self._is_due(len(text) - self._document.finished):
+            self._document.grow(text)
+            self._send(len(text))
 
     def finish(self, text: str) -> None:
         """Show ``text``, which is complete now."""
-        self._write_finished(blocks := split_blocks(text[self._finished :]))
-        if blocks:
-            self._send(to_streamlit(blocks[-1]), len(blocks[-1]))
-
-    def _write_finished(self, blocks: list[str]) -> None:
-        for block in blocks[:-1]:
-            self._send(to_streamlit(block), len(block))
-            self._finished += len(block)
-            self._slot = None
-            self._sent_length = 0
+        self._document.finish(text)
+        self._send(len(text))
 
     def _is_due(self, length: int) -> bool:
         if self._clock() - self._sent_at >= LONGEST_PAUSE_SECONDS:
             return True
         return (length - self._sent_length) * RESEND_SHARE >= self._sent_length and length != self._sent_length
 
-    def _send(self, markdown: str, length: int) -> None:
-        if self._slot is None:
-            self._slot = self._container.empty()
-        self._slot.markdown(markdown)
-        self._sent_length = length
+    def _send(self, length: int) -> None:
+        """Send the blocks that are not shown yet as they are now."""
+        blocks = self._document.blocks
+        for number, block in enumerate(blocks):
+            if number == len(self._slots):
+                self._slots.append(self._container.empty())
+                self._sent.append("")
+            if block != self._sent[number]:
+                self._slots[number].markdown(block)
+                self._sent[number] = block
+        for number in range(len(blocks), len(self._slots)):
+            self._slots[number].empty()
+            self._sent[number] = ""
+        self._sent_length = length - self._document.finished
         self._sent_at = self._clock()

@@ -12,9 +12,9 @@ import streamlit as st
 from components.engine.host import EngineHost, Ready, engine_host
 from components.engine.watching.activity import Running
 from components.engine.watching.recorder import Interval, Sample, interval
-from components.ui.language import current_language
-from components.ui.operations.texts import OPERATIONS_TEXTS, OperationsTexts
+from components.ui.language import current_language, current_texts
 from components.ui.reader import current_reader
+from components.ui.texts import OperationsTexts
 
 OPERATIONS_PATH = "operations"
 """Of the page's address."""
@@ -22,6 +22,8 @@ OPERATIONS_PATH = "operations"
 REFRESH_SECONDS = 2.0
 MEAN_OVER = 5
 """So many samples at the end are "now": single ones jump."""
+
+NO_FIGURE = "–"
 
 METRIC_WIDTH = 104
 """Six in a row on a desktop, three on a phone."""
@@ -33,10 +35,9 @@ PLOT_HEIGHT = 170
 
 def draw_operations_link() -> None:
     """A link to the page, in a tab of its own: the conversation stays where it is."""
-    language = current_language()
     st.link_button(
-        OPERATIONS_TEXTS[language].title,
-        f"{OPERATIONS_PATH}?lang={language}",
+        current_texts().operations.title,
+        f"{OPERATIONS_PATH}?lang={current_language()}",
         icon=":material/monitoring:",
         type="tertiary",
     )
@@ -44,7 +45,7 @@ def draw_operations_link() -> None:
 
 def show_operations() -> None:
     """The whole page; it keeps itself up to date."""
-    texts = OPERATIONS_TEXTS[current_language()]
+    texts = current_texts().operations
     st.title(texts.title, anchor=False)
     host = engine_host()
     if not current_reader().is_owner:
@@ -77,13 +78,21 @@ def _draw_now(samples: Sequence[Sample], texts: OperationsTexts) -> None:
         texts.writing: f"{load.active}",
         texts.waiting: f"{load.waiting}",
         texts.tokens_per_second: f"{recent.tokens_out:.0f}",
-        texts.first_token: "–" if recent.first_token is None else f"{recent.first_token:.2f} s",
-        texts.cache: f"{100 * load.used_tokens / load.capacity_tokens:.0f} %" if load.capacity_tokens else "–",
-        texts.memory: f"{memory / 1e9:.1f} GB",
+        texts.first_token: _seconds(recent.first_token, texts),
+        texts.cache: _share(load.used_tokens, load.capacity_tokens, texts),
+        texts.memory: texts.gigabytes.format(gigabytes=memory / 1e9),
     }
     with st.container(horizontal=True, gap="small"):
         for label, value in figures.items():
             st.metric(label, value, border=True, width=METRIC_WIDTH)
+
+
+def _seconds(seconds: float | None, texts: OperationsTexts) -> str:
+    return NO_FIGURE if seconds is None else texts.seconds.format(seconds=seconds)
+
+
+def _share(part: float, whole: float, texts: OperationsTexts) -> str:
+    return texts.percent.format(percent=100 * part / whole) if whole else NO_FIGURE
 
 
 def _draw_running(running: Sequence[Running], texts: OperationsTexts) -> None:
@@ -100,7 +109,7 @@ def _draw_one_running(one: Running, now: float, texts: OperationsTexts) -> None:
     if one.waiting is not None:
         state = texts.in_line.format(ahead=one.waiting.ahead)
     row = texts.row.format(
-        origin=texts.origins[one.origin], visitor=one.visitor[:20] or "–", state=state, seconds=now - one.began
+        origin=texts.origins[one.origin], visitor=one.visitor[:20] or NO_FIGURE, state=state, seconds=now - one.began
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(row)

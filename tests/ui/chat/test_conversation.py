@@ -21,7 +21,7 @@ def ask(conversation: Conversation, engine: ScriptedEngine, question: str) -> No
     conversation.ask(engine, question, CONTROLS)
     reply = conversation.exchanges[-1].reply
     while reply.end is None:
-        reply.wait(reply.look(), 1.0)
+        reply.wait(reply.snapshot(), 1.0)
 
 
 def test_an_unanswered_question_is_not_sent_again(engine: ScriptedEngine) -> None:
@@ -45,7 +45,7 @@ def test_a_new_question_stops_the_reply_before(engine: ScriptedEngine) -> None:
     conversation = Conversation()
     conversation.ask(engine, "one", CONTROLS)
     first = conversation.exchanges[0].reply
-    first.wait(first.look(), 1.0)
+    first.wait(first.snapshot(), 1.0)
     threading.Timer(0.1, release.set).start()
     ask(conversation, engine, "two")
     assert (first.text, first.end) == ("begun", "cancelled")

@@ -6,18 +6,25 @@ from streamlit.delta_generator import DeltaGenerator
 from components.ui.chat.streaming import BlockWriter
 
 
-class Container:
-    """Records what is sent to it, slot by slot."""
-
-    def __init__(self) -> None:
-        self.slots: list[list[str]] = []
-
-    def empty(self) -> "Container":
-        self.slots.append([])
-        return self
+class Slot(list[str]):
+    """Records what is sent to it."""
 
     def markdown(self, text: str) -> None:
-        self.slots[-1].append(text)
+        self.append(text)
+
+    def empty(self) -> None:
+        self.append("")
+
+
+class Container:
+    """Records the slots made in it."""
+
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+
+    def empty(self) -> Slot:
+        self.slots.append(Slot())
+        return self.slots[-1]
 
     @property
     def sent(self) -> int:
@@ -53,14 +60,21 @@ def test_the_last_thing_sent_is_the_whole_text(container: Container) -> None:
 
 def test_a_finished_block_is_not_sent_again(container: Container) -> None:
     stream(container, "first\n\nsecond, which is longer", 1, 0.05)
-    assert [text for slot in container.slots for text in slot].count("first\n\n") == 1
+    assert container.slots[0] == ["f", "fi", "fir", "firs", "first"]
+    assert container.slots[1][-1] == "second, which is longer"
+
+
+def test_a_link_is_sent_again_when_its_address_comes(container: Container) -> None:
+    stream(container, "see [docs]\n\nother\n\n[docs]: https://a.org\n\nend\n", 1, 0.05)
+    assert container.slots[0][-2:] == [r"see \[docs\]", "see [docs](<https://a.org>)"]
+    assert container.slots[1][-1] == "other"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "A paragraph of the usual length, as replies have many of them.\n\n" * 300,
-        "```python\n" + "x = compute(x)  # a line of code\n" * 600 + "```\n",
+        "A paragraph of the usual length, as replies have many of them.\n\n" * 100,
+        "```python\n" + "x = compute(x)  # a line of code\n" * 300 + "```\n",
     ],
     ids=["paragraphs", "one fence"],
 )
@@ -70,5 +84,5 @@ def test_sending_costs_a_multiple_of_the_length(container: Container, text: str)
 
 
 def test_a_slow_reply_is_shown_at_once(container: Container) -> None:
-    stream(container, "x" * 10_000 + " and a word", 4, 1.0)
-    assert len(container.slots[0]) >= 10_000 // 4
+    stream(container, "x" * 1_000 + " and a word", 4, 1.0)
+    assert len(container.slots[0]) >= 1_000 // 4

@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.access.identity import Identity
 from components.engine.host import Ready
-from components.ui.operations.texts import EN
+from components.ui.texts import EN
 from tests.scripted_engine import ScriptedEngine
 from tests.ui.conftest import StillHost
 
@@ -29,7 +29,7 @@ def test_a_visitor_is_told_whom_the_page_is_for(page: AppTest, monkeypatch: pyte
     monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Identity("visitor", "anna"))
     page.run()
 
-    assert [warning.value for warning in page.warning] == [EN.not_owner]
+    assert [warning.value for warning in page.warning] == [EN.operations.not_owner]
     assert not page.info
     assert not page.metric
 
@@ -38,4 +38,4 @@ def test_the_owner_sees_that_figures_are_coming(page: AppTest, monkeypatch: pyte
     monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Identity("owner", "bo"))
     page.run()
 
-    assert [info.value for info in page.info] == [EN.nothing_yet]
+    assert [info.value for info in page.info] == [EN.operations.nothing_yet]

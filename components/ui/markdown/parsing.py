@@ -1,0 +1,46 @@
+"""What a reply says: CommonMark with tables, strikethrough, footnotes, formulas and bare addresses.
+
+HTML is text here, as nobody who chats means it. Parsed by markdown-it-py.
+"""
+
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
+from markdown_it.utils import EnvType
+from mdit_py_plugins.footnote import footnote_plugin
+
+from components.ui.markdown.addresses import install_addresses
+from components.ui.markdown.emphasis import CjkParser
+from components.ui.markdown.formulas import install_formulas
+from components.ui.markdown.growing import install_growing
+
+DEEPEST_NESTING = 100
+"""Of lists and quotes; what lies deeper is not shown."""
+
+
+def parse(text: str, env: EnvType) -> SyntaxTreeNode:
+    """The tree of a text. Link definitions and footnotes are looked up in ``env`` and added to it."""
+    return SyntaxTreeNode(_parser().parse(text, env))
+
+
+def block_starts(text: str, env: EnvType) -> list[int]:
+    """The number of the line, counted from 0, at which each block on the top level starts."""
+    tokens: list[Token] = []
+    parser = _parser()
+    parser.block.parse(text, parser, env, tokens)
+    return [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("zero")
+    parser.inline = CjkParser()
+    parser.configure("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING})
+    parser.enable(["table", "strikethrough"])
+    parser.use(footnote_plugin, inline=False, move_to_end=False)
+    install_addresses(parser)
+    install_formulas(parser)
+    install_growing(parser)
+    return parser

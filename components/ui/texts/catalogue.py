@@ -1,0 +1,112 @@
+"""What texts there are. Every language fills in all of them, in a file of its own."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from components.engine.interface import Stage
+
+Language = Literal["zh", "en"]
+
+ErrorKind = Literal["prompt", "queue", "limit", "other"]
+
+
+@dataclass(frozen=True)
+class OperationsTexts:
+    """The texts of the operations page."""
+
+    title: str
+    about: str
+    not_owner: str
+    nothing_yet: str
+    writing: str
+    waiting: str
+    tokens_per_second: str
+    first_token: str
+    cache: str
+    memory: str
+    last_half_hour: str
+    tokens: str
+    tokens_in: str
+    tokens_out: str
+    replies: str
+    times: str
+    between_tokens: str
+    cache_tokens: str
+    used: str
+    idle: str
+    reused: str
+    requests: str
+    all_requests: str
+    errors: str
+    running: str
+    nobody: str
+    row: str
+    seconds: str
+    gigabytes: str
+    percent: str
+    in_line: str
+    written: str
+    cancel: str
+    origins: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts in one language. Names in braces are filled in with ``format``."""
+
+    title: str
+    tagline: str
+    ask: str
+    examples: tuple[str, ...]
+    language: str
+    new_chat: str
+    sign_in: str
+    sign_in_by_code: str
+    sign_out: str
+    sampling: str
+    reset: str
+    system: str
+    system_help: str
+    system_placeholder: str
+    seed_placeholder: str
+    labels: dict[str, str]
+    help: dict[str, str]
+    about: str
+    demo: str
+    loading: str
+    seconds: str
+    stages: dict[Stage, str]
+    load_failed: str
+    load_again: str
+    crashed: str
+    thinking: str
+    ahead: str
+    seconds_left: str
+    stop: str
+    regenerate: str
+    retry: str
+    resume: str
+    break_loop: str
+    receipt: str
+    receipt_help: str
+    save: str
+    replay: str
+    replaying: str
+    replay_same: str
+    replay_differs: str
+    replay_exact: str
+    replay_inexact: str
+    replay_impossible: str
+    errors: dict[ErrorKind, str]
+    stopped: str
+    cut: str
+    timed_out: str
+    looped: str
+    empty: str
+    speed: str
+    first_token: str
+    tokens: str
+    context: str
+    forgotten_above: str
+    forgotten: str
+    operations: OperationsTexts

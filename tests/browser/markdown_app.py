@@ -1,0 +1,29 @@
+"""Texts at random, each in a container of its own, as a reply would show them."""
+
+import random
+
+import streamlit as st
+
+from components.ui.markdown.document import complete_blocks
+from tests.ui.markdown.mixtures import PIECES
+
+HOW_MANY = 120
+
+
+def texts() -> list[str]:
+    """The same ones each time."""
+    choice = random.Random(2)
+    return ["".join(choice.choices(PIECES, k=choice.randint(5, 40))) for _ in range(HOW_MANY)]
+
+
+def main() -> None:
+    """Show them all."""
+    for number, text in enumerate(texts()):
+        with st.container(key=f"text{number}"):
+            for block in filter(None, complete_blocks(text)):
+                st.markdown(block)
+    st.text("The end.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""Replies as models write them, and what a reader is to see: the examples of each class, for page and browser alike."""
+
+from dataclasses import dataclass, field
+
+from tests.ui.markdown.streamlit_renderer import Block, Run
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reply says, and the blocks that a reader sees."""
+
+    says: str
+    shown: list[Block] = field(compare=False)
+
+
+def run(text: str, *styles: str) -> Run:
+    return (text, frozenset(styles))
+
+
+def line(*runs: Run | str) -> Block:
+    return ("paragraph", [run(one) if isinstance(one, str) else one for one in runs])
+
+
+def link(text: str, address: str | None = None, *styles: str) -> Run:
+    return run(text, f"link to {address or text}", *styles)
+
+
+LINE_BREAKS = [
+    Seen("床前明月光，\n疑是地上霜。", [line("床前明月光，\n疑是地上霜。")]),
+    Seen("1、甲\n2、乙", [line("1、甲\n2、乙")]),
+    Seen("甲：你好\n乙：你好", [line("甲：你好\n乙：你好")]),
+    Seen("Jane Doe\n1 Main Street\nSpringfield", [line("Jane Doe\n1 Main Street\nSpringfield")]),
+    Seen("- one\n  more", [("bullet_list", [("list_item", [line("one\nmore")])])]),
+    Seen("> one\n> more", [("blockquote", [line("one\nmore")])]),
+    Seen("**one\nmore**", [line(run("one\nmore", "strong"))]),
+    Seen("a  \nb\\\nc", [line("a\nb\nc")]),
+    Seen("A title\nof two lines\n===", [("h1", [run("A title\nof two lines")])]),
+    Seen("一\n# 二", [line("一"), ("h1", [run("二")])]),
+]
+
+CODE = [
+    Seen("    x = '$a$'  # *b* <c>\n\n    y", [("code", "x = '$a$'  # *b* <c>\n\ny")]),
+    Seen("1. a\n\n       x $1 < 2\n", [("from 1", [("list_item", [line("a"), ("code", "x $1 < 2")])])]),
+    Seen("```\n:material/home: $x$ -- ->\n```", [("code", ":material/home: $x$ -- ->")]),
+    Seen("````md\n```\nx\n```\n````", [("code", "```\nx\n```")]),
+    Seen("> ```\n> a:b:c\n> ```", [("blockquote", [("code", "a:b:c")])]),
+    Seen("`` a`b `` 和`$5`", [line(run("a`b", "code"), " 和", run("$5", "code"))]),
+    Seen("`a`和`:smile:`", [line(run("a", "code"), "和", run(":smile:", "code"))]),
+]
+
+EMPHASIS = [
+    Seen("**50%**左右", [line(run("50%", "strong"), "左右")]),
+    Seen("**`pip`**命令", [line(run("pip", "strong", "code"), "命令")]),
+    Seen("**C++**编程", [line(run("C++", "strong"), "编程")]),
+    Seen("**注意：**请看", [line(run("注意：", "strong"), "请看")]),
+    Seen("叫做**“百川”**的", [line("叫做", run("“百川”", "strong"), "的")]),
+    Seen("**“甲”**和**“乙”**都", [line(run("“甲”", "strong"), "和", run("“乙”", "strong"), "都")]),
+    Seen("*斜体。*后", [line(run("斜体。", "em"), "后")]),
+    Seen("前_“斜”_后", [line("前", run("“斜”", "em"), "后")]),
+    Seen("__粗体：__后", [line(run("粗体：", "strong"), "后")]),
+    Seen("***又粗又斜！***后", [line(run("又粗又斜！", "strong", "em"), "后")]),
+    Seen("~~删除。~~后", [line(run("删除。", "s"), "后")]),
+    Seen("**価格（税込）**は", [line(run("価格（税込）", "strong"), "は")]),
+    Seen("**중요!**입니다", [line(run("중요!", "strong"), "입니다")]),
+    Seen("**好✅**的", [line(run("好✅", "strong"), "的")]),
+    Seen("**25℃**时", [line(run("25℃", "strong"), "时")]),
+    Seen("**$x^2$**是", [line(run("x^2", "strong", "math_inline"), "是")]),
+    Seen(
+        "**[百川官网](https://www.baichuan-ai.com/)**了解",
+        [line(link("百川官网", "https://www.baichuan-ai.com/", "strong"), "了解")],
+    ),
+    Seen(
+        "**见[甲](/b)和`c`。**完",
+        [
+            line(
+                run("见", "strong"),
+                link("甲", "/b", "strong"),
+                run("和", "strong"),
+                run("c", "strong", "code"),
+                run("。", "strong"),
+                "完",
+            )
+        ],
+    ),
+    Seen("- **甲：**乙", [("bullet_list", [("list_item", [line(run("甲：", "strong"), "乙")])])]),
+    Seen("snake_case_name and 2 * 3 * 4", [line("snake_case_name and 2 * 3 * 4")]),
+    Seen("3~5天，每天2~3次", [line("3~5天，每天2~3次")]),
+]
+
+ADDRESSES = [
+    Seen("见 https://penguin.ooo，然后", [line("见 ", link("https://penguin.ooo"), "，然后")]),
+    Seen("打开https://a.org/b?c=d&e=1。好", [line("打开", link("https://a.org/b?c=d&e=1"), "。好")]),
+    Seen("https://a.org/b中文", [line(link("https://a.org/b"), "中文")]),
+    Seen(
+        "www.example.com:8080/path 吧",
+        [line(link("www.example.com:8080/path", "http://www.example.com:8080/path"), " 吧")],
+    ),
+    Seen("（https://a.org/x_(y)）", [line("（", link("https://a.org/x_(y)"), "）")]),
+    Seen("(see https://a.org/x_y_z).", [line("(see ", link("https://a.org/x_y_z"), ").")]),
+    Seen("**https://a.org/**了解", [line(link("https://a.org/", "https://a.org/", "strong"), "了解")]),
+    Seen("http://localhost:6006/v1", [line(link("http://localhost:6006/v1"))]),
+    Seen("“https://a.org/b”", [line("“", link("https://a.org/b"), "”")]),
+    Seen("<https://a.org/b>后", [line(link("https://a.org/b"), "后")]),
+    Seen("邮箱a_b@c.com，谢谢", [line("邮箱", link("a_b@c.com", "mailto:a_b@c.com"), "，谢谢")]),
+    Seen("edit setup.py and README.md", [line("edit setup.py and README.md")]),
+    Seen("https://me:x@a.org:8/b", [line(link("https://me:x@a.org:8/b"))]),
+    Seen("[甲](www.a.org/b)", [line(link("甲", "http://www.a.org/b"))]),
+    Seen("[https://a.org](https://b.org)", [line(link("https://a.org", "https://b.org"))]),
+]
+
+REFERENCES = [
+    Seen(
+        "[docs][docs] and [it][there]\n\n[docs]: https://a.org/b\n[there]: <https://a.org/c> 'c'\n",
+        [line(link("docs", "https://a.org/b"), " and ", link("it", "https://a.org/c"))],
+    ),
+    Seen(
+        "A claim[^1] and[^b].\n\n[^b]: See there.\n[^1]: Here.",
+        [
+            line("A claim¹ and²."),
+            line("² See there."),
+            line("¹ Here."),
+        ],
+    ),
+    Seen("An array[0] and [nothing][y] [^z]", [line("An array[0] and [nothing][y] [^z]")]),
+]
+
+FORMULAS = [
+    Seen(r"let \(x^2\) be", [line("let ", run("x^2", "math_inline"), " be")]),
+    Seen("其中$x$是", [line("其中", run("x", "math_inline"), "是")]),
+    Seen(r"速度 $v_{\text{最大}}$ 是", [line("速度 ", run(r"v_{\text{最大}}", "math_inline"), " 是")]),
+    Seen("\\[\nx\n\n+ y\n\\]\n", [("formula", "x\n+ y")]),
+    Seen(r"$0.5 \times 2$", [line(run(r"0.5 \times 2", "math_inline"))]),
+    Seen("$2x + 3y$ or $5$", [line(run("2x + 3y", "math_inline"), " or ", run("5", "math_inline"))]),
+    Seen("$$x = 1$$", [("formula", "x = 1")]),
+    Seen("so\n$$\nx\n$$\nthen", [line("so"), ("formula", "x"), line("then")]),
+    Seen("so $$\nx\n$$\nthen", [line("so"), ("formula", "x"), line("then")]),
+    Seen(
+        "\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}",
+        [
+            ("formula", "\\begin{align*}\na &= b \\\\\nc &= d\n\\end{align*}"),
+        ],
+    ),
+    Seen(
+        "\\begin{eqnarray}\na &=& b\n\\end{eqnarray}\n后",
+        [("formula", "\\begin{align*}\na &=& b\n\\end{align*}"), line("后")],
+    ),
+    Seen(
+        r"记 \begin{aligned}a&=b\end{aligned} 为",
+        [line("记"), ("formula", r"\begin{aligned}a&=b\end{aligned}"), line("为")],
+    ),
+    Seen("- so \\[x\\].\n", [("bullet_list", [("list_item", [line("so"), ("formula", "x"), line(".")])])]),
+    Seen("> $$\n> y\n> $$", [("blockquote", [("formula", "y")])]),
+    Seen("$$a \\\\[2pt] b$$", [("formula", "a \\\\[2pt] b")]),
+    Seen("```math\nx^2\n```", [("formula", "x^2")]),
+    Seen(
+        "| \\[x\\] | $\\|a\\|$ |\n|--|--|",
+        [
+            (
+                "table",
+                [
+                    (
+                        "thead",
+                        [
+                            (
+                                "tr",
+                                [
+                                    ("th", [run(r"\displaystyle x", "math_inline")]),
+                                    ("th", [run(r"\vert a\vert", "math_inline")]),
+                                ],
+                            )
+                        ],
+                    )
+                ],
+            )
+        ],
+    ),
+]
+
+MONEY = [
+    Seen(text, [line(text)])
+    for text in (
+        "$5 to $10",
+        "$7 (US$)",
+        "US$5 to US$10",
+        "between $5-$6",
+        "about $5 to 10$ each",
+        "价格是$5，不是5$",
+        "$5/month, $50/year",
+        "a $ sign, $PATH and $HOME/bin",
+        "in dollars ($) or pesos ($)",
+        "$3.00 x 2 = $6.00, $1 + $2 = $3",
+        "$3 个苹果和 $5 个梨，从$10涨到$20",
+        "$40-50 per month, $500 a year; $12 per unit vs. $15",
+        "$100k-$200k, $5/$10 and $5~$10",
+        "$1,000 and more, up to 2,000$ in all",
+    )
+]
+
+OWN_MARKS = [
+    Seen(text, [line(text)])
+    for text in (
+        "12:30:45 and 1:100:2",
+        "std::vector<int> &&x",
+        ":red[x] :smile: :-1: :streamlit: :material/home: :small[y] :help[z]",
+        "a -> b <- c <-> d -- e >= f <= g ~= h",
+        "->",
+        "wow! :tada:!",
+        "AT&T &amp",
+    )
+]
+
+HTML = [
+    Seen("<b>x</b> and <script>y</script>", [line("<b>x</b> and <script>y</script>")]),
+    Seen("<div>\n**x**\n</div>", [line("<div>\n", run("x", "strong"), "\n</div>")]),
+    Seen("<!-- hidden -->", [line("<!-- hidden -->")]),
+    Seen("a<br>b", [line("a<br>b")]),
+    Seen(
+        "| a<br>b | c<br/>d |\n|--|--|",
+        [
+            (
+                "table",
+                [
+                    (
+                        "thead",
+                        [
+                            (
+                                "tr",
+                                [
+                                    ("th", [run("a\nb")]),
+                                    ("th", [run("c\nd")]),
+                                ],
+                            )
+                        ],
+                    )
+                ],
+            )
+        ],
+    ),
+]
+
+PICTURES = [
+    Seen("![a](https://h.org/x.png)", [line(link("a (h.org)", "https://h.org/x.png"))]),
+    Seen("![a [b] c](https://h.org/x.png)", [line(link("a [b] c (h.org)", "https://h.org/x.png"))]),
+    Seen("![](https://h.org/x.png)", [line(link("x.png (h.org)", "https://h.org/x.png"))]),
+    Seen("![a][p]\n\n[p]: https://h.org/x.png\n", [line(link("a (h.org)", "https://h.org/x.png"))]),
+    Seen("![a `]` *b*](//h.org/x.png)", [line(link("a ] b (h.org)", "//h.org/x.png"))]),
+    Seen("[![a](https://h.org/x.png)](https://b.org)", [line(link("a (h.org)", "https://b.org"))]),
+    Seen("![a]\n(https://h.org/x.png)", [line("![a]\n(", link("https://h.org/x.png"), ")")]),
+    Seen("Look![a](https://b.org)", [line("Look", link("a (b.org)", "https://b.org"))]),
+    Seen("Look!![a](https://b.org)", [line("Look!", link("a (b.org)", "https://b.org"))]),
+]
+
+REPLIES = [
+    *LINE_BREAKS, *CODE, *EMPHASIS, *ADDRESSES, *REFERENCES, *FORMULAS, *MONEY, *OWN_MARKS, *HTML, *PICTURES,
+]  # fmt: skip
