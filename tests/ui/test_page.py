@@ -162,6 +162,18 @@ def test_a_reply_that_was_cut_off_can_be_continued(page: AppTest, engine: Script
     assert bubbles(page)[1] == ("a " * 32).strip()
 
 
+def test_a_reply_whose_tokens_are_known_is_continued_from_them(page: AppTest, engine: ScriptedEngine) -> None:
+    """The text may have ended inside a character, of which only the tokens tell."""
+    receipt = Receipt([], None, (5, 6, 7), SamplingParams(), False, 0, "m", "w", "d", "t", "e", {})
+    engine.script = lambda _: ["今天", Finished("length", 3, 3, 1.0, 0.5, receipt=receipt)]
+    ask(page, "hello")
+    page.button(key="resume").click().run()
+
+    assert contents(engine.requests[1]) == [("user", "hello")]
+    assert engine.requests[1].continues == (5, 6, 7)
+    assert bubbles(page)[1] == "今天今天"
+
+
 def test_speed_and_context_stand_below_a_reply(page: AppTest) -> None:
     ask(page, "hello")
     caption = next(caption.value for caption in page.caption if "first token" in caption.value)

@@ -67,7 +67,8 @@ class Conversation:
     def resume(self, engine: Engine, controls: Controls) -> None:
         """Write on where the last reply ended."""
         self.stop()
-        self.exchanges[-1].reply = ReplyTask(self.exchanges[-1].reply.text)
+        ended = self.exchanges[-1].reply
+        self.exchanges[-1].reply = ReplyTask(ended.text, ended.tokens)
         self._start(engine, self.exchanges[-1].reply, controls)
 
     def stop(self) -> None:
@@ -114,7 +115,7 @@ class Conversation:
     def _start(self, engine: Engine, reply: ReplyTask, controls: Controls) -> None:
         messages = _messages(self.exchanges[:-1], controls)
         messages.append({"role": "user", "content": self.exchanges[-1].question})
-        if reply.text:
+        if reply.text and not reply.begun:  # tokens say exactly where it ended, inside a character, too
             messages.append({"role": "assistant", "content": reply.text})
         try:
             request = GenerationRequest(
@@ -124,6 +125,7 @@ class Conversation:
                 origin="page",
                 limited=self.limited,
                 address=self.address,
+                continues=reply.begun,
             )
             reply.follow(engine.generate(request))
         except EngineError as error:

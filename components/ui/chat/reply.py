@@ -7,6 +7,7 @@ text so far. When nobody has looked for ``GRACE_SECONDS``, the reader is gone an
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,9 +39,15 @@ class Snapshot:
 class ReplyTask:
     """The writing of one reply, from the request to its end: a task that script runs look at, wait for and stop."""
 
-    def __init__(self, written: str = "") -> None:
-        """``written`` is text that the reply already has when it is continued."""
+    def __init__(self, written: str = "", tokens: Sequence[int] = ()) -> None:
+        """Begin, or write a reply on.
+
+        Args:
+            written: the text that it already has.
+            tokens: the token ids that this text came from, where they are known.
+        """
         self.text = written
+        self.begun = tokens
         self.end: End | None = None
         self.finished: Finished | None = None
         self.error: EngineError | None = None
@@ -49,6 +56,11 @@ class ReplyTask:
         self._generation: Generation | None = None
         self._looked_at = self.began
         self._changed = threading.Condition()
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The token ids of an ended reply; none while it is written, or where another server wrote it."""
+        return self.finished.receipt.tokens if self.finished and self.finished.receipt else ()
 
     def follow(self, generation: Generation) -> None:
         """Take the events of ``generation`` from now on. Returns at once."""
