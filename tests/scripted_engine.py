@@ -43,6 +43,7 @@ class ScriptedEngine(Engine):
     Attributes:
         requests: every request so far.
         cancelled: those of them whose script was cut short because the reader cancelled.
+        busy: what it says of its load.
     """
 
     def __init__(self, script: Script = echo, info: EngineInfo = INFO) -> None:
@@ -51,6 +52,7 @@ class ScriptedEngine(Engine):
         self.info = info
         self.requests: list[GenerationRequest] = []
         self.cancelled: list[GenerationRequest] = []
+        self.busy = Load(active=0, waiting=0, used_tokens=0, idle_tokens=0, capacity_tokens=0)
         self.closed = False
 
     def with_info(self, **changes: object) -> "ScriptedEngine":
@@ -83,7 +85,7 @@ class ScriptedEngine(Engine):
         threading.Thread(target=self._run, args=(request, prompt, generation), daemon=True).start()
 
     def load(self) -> Load:
-        return Load(active=0, waiting=0, used_tokens=0, idle_tokens=0, capacity_tokens=0)
+        return self.busy
 
     def close(self) -> None:
         self.closed = True

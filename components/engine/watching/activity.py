@@ -33,7 +33,7 @@ class Running:
         origin: who asked.
         visitor: whose it is.
         request_id: of the HTTP request it came with.
-        began: when it was asked for, on the ``time.monotonic`` clock.
+        began: when it was asked for, on the activity's clock.
         cancel: stops it.
         waiting: its place in line; None when it is being written, or when that is not known yet.
         tokens: of the reply so far.
@@ -70,10 +70,16 @@ class Totals:
 
 
 class Activity:
-    """Follows the replies of one engine. For any thread."""
+    """Follows the replies of one engine. For any thread.
 
-    def __init__(self) -> None:
+    Attributes:
+        log_prompts: whether the log holds what was asked and answered.
+        clock: seconds that only grow, from any beginning.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.log_prompts = False
+        self.clock = clock
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
@@ -113,7 +119,7 @@ class Activity:
         self, origin: Origin, visitor: str, cancel: Callable[[], None], request_id: str = "", asked: object = None
     ) -> Running:
         """A reply was asked for."""
-        running = Running(uuid4().hex[:12], origin, visitor, time.monotonic(), cancel, request_id)
+        running = Running(uuid4().hex[:12], origin, visitor, self.clock(), cancel, request_id)
         if self.log_prompts:
             running.asked = asked
         with self._lock:
@@ -126,7 +132,7 @@ class Activity:
             case Waiting():
                 running.waiting = event
             case Delta():
-                now = time.monotonic()
+                now = self.clock()
                 if running.last_piece_at is not None:
                     self._between_tokens.observe(now - running.last_piece_at)
                 running.waiting, running.last_piece_at = None, now
@@ -149,7 +155,7 @@ class Activity:
         with self._lock:
             self._running.pop(running.number, None)
         self._requests.labels(running.origin, outcome).inc()
-        figures: dict[str, object] = {"seconds": round(time.monotonic() - running.began, 3)}
+        figures: dict[str, object] = {"seconds": round(self.clock() - running.began, 3)}
         if finished is not None:
             figures |= {
                 "prompt_tokens": finished.prompt_tokens,

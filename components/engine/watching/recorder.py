@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -77,8 +78,10 @@ def interval(before: Sample, after: Sample) -> Interval:
 class Recorder:
     """Samples an engine in a thread of its own, as long as the process lives."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, pause: Callable[[float], object] = time.sleep) -> None:
+        """``pause`` waits for so many seconds between two samples."""
         self._engine = engine
+        self._pause = pause
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
         threading.Thread(target=self._run, name="recorder", daemon=True).start()
 
@@ -90,4 +93,4 @@ class Recorder:
     def _run(self) -> None:
         while True:
             self._samples.append(take_sample(self._engine))
-            time.sleep(SECONDS)
+            self._pause(SECONDS)

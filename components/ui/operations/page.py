@@ -1,6 +1,5 @@
 """The operations page, for the owner: how the server is doing, and who is being served."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -10,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from components.engine.host import EngineHost, Ready, engine_host
-from components.engine.watching.activity import Running
+from components.engine.watching.activity import Activity, Running
 from components.engine.watching.recorder import Interval, Sample, interval
 from components.ui.language import current_language, current_texts
 from components.ui.reader import current_reader
@@ -65,7 +64,7 @@ def _draw_live(host: EngineHost, texts: OperationsTexts) -> None:
     st.caption(texts.about.format(model=info.model, device=info.device, dtype=info.dtype, engine=info.engine))
     _draw_now(samples[-MEAN_OVER - 1 :], texts)
     st.subheader(texts.running, anchor=False)
-    _draw_running(engine.activity.running(), texts)
+    _draw_running(engine.activity, texts)
     st.subheader(texts.last_half_hour, anchor=False)
     _draw_plots(_thinned(samples), texts)
 
@@ -95,10 +94,10 @@ def _share(part: float, whole: float, texts: OperationsTexts) -> str:
     return texts.percent.format(percent=100 * part / whole) if whole else NO_FIGURE
 
 
-def _draw_running(running: Sequence[Running], texts: OperationsTexts) -> None:
+def _draw_running(activity: Activity, texts: OperationsTexts) -> None:
+    running, now = activity.running(), activity.clock()
     if not running:
         st.caption(texts.nobody)
-    now = time.monotonic()
     with st.container(height=LIST_HEIGHT if len(running) > 5 else "content", border=False):
         for one in running:
             _draw_one_running(one, now, texts)
