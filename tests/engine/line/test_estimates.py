@@ -45,3 +45,44 @@ def test_a_long_prompt_is_reckoned_with() -> None:
     estimates.note_prefill(100, 1.0)
 
     assert estimates.seconds_until([Remaining(0, 10, prompt=500)], [Remaining(0, 1)]) == pytest.approx([6.0])
+
+
+def test_where_a_place_is_free_the_first_begins_at_once() -> None:
+    estimates = Estimates()
+    estimates.note_step(0.1, 1)
+
+    assert estimates.seconds_until([], [Remaining(0, 10), Remaining(0, 10)]) == pytest.approx([0.0, 1.0])
+
+
+def test_nobody_waits_for_more_than_may_be_written() -> None:
+    estimates = Estimates()
+    estimates.note_step(0.1, 1)
+    estimates.note_reply(1000)
+
+    assert estimates.seconds_until([Remaining(10, 50)], [Remaining(0, 1)]) == pytest.approx([4.0])
+
+
+def test_a_reply_that_is_longer_than_expected_may_end_with_every_token() -> None:
+    estimates = Estimates()
+    estimates.note_step(0.1, 1)
+    estimates.note_reply(30)
+
+    assert estimates.seconds_until([Remaining(500, 1000)], [Remaining(0, 1)]) == pytest.approx([0.1])
+
+
+def test_the_last_ten_or_so_measurements_count() -> None:
+    estimates = Estimates()
+    estimates.note_step(1.0, 1)
+    estimates.note_step(2.0, 1)  # 0.8 of the mean before and 0.2 of the newest
+    estimates.note_reply(10)
+    estimates.note_reply(20)
+    estimates.note_prefill(10, 1.0)
+    estimates.note_prefill(10, 2.0)
+
+    assert estimates.seconds_until([Remaining(0, 100)], [Remaining(0, 1)]) == pytest.approx([1.2 * 12])
+    assert estimates.seconds_until([Remaining(0, 100, prompt=100)], [Remaining(0, 1)]) == pytest.approx(
+        [1.2 * 12 + 0.12 * 100]
+    )
+    for _ in range(30):
+        estimates.note_step(5.0, 1)
+    assert estimates.seconds_until([Remaining(0, 1)], [Remaining(0, 1)]) == pytest.approx([5.0], rel=0.01)

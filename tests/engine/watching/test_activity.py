@@ -153,15 +153,13 @@ def test_those_under_way_stand_in_their_order_and_leave_when_they_end() -> None:
 def test_one_under_way_tells_its_place_in_line_until_it_is_written_and_then_its_tokens(clock: Clock) -> None:
     activity = Activity(clock)
     running = activity.begin("page", "anna", nothing)
-    assert (running.began, running.waiting) == (1000.0, None)
-    activity.note(running, Waiting(2))
-    assert running.waiting == Waiting(2)
-    activity.note(running, Waiting(1))
-    assert running.waiting == Waiting(1)
-    activity.note(running, Delta("two tokens", count=2))
-    activity.note(running, Delta("and three", count=3))
+    seen: list[tuple[Waiting | None, int]] = [(running.waiting, running.tokens)]
+    for event in (Waiting(2), Waiting(1), Delta("two tokens", count=2), Delta("and three", count=3)):
+        activity.note(running, event)
+        seen.append((running.waiting, running.tokens))
 
-    assert (running.waiting, running.tokens) == (None, 5)
+    assert running.began == 1000.0
+    assert seen == [(None, 0), (Waiting(2), 0), (Waiting(1), 0), (None, 2), (None, 5)]
 
 
 def test_errors_are_counted_by_their_kind() -> None:

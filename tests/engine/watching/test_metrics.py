@@ -97,7 +97,7 @@ def test_the_memory_of_a_gpu_is_what_is_in_use(engine: ScriptedEngine, monkeypat
 def test_without_a_gpu_there_is_no_such_figure(
     engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, torch: object
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch", torch)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "torch", torch)
 
     assert device_memory_bytes() is None
     assert "baichuan_device_memory_bytes" not in read(engine)
