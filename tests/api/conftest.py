@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,15 @@ from tests.tiny import TINY_PATH
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its data, and what it said: ``log.txt``."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(server_folder: Path) -> Iterator[str]:
     """The address of a real server with the tiny Baichuan checkpoint."""
-    folder = tmp_path_factory.mktemp("server")
-    env = {"BAICHUAN_MODEL": str(TINY_PATH), "BAICHUAN_DATA_DIR": str(folder), "BAICHUAN_DTYPE": "float32"}
+    env = {"BAICHUAN_MODEL": str(TINY_PATH), "BAICHUAN_DATA_DIR": str(server_folder), "BAICHUAN_DTYPE": "float32"}
     env["BAICHUAN_OWNER_CODE"] = OWNER_CODE
-    with running_server(folder / "log.txt", env) as address:
+    with running_server(server_folder / "log.txt", env) as address:
         yield address

@@ -3,6 +3,7 @@
 import queue
 import threading
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -57,7 +58,7 @@ def test_two_samples_of_one_moment_do_no_harm() -> None:
 
 
 def test_a_sample_is_the_engine_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.engine.watching.recorder.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("components.engine.watching.recorder.time", SimpleNamespace(time=lambda: 1_700_000_000.0))
     monkeypatch.setattr("components.engine.watching.recorder.device_memory_bytes", lambda: 19_000)
     engine = ScriptedEngine()
     engine.busy = BUSY
