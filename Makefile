@@ -29,7 +29,7 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 
 test: lint
 	@bash scripts/install-test-tools
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 bench: $(VENV)/installed-dev
 	@bash scripts/install-test-tools

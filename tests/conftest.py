@@ -3,6 +3,7 @@
 import fcntl
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -30,9 +31,27 @@ class Clock:
 
 
 def pytest_configure() -> None:
-    """A shell's background job ignores Ctrl-C, and so would the programs that tests start and interrupt."""
+    """Before any test is read: what this process and the programs that it starts inherit."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would what a test starts and interrupts.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The workers share the processor's cores; more threads than cores only wait for each other.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests: which belong together, and which come last.
+
+    Tests with the same real server stay in one process, which starts it once; else a file is the unit. Playwright
+    leaves an event loop running in its thread, where no other could be run, so the browser's come last in each.
+    """
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        used = getattr(item, "fixturenames", ())
+        shared = next((name for name in ("server", "locked_server") if name in used and folder != "browser"), None)
+        item.add_marker(pytest.mark.xdist_group(f"{folder}-{shared}" if shared else str(item.path)))
+    items.sort(key=lambda item: item.path.parent.name == "browser")
 
 
 @pytest.fixture(scope="session")

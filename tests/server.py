@@ -1,6 +1,8 @@
 """The real server in a process of its own."""
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -8,22 +10,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port on loopback that nobody uses now.
+
+    It is none that the system gives to whoever connects, so nobody takes it before a server has started; and a random
+    one, because several processes may look for one at the same time.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_server(
     log: Path,
     env: Mapping[str, str],
@@ -62,7 +68,7 @@ def running_server(
     finally:
         process.terminate()
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -74,7 +80,7 @@ def _wait_until_answered(url: str, process: "subprocess.Popen[str]", log: Path) 
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=30):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

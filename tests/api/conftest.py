@@ -7,6 +7,9 @@ from tests.access.conftest import OWNER_CODE
 from tests.server import running_server
 from tests.tiny import TINY_PATH
 
+OWNER = {"Authorization": f"Bearer {OWNER_CODE}"}
+"""What the server's owner sends."""
+
 
 @pytest.fixture(scope="session")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -67,8 +67,8 @@ def _let_in(app: ASGIApp, caller: Identity) -> ASGIApp:
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true within half a minute."""
-    deadline = time.monotonic() + 30
+    """Whether it comes true within two minutes."""
+    deadline = time.monotonic() + 120
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return condition()

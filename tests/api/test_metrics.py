@@ -10,11 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.access.identity import Identity
 from components.engine.host import Failed, Loading, Ready, State
 from components.engine.interface import Load
-from tests.access.conftest import OWNER_CODE
+from tests.api.conftest import OWNER
 from tests.api.scripted_server import serving
 from tests.scripted_engine import ScriptedEngine
-
-OWNER = {"Authorization": f"Bearer {OWNER_CODE}"}
 
 
 def parse(answer: requests.Response) -> dict[str, float]:

@@ -50,7 +50,7 @@ class ChatPage:
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something that the page itself does not show."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline, what
             self.page.wait_for_timeout(50)

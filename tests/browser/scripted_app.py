@@ -1,5 +1,6 @@
 """The page over an engine that follows a script, for what a real model cannot be told to do."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -65,6 +66,9 @@ T(n) = 2\,T\!\left(\frac{n}{2}\right) + n
 
 REPLIES_IN_ONE = "".join(f"Case {number}:\n\n{reply.says}\n\n" for number, reply in enumerate(REPLIES)) + "The end."
 
+go_on = threading.Semaphore(0)
+"""Released by ``/test/go_on``: somebody in line was served."""
+
 
 def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
     """The first word of the newest question says what to answer."""
@@ -101,9 +105,9 @@ def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
                 yield f"word{number} "
         case "wait":
             yield Waiting(2)
-            time.sleep(1.5)
+            go_on.acquire(timeout=120)
             yield Waiting(1)
-            time.sleep(1.5)
+            go_on.acquire(timeout=120)
             yield "My turn."
         case "fail":
             yield "Half of "
@@ -170,6 +174,12 @@ async def was_cancelled(request: Request) -> JSONResponse:
     return JSONResponse(request.query_params["question"] in questions)
 
 
+async def serve_one(_: Request) -> JSONResponse:
+    """One less stands before the reply that waits in line."""
+    go_on.release()
+    return JSONResponse("ok")
+
+
 async def get_caller(request: Request) -> JSONResponse:
     """Who the access middleware says is calling."""
     identity = identity_of(request)
@@ -196,6 +206,7 @@ app = st.App(
             Route("/test/state", set_state),
             Route("/test/info", set_info),
             Route("/test/cancelled", was_cancelled),
+            Route("/test/go_on", serve_one),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
             Route("/test/addresses", get_addresses),

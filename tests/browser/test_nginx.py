@@ -46,7 +46,7 @@ def running_nginx(folder: Path, site: str) -> Iterator[None]:
     )
     nginx = subprocess.Popen([str(NGINX), "-p", folder, "-c", folder / "nginx.conf"])
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (folder / "nginx.pid").exists():
             assert nginx.poll() is None, (folder / "error.log").read_text()
             assert time.monotonic() < deadline
@@ -54,7 +54,7 @@ def running_nginx(folder: Path, site: str) -> Iterator[None]:
         yield
     finally:
         nginx.terminate()
-        nginx.wait(timeout=20)
+        nginx.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")

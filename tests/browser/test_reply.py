@@ -144,7 +144,9 @@ def test_waiting_in_line_is_shown(chat: ChatPage) -> None:
     chat.type("wait")
     expect(chat.reply).to_contain_text("2 before you")
     chat.shoot("waiting")
+    chat.call("/test/go_on")
     expect(chat.reply).to_contain_text("1 before you")
+    chat.call("/test/go_on")
     expect(chat.reply).to_contain_text("My turn.")
     expect(chat.reply).not_to_contain_text("before you")
 

@@ -20,12 +20,12 @@ def test_many_who_ask_while_it_loads_get_one_engine(engine: LocalEngine) -> None
     def load(on_stage: Callable[[Stage], None]) -> Engine:
         loads.append(1)
         on_stage("weights")
-        assert may_load.wait(10)
+        assert may_load.wait(60)
         return engine
 
     host = EngineHost(load)
     found: list[Engine] = []
-    threads = [threading.Thread(target=lambda: found.append(host.wait(10))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(host.wait(60))) for _ in range(8)]
     for thread in threads:
         thread.start()
         host.start()
@@ -52,11 +52,11 @@ def test_a_failure_says_why_and_can_be_tried_again(engine: LocalEngine) -> None:
 
     host = EngineHost(load)
     with pytest.raises(EngineNotReadyError, match="the disk is full: free some"):
-        host.wait(timeout=10)
+        host.wait(timeout=60)
     assert host.state == Failed("the disk is full: free some")
     host.start()
 
-    assert host.wait(timeout=10) is engine
+    assert host.wait(timeout=60) is engine
 
 
 def test_the_process_has_one_host_whoever_asks_first_and_whatever_becomes_of_streamlits_caches(
@@ -73,7 +73,7 @@ def test_the_process_has_one_host_whoever_asks_first_and_whatever_becomes_of_str
     together, found = threading.Barrier(8), list[EngineHost]()
 
     def ask() -> None:
-        together.wait(10)
+        together.wait(60)
         found.append(engine_host())
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -85,5 +85,5 @@ def test_the_process_has_one_host_whoever_asks_first_and_whatever_becomes_of_str
     streamlit.cache_data.clear()
 
     assert {id(host) for host in found} == {id(engine_host())}
-    assert engine_host().wait(10) is engine
+    assert engine_host().wait(60) is engine
     assert len(loads) == 1

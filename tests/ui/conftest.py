@@ -36,7 +36,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
     def open_one(host: EngineHost) -> AppTest:
         for module in ("chat.page", "operations.page"):
             monkeypatch.setattr(f"components.ui.{module}.engine_host", lambda: host)
-        page = AppTest.from_file("../../components/ui/page.py", default_timeout=10)
+        page = AppTest.from_file("../../components/ui/page.py", default_timeout=60)
         page.context = {"locale": "en-US"}
         return page
 

@@ -75,7 +75,7 @@ def finished(events: list[Event]) -> Finished:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -361,7 +361,7 @@ def test_cancelling_hangs_up(stub: OpenAIStub, remote: Connect, stall_before: in
     assert isinstance(last, Finished)
     assert (last.reason, last.completion_tokens) == ("cancelled", max(0, stall_before))
     assert last.approximate
-    assert stub.gone.wait(10), "the server sees it"
+    assert stub.gone.wait(60), "the server sees it"
 
 
 def test_a_circle_hangs_up_too(stub: OpenAIStub, remote: Connect) -> None:
@@ -369,7 +369,7 @@ def test_a_circle_hangs_up_too(stub: OpenAIStub, remote: Connect) -> None:
     stub.stall_before = 290
     assert finished(ask(remote())).reason == "loop"
 
-    assert stub.gone.wait(10)
+    assert stub.gone.wait(60)
 
 
 def test_closing_ends_what_is_written_and_what_waits(stub: OpenAIStub, remote: Connect) -> None:
@@ -512,7 +512,7 @@ def test_a_first_token_that_does_not_come_ends_the_wait(stub: OpenAIStub, remote
     with pytest.raises(EngineError, match=r"did not begin the reply within 0\.2 seconds"):
         ask(remote(openai_first_token_timeout=0.2))
     assert len(stub.replies) == 1
-    assert stub.gone.wait(10)
+    assert stub.gone.wait(60)
 
 
 def test_a_token_that_does_not_follow_ends_the_reply(stub: OpenAIStub, remote: Connect) -> None:
@@ -521,16 +521,20 @@ def test_a_token_that_does_not_follow_ends_the_reply(stub: OpenAIStub, remote: C
     with pytest.raises(EngineError, match=r"nothing came for 0.2 seconds.*What was written is kept"):
         ask(remote(openai_token_timeout=0.2))
     assert len(stub.replies) == 1
-    assert stub.gone.wait(10)
+    assert stub.gone.wait(60)
 
 
 def test_a_reply_that_takes_too_long_ends_with_what_was_written(stub: OpenAIStub, remote: Connect) -> None:
     stub.stall_before = 2
-    events = ask(remote(max_reply_seconds=0.5))
+    for seconds in (0.5, 2.0, 8.0, 32.0):  # until it is long enough for what comes before the stall
+        events = ask(remote(max_reply_seconds=seconds))
+        assert finished(events).reason == "time"
+        assert "百川归".startswith(text_of(events))
+        if text_of(events):
+            break
 
-    assert finished(events).reason == "time"
     assert text_of(events) == "百川归"
-    assert stub.gone.wait(10)
+    assert stub.gone.wait(60)
 
 
 def test_a_server_that_takes_no_connection_is_not_waited_for(remote: Connect) -> None:
