@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DEADLINE_SECONDS = 300
+DEADLINE_SECONDS = 600
 
 
 def free_port() -> int:

@@ -170,7 +170,7 @@ def test_a_callers_number_is_taken_and_goes_everywhere(
     assert [line["request_id"] for line in request_lines] == [asked]
 
 
-@pytest.mark.parametrize("asked", [None, b"", b"0" * 65, b"a b", b"a\tb", b"a/b", b'a"', b"\xe9", b"a;", b"a, b"])
+@pytest.mark.parametrize("asked", [None, b"", b"0" * 65, b"a b", b"a\tb", b"a/b", b'a"', b"\xea", b"a;", b"a, b"])
 def test_any_other_number_is_replaced(
     client: TestClient, request_lines: list[dict[str, Any]], asked: bytes | None
 ) -> None:

@@ -112,7 +112,14 @@ def test_tokens_a_day_are_limited_until_enough_of_them_are_a_day_old(clock: Cloc
 
 @pytest.mark.parametrize(
     ("spent", "until_begun"),
-    [([100], DAY), ([50, 50], DAY), ([10, 90, 90], DAY + 60), ([99, 1, 0], DAY), ([40, 30, 90], DAY + 60)],
+    [
+        ([100], DAY),
+        ([50, 50], DAY),
+        ([10, 90, 90], DAY + 60),
+        ([90, 10, 90], DAY + 60),
+        ([99, 1, 0], DAY),
+        ([40, 30, 90], DAY + 60),
+    ],
 )
 def test_the_wait_ends_when_less_than_a_days_tokens_are_left(
     clock: Clock, spent: list[int], until_begun: float

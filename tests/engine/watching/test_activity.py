@@ -217,6 +217,16 @@ def test_the_log_holds_what_was_said_where_the_owner_wants_that(
     assert logged(request_lines, lambda: follow_one(activity, clock)) == USUAL_LINE | said
 
 
+@pytest.mark.parametrize(("log_prompts", "kept"), [(False, (None, "")), (True, (QUESTION, "a"))])
+def test_what_is_said_is_kept_for_the_log_alone(log_prompts: bool, kept: tuple[object, str]) -> None:
+    activity = Activity()
+    activity.log_prompts = log_prompts
+    running = activity.begin("page", "anna", nothing, asked=QUESTION)
+    activity.note(running, Delta("a"))
+
+    assert (running.asked, running.text) == kept
+
+
 def test_the_log_names_the_error_that_ended_a_reply(clock: Clock, request_lines: list[dict[str, Any]]) -> None:
     activity = Activity(clock)
     origin: Origin = "tutorial"
