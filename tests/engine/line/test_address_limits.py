@@ -7,16 +7,12 @@ from components.engine.interface import GenerationRequest
 from components.engine.line.limits import DAY, Limits, limits_of
 from components.model.chat_format import Message
 from components.settings import Settings
-from tests.engine.line.test_limits import Clock, ask
+from tests.conftest import Clock
+from tests.engine.line.test_limits import ask
 from tests.scripted_engine import ScriptedEngine
 
 HOME, ELSEWHERE = "192.0.2.9", "198.51.100.4"
 QUESTION: list[Message] = [{"role": "user", "content": "hi"}]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

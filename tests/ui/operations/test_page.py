@@ -101,7 +101,7 @@ def test_a_visitor_is_told_whom_the_page_is_for(
     monkeypatch.setattr("components.ui.operations.page.current_reader", lambda: Identity("visitor", "anna"))
     page.run()
 
-    assert [warning.value for warning in page.warning] == [EN.operations.not_owner]
+    assert [warning.value for warning in page.warning] == [EN.not_owner]
     assert not page.info
     assert not page.metric
     assert not list(charts(page))
@@ -277,5 +277,5 @@ def test_in_chinese_the_labels_are_chinese(page: AppTest, host: StillHost) -> No
     tell(host, [sample(0), sample(1, Load(3, 2, 250, 70, 1000), LATER)])
     page.run()
 
-    assert [figures(page)[label] for label in ("正在写", "排队", "缓存")] == ["3", "2", "25 %"]
+    assert [figures(page)[label] for label in ("正在写", "排队", "缓存")] == ["3", "2", "25%"]
     assert plotted(page)["缓存（token）"] == {"使用中": [250.0], "留待复用": [70.0]}
