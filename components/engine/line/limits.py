@@ -14,6 +14,9 @@ from components.settings import Settings
 
 MINUTE = 60.0
 DAY = 86_400.0
+MANY_ACCOUNTS = 1000
+"""With more, those in which nothing is left are forgotten, once a minute."""
+
 AT_ONCE_RETRY_SECONDS = 5.0
 """A reply that is being written ends some time; nobody knows when."""
 
@@ -48,6 +51,7 @@ class Limits:
         self._address_shares = address_shares
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
+        self._forgot_at = clock()
 
     def begin(self, who: str, address: str = "") -> None:
         """Somebody asks for a reply. Every ``begin`` that does not raise has its ``end``.
@@ -79,8 +83,9 @@ class Limits:
 
     def _shared(self, who: str, address: str, now: float) -> list[tuple[_Account, int, str]]:
         """The accounts that a reply counts for, each with how many shares it has, and words for whose it is."""
-        if len(self._accounts) > 1000:
+        if len(self._accounts) > MANY_ACCOUNTS and now - self._forgot_at >= MINUTE:
             self._forget(now)
+            self._forgot_at = now
         shared = [(self._account(who, now), 1, "")]
         if address and self._address_shares is not None:
             account = self._account(f"address:{address}", now)

@@ -35,7 +35,10 @@ def device_memory_bytes() -> int | None:
     torch = sys.modules.get("torch")  # a server whose model runs elsewhere never imports it
     if torch is None or not torch.cuda.is_available():
         return None
-    free, total = torch.cuda.mem_get_info()
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:  # after a device-side error nothing answers; the other figures still count
+        return None
     return int(total - free)
 
 

@@ -1,5 +1,6 @@
 """The last half hour of an engine, sampled every few seconds, for the plots of the operations page."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -11,6 +12,8 @@ import psutil
 from components.engine.interface import Engine, Load
 from components.engine.watching.activity import Totals
 from components.engine.watching.metrics import device_memory_bytes
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 2.0
 """Between two samples."""
@@ -92,5 +95,8 @@ class Recorder:
 
     def _run(self) -> None:
         while True:
-            self._samples.append(take_sample(self._engine))
+            try:
+                self._samples.append(take_sample(self._engine))
+            except Exception:  # the thread's edge: a device that fails now may answer later, and the page says more
+                logger.exception("The engine's figures could not be read")
             self._pause(SECONDS)
