@@ -21,7 +21,7 @@ _MEANT_OTHERWISE = re.compile(
     rf"|(?P<arrow>(?<!\S){_ARROW}|(?<![<>=~-]){_ARROW}(?!\S))"
     r"|(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?(?=://)|[Ww]{3}(?=\.))"
     r"|(?P<email>(?<![A-Za-z0-9_.+@-])[A-Za-z0-9.+_-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]*[A-Za-z])+)"
-    r"|(?P<colon>:(?=[A-Za-z:]|\Z))"
+    r"|(?P<colon>\A:|:(?=[A-Za-z:]|\Z))"
     r"|(?P<entity>&(?=[#A-Za-z]))"
     r"|(?P<mark>[\\`*_\[\]<>$~|]|!\Z)"
 )

@@ -99,10 +99,11 @@ def _open_code(state: StateInline, silent: bool) -> bool:
     marks = state.src[state.pos : start]
     if re.search(rf"(?<!`){marks}(?!`)", state.src[start : state.posMax]):
         return False
-    if not silent:
+    content = state.src[start : state.posMax].replace("\n", " ").strip(" ")
+    if content and not silent:
         token = state.push("code_inline", "code", 0)
         token.markup = marks
-        token.content = state.src[start : state.posMax].replace("\n", " ").strip()
+        token.content = content
     state.pos = state.posMax
     return True
 

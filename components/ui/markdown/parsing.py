@@ -26,11 +26,18 @@ def parse(text: str, env: EnvType) -> SyntaxTreeNode:
 
 
 def block_starts(text: str, env: EnvType) -> list[int]:
-    """The number of the line, counted from 0, at which each block on the top level starts."""
+    """The number of the line, counted from 0, at which each block on the top level starts.
+
+    A formula that is held back starts none: without an end, it is text of the paragraph above it.
+    """
     tokens: list[Token] = []
     parser = _parser()
     parser.block.parse(text, parser, env, tokens)
-    return [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+    return [
+        token.map[0]
+        for token in tokens
+        if token.level == 0 and token.nesting >= 0 and token.map and (token.type != "formula" or token.content)
+    ]
 
 
 @cache

@@ -83,6 +83,8 @@ EMPHASIS = [
         ],
     ),
     Seen("- **甲：**乙", [("bullet_list", [("list_item", [line(run("甲：", "strong"), "乙")])])]),
+    Seen("!|2)\n:-", [line("!|2)\n:-")]),
+    Seen(r"\``a` 和 \(n\)2", [line("`", run("a", "code"), " 和 ", run("n", "math_inline"), "2")]),
     Seen("snake_case_name and 2 * 3 * 4", [line("snake_case_name and 2 * 3 * 4")]),
     Seen("3~5天，每天2~3次", [line("3~5天，每天2~3次")]),
 ]

@@ -1,7 +1,7 @@
 """What a reader sees of a reply is what the reply says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.ui.markdown.document import Document, complete_blocks
@@ -22,6 +22,9 @@ def test_any_text_is_shown_as_commonmark_has_it(text: str) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(mixtures(PIECES + OWN_PIECES), st.integers(1, 4))
+@example("text\n$$\nmore", 1)
+@example("a `\u3000` b", 1)
+@example("a ` ", 1)
 def test_a_reply_that_has_grown_is_shown_like_one_that_came_at_once(text: str, step: int) -> None:
     document = Document()
     for length in range(0, len(text), step):
