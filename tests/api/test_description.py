@@ -117,5 +117,5 @@ def test_the_page_needs_no_script_and_no_other_server(server: str, page: str) ->
 def test_the_page_names_every_operation_and_every_field(description: dict[str, Any], page: str) -> None:
     for method, path in PATHS:
         assert f"<code>{method} {path}</code></h2>" in page
-    for field in description["components"]["schemas"]["ChatCall"]["properties"]:
+    for field in description["components"]["schemas"]["ChatCompletionRequest"]["properties"]:
         assert f"<code>{field}</code>" in page

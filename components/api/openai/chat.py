@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from components.api.openai.answering import answer
-from components.api.openai.answers import ChatChoice, ChatChunkChoice, ChatLogprobs
-from components.api.openai.body import read_call
-from components.api.openai.calls import ChatCall
-from components.api.openai.form import Form, finish_reason
+from components.api.generation import GeneratedText
+from components.api.openai.choices import ChoiceWriter, finish_reason, respond
 from components.api.openai.logprobs import chosen
-from components.api.openai.running import running_engine
-from components.api.reading import Reply
+from components.api.openai.models import engine_for
+from components.api.openai.request_schemas import ChatCompletionRequest, read_request
+from components.api.openai.response_schemas import ChatChoice, ChatChunkChoice, ChatLogprobs
 from components.engine.events import ChosenToken, Delta, Finished
 from components.engine.interface import GenerationRequest
 
@@ -25,38 +23,38 @@ async def create_chat_completion(request: Request) -> Response:
     what does not fit the context is refused with the code context_length_exceeded. A reply that goes round in a circle
     or takes too long is ended with "finish_reason": "length" and "stop_reason": "loop" or "time".
     """
-    call = await read_call(request, ChatCall)
-    engine = running_engine(call.model)
+    body = await read_request(request, ChatCompletionRequest)
+    engine = engine_for(body.model)
     prompt = GenerationRequest(
-        [message.to_message() for message in call.messages],
-        call.sampling(engine.info.defaults),
-        logprobs=call.told_logprobs,
+        [message.to_message() for message in body.messages],
+        body.sampling(engine.info.defaults),
+        logprobs=body.told_logprobs,
         origin="v1",
     )
-    return await answer(request, engine, call, [prompt], ChatForm(with_logprobs=bool(call.logprobs)))
+    return await respond(request, engine, body, [prompt], ChatChoiceWriter(with_logprobs=bool(body.logprobs)))
 
 
-class ChatForm(Form):
+class ChatChoiceWriter(ChoiceWriter):
     """Messages."""
 
     id_prefix = "chatcmpl-"
-    answer_object = "chat.completion"
+    response_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
 
     def __init__(self, with_logprobs: bool) -> None:
         self._with_logprobs = with_logprobs
 
-    def whole(self, index: int, reply: Reply) -> ChatChoice:
-        """See ``Form.whole``."""
+    def whole(self, index: int, text: GeneratedText) -> ChatChoice:
+        """See ``ChoiceWriter.whole``."""
         return {
             "index": index,
-            "message": {"role": "assistant", "content": reply.text, "refusal": None},
-            "logprobs": self._logprobs([token for delta in reply.deltas for token in delta.tokens]),
-            "finish_reason": finish_reason(reply.finished),
+            "message": {"role": "assistant", "content": text.text, "refusal": None},
+            "logprobs": self._logprobs([token for delta in text.deltas for token in delta.tokens]),
+            "finish_reason": finish_reason(text.finished),
         }
 
     def opening(self, index: int) -> ChatChunkChoice:
-        """See ``Form.opening``: the role."""
+        """See ``ChoiceWriter.opening``: the role."""
         return {
             "index": index,
             "delta": {"role": "assistant", "content": "", "refusal": None},
@@ -65,7 +63,7 @@ class ChatForm(Form):
         }
 
     def piece(self, index: int, delta: Delta) -> ChatChunkChoice:
-        """See ``Form.piece``."""
+        """See ``ChoiceWriter.piece``."""
         return {
             "index": index,
             "delta": {"content": delta.text},
@@ -74,7 +72,7 @@ class ChatForm(Form):
         }
 
     def ending(self, index: int, finished: Finished) -> ChatChunkChoice:
-        """See ``Form.ending``."""
+        """See ``ChoiceWriter.ending``."""
         return {"index": index, "delta": {}, "logprobs": None, "finish_reason": finish_reason(finished)}
 
     def _logprobs(self, tokens: Sequence[ChosenToken]) -> ChatLogprobs | None:

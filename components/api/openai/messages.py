@@ -1,11 +1,11 @@
-"""The messages of a chat call, as OpenAI's clients write them, and as the model's chat format takes them."""
+"""The messages of a chat request, as OpenAI's clients write them, and as the model's chat format takes them."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.api.openai.fields import Strict, ignored, one_or_several
+from components.api.openai.schema_base import Strict, ignored, one_or_several
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message, Role
 

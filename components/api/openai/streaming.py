@@ -8,7 +8,8 @@ from http import HTTPStatus
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from components.api.openai.errors import WRONG_HERE, ApiError, engine_failed
+from components.api.errors import UNEXPECTED, Failure, failure_of
+from components.api.openai.errors import error_body
 from components.engine.errors import EngineError
 from components.engine.interface import Generation
 
@@ -40,10 +41,10 @@ async def _events(chunks: AsyncIterator[Mapping[str, object]]) -> AsyncIterator[
         async for chunk in chunks:
             yield _event(chunk)
     except EngineError as error:
-        yield _event(engine_failed(error).body)
+        yield _event(error_body(failure_of(error)))
     except Exception:  # the edge: a client must get JSON, the log the traceback
         logger.exception("A stream failed")
-        yield _event(ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, WRONG_HERE).body)
+        yield _event(error_body(Failure(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)))
     else:
         yield "data: [DONE]\n\n"
 

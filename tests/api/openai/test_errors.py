@@ -9,13 +9,16 @@ import openai
 import pytest
 import requests
 
+from components.access.identity import Identity
 from components.engine.errors import EngineError, LimitError, QueueFullError, UnsupportedError
 from components.engine.events import Finished
 from components.engine.host import Failed, Loading
 from components.engine.interface import Generation, GenerationRequest
-from tests.api.scripted_server import serving, serving_engine, wait_for
+from components.engine.line.limits import Limits
+from tests.api.scripted_server import OWNER, serving, serving_engine, wait_for
 from tests.scripted_engine import ScriptedEngine, endless
 
+KEY = Identity("key", "test")
 HI = [{"role": "user", "content": "hi"}]
 
 
@@ -81,7 +84,7 @@ def assert_error(answer: requests.Response, status: int) -> dict[str, Any]:
         ({"messages": HI, "seed": -1}, "seed", "0"),
         ({"messages": HI, "seed": 2**60}, "seed", "9007199254740991"),
         ({"messages": HI, "n": 0}, "n", "1"),
-        ({"messages": HI, "n": 33}, "n", "32"),
+        ({"messages": HI, "n": 129}, "n", "128"),
         ({"messages": HI, "max_tokens": 0}, "max_tokens", "1"),
         ({"messages": HI, "max_completion_tokens": "many"}, "max_completion_tokens", "integer"),
         ({"messages": HI, "max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "Send one of them"),
@@ -151,7 +154,6 @@ def test_a_bad_chat_call_is_refused_with_the_field_and_the_reason(
         ({"prompt": "a", "best_of": 2}, "best_of", "n, which is 1"),
         ({"prompt": "a", "echo": True, "logprobs": 1}, "echo", "Leave logprobs out"),
         ({"prompt": "a", "logprobs": 6}, "logprobs", "5"),
-        ({"prompt": ["a"] * 17, "n": 2}, "n", "17 prompts"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens", "1"),
     ],
     ids=lambda value: json.dumps(value, ensure_ascii=False)[-60:],
@@ -291,6 +293,45 @@ def test_a_caller_who_has_had_its_share_is_told_when_to_come_again(monkeypatch: 
 
     assert assert_error(answer, 429)["code"] == "rate_limit_exceeded"
     assert answer.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("limits", "identity", "path", "body", "param", "most"),
+    [
+        ({"replies_at_once": 8}, KEY, "chat/completions", {"messages": HI, "n": 9}, "n", 8),
+        ({"requests_per_minute": 3}, KEY, "chat/completions", {"messages": HI, "n": 4, "stream": True}, "n", 3),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": "a", "n": 9}, "n", 8),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": ["a"] * 3, "n": 3}, "n", 8),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": ["a"] * 9}, "prompt", 8),
+        ({"replies_at_once": 8, "requests_per_minute": 6}, KEY, "completions", {"prompt": [[5]] * 7}, "prompt", 6),
+        ({"replies_at_once": 8}, OWNER, "completions", {"prompt": ["a"] * 81}, "prompt", 80),
+        ({}, KEY, "chat/completions", {"messages": HI, "n": 81}, "n", 80),
+    ],
+)
+def test_more_replies_than_one_request_can_ever_get_are_refused_and_not_put_off(
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, Any],
+    identity: Identity,
+    path: str,
+    body: dict[str, Any],
+    param: str,
+    most: int,
+) -> None:
+    engine = ScriptedEngine()
+    engine.limits = Limits(**limits)
+    with serving_engine(engine, monkeypatch, identity) as address:
+        error = assert_error(post(address, body, f"/v1/{path}"), 400)
+
+    assert error["param"] == param
+    assert f"which is {most}." in error["message"]
+    assert engine.requests == []
+
+
+def test_as_many_replies_as_are_allowed_at_once_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ScriptedEngine()
+    engine.limits = Limits(replies_at_once=8)
+    with serving_engine(engine, monkeypatch, KEY) as address:
+        assert len(post(address, {"messages": HI, "n": 8}).json()["choices"]) == 8
 
 
 def broken(_: GenerationRequest) -> Iterable[str | EngineError]:

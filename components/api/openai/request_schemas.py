@@ -1,26 +1,46 @@
-"""What ``/v1/chat/completions`` and ``/v1/completions`` take: OpenAI's fields, and two more for sampling.
+"""What is sent to ``/v1`` and ``/tokenize``: OpenAI's fields, and more for sampling.
 
 A field that this server cannot honour is refused where ignoring it would change the reply, and ignored where it would
-not (``fields.Ignored``). vLLM ignores every field that it does not know; here a mistyped name is told.
+not (``IgnoredFields``). vLLM ignores every field that it does not know; here a mistyped name is told.
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.requests import Request
 
-from components.api.openai.errors import bad_body
-from components.api.openai.fields import Ignored, Stop, Strict, sampling_field
+from components.api.body import read_body
+from components.api.errors import BodyTooLargeError, failure_of
+from components.api.openai.errors import ApiError, bad_body
 from components.api.openai.messages import ChatMessage
+from components.api.openai.schema_base import Stop, Strict, ignored, refused, sampling_field
 from components.api.problems import UNNAMED
 from components.sampling.parameters import MAX_SEED, SamplingParams
 
-MAX_CHOICES = 32
-"""Replies that one call may ask for: each takes a place in the line."""
+T = TypeVar("T", bound=BaseModel)
 
-MAX_STORY_TOKENS = 16
+MAX_CHOICES = 128
+"""OpenAI's own limit of ``n``; how many can be had here also depends on the settings."""
+
+DEFAULT_COMPLETION_TOKENS = 16
 """OpenAI's own default for the longest text of ``/v1/completions``."""
+
+
+class IgnoredFields(Strict):
+    """Fields of OpenAI's that change no reply: they say who asks, what to keep, or how to serve. All are ignored."""
+
+    user: JsonValue = ignored()
+    safety_identifier: JsonValue = ignored()
+    store: JsonValue = ignored()
+    metadata: JsonValue = ignored()
+    service_tier: JsonValue = ignored()
+    prompt_cache_key: JsonValue = ignored()
+    prompt_cache_options: JsonValue = ignored()
+    prompt_cache_retention: JsonValue = ignored()
+    parallel_tool_calls: JsonValue = ignored()
+    prediction: JsonValue = ignored()
 
 
 class StreamOptions(Strict):
@@ -63,8 +83,8 @@ class ResponseFormat(Strict):
         return json.dumps(self.json_schema.schema_)
 
 
-class Call(Ignored):
-    """What both calls share."""
+class GenerationFields(IgnoredFields):
+    """What chat completions and completions share."""
 
     model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
     stream: bool | None = Field(None, description="Send the reply as server-sent events while it is written.")
@@ -88,7 +108,7 @@ class Call(Ignored):
     )
 
     def sampling(self, defaults: SamplingParams) -> SamplingParams:
-        """How to choose tokens: what the call says, else the defaults."""
+        """How to choose tokens: what the request says, else the defaults."""
         names = ("temperature", "top_p", "top_k", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed")
         given = {name: getattr(self, name) for name in names} | {
             "stop": (self.stop,) if isinstance(self.stop, str) else self.stop and tuple(self.stop),
@@ -113,7 +133,7 @@ class Call(Ignored):
 
     @property
     def longest(self) -> int | None:
-        """The longest reply, in tokens; None when the call does not say."""
+        """The longest reply, in tokens; None when the request does not say."""
         return self.max_tokens
 
     @property
@@ -126,7 +146,7 @@ class Call(Ignored):
         return None if self.seed is None else (self.seed + choice) % (MAX_SEED + 1)
 
 
-class ChatCall(Call):
+class ChatCompletionRequest(GenerationFields):
     """The body of ``POST /v1/chat/completions``."""
 
     messages: list[ChatMessage] = Field(
@@ -172,12 +192,12 @@ class ChatCall(Call):
 
     @property
     def longest(self) -> int | None:
-        """See ``Call.longest``."""
+        """See ``GenerationFields.longest``."""
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
 
     @property
     def json_schema(self) -> str | None:
-        """See ``Call.json_schema``."""
+        """See ``GenerationFields.json_schema``."""
         return self.response_format.schema_text if self.response_format else None
 
     @property
@@ -214,11 +234,11 @@ PromptField = Annotated[
 ]
 
 
-class CompletionCall(Call):
+class CompletionRequest(GenerationFields):
     """The body of ``POST /v1/completions``."""
 
     prompt: PromptField = Field(description="What to write on, as text or token ids; or several of them.")
-    max_tokens: int | None = sampling_field("max_new_tokens", f"Not given: {MAX_STORY_TOKENS}.")
+    max_tokens: int | None = sampling_field("max_new_tokens", f"Not given: {DEFAULT_COMPLETION_TOKENS}.")
     echo: bool | None = Field(None, description="Put the prompt before the reply.")
     logprobs: int | None = Field(
         None, ge=0, le=5, description="Tell how likely each token was, and so many of the likeliest in its place."
@@ -232,8 +252,6 @@ class CompletionCall(Call):
             raise refused("best_of", f"every reply is returned, so it can only be n, which is {self.choices}")
         if self.echo and self.logprobs is not None:
             raise refused("echo", "the prompt's log probabilities are not known. Leave logprobs out")
-        if len(self.prompts) * self.choices > MAX_CHOICES:
-            raise refused("n", f"{len(self.prompts)} prompts times n are more than {MAX_CHOICES} replies. Ask again")
         return self
 
     @property
@@ -246,10 +264,42 @@ class CompletionCall(Call):
 
     @property
     def longest(self) -> int:
-        """See ``Call.longest``."""
-        return MAX_STORY_TOKENS if self.max_tokens is None else self.max_tokens
+        """See ``GenerationFields.longest``."""
+        return DEFAULT_COMPLETION_TOKENS if self.max_tokens is None else self.max_tokens
 
 
-def refused(field: str, why: str) -> PydanticCustomError:
-    """What cannot be done, although each field by itself is right."""
-    return PydanticCustomError("refused", "{why}", {"field": field, "why": why})
+class TokenizeRequest(Strict):
+    """The body of ``POST /tokenize``: a prompt or messages."""
+
+    model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
+    prompt: str | None = Field(None, description="A text. No control tokens are put before it or read in it.")
+    messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = Field(
+        None, description="A conversation: the tokens of all that the model would read."
+    )
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise refused("prompt", "send either prompt or messages")
+        return self
+
+
+class DetokenizeRequest(Strict):
+    """The body of ``POST /detokenize``."""
+
+    model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
+    tokens: list[int]
+
+
+async def read_request(request: Request, kind: type[T]) -> T:
+    """Read the body of a request.
+
+    Raises:
+        ApiError: it is too large, no JSON, or not what the endpoint takes.
+    """
+    try:
+        return kind.model_validate_json(await read_body(request))
+    except BodyTooLargeError as error:
+        raise ApiError(failure_of(error)) from error
+    except ValidationError as error:
+        raise bad_body(error, kind.model_fields) from error

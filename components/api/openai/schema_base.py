@@ -1,15 +1,16 @@
-"""Kinds of fields that several calls have."""
+"""Kinds of fields that the bodies of several requests have, and how strictly they are read."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from components.api.problems import UNNAMED
 from components.sampling.parameters import SamplingParams
 
 
 class Strict(BaseModel):
-    """A part of a call. What it does not know it refuses, because a mistyped name would otherwise change nothing.
+    """A part of a request. What it does not know it refuses, because a mistyped name would otherwise change nothing.
 
     Every optional field takes ``null`` for "not given", as OpenAI's do.
     """
@@ -22,21 +23,6 @@ def ignored() -> Any:
     return Field(None, description="Ignored.")
 
 
-class Ignored(Strict):
-    """Fields of OpenAI's that change no reply: they say who asks, what to keep, or how to serve. All are ignored."""
-
-    user: JsonValue = ignored()
-    safety_identifier: JsonValue = ignored()
-    store: JsonValue = ignored()
-    metadata: JsonValue = ignored()
-    service_tier: JsonValue = ignored()
-    prompt_cache_key: JsonValue = ignored()
-    prompt_cache_options: JsonValue = ignored()
-    prompt_cache_retention: JsonValue = ignored()
-    parallel_tool_calls: JsonValue = ignored()
-    prediction: JsonValue = ignored()
-
-
 def sampling_field(name: str, remark: str = "") -> Any:
     """An optional field with the bounds and the description of a sampling parameter."""
     parameter = SamplingParams.model_fields[name]
@@ -47,6 +33,11 @@ def sampling_field(name: str, remark: str = "") -> Any:
         if hasattr(item, bound)
     }
     return Field(None, description=f"{parameter.description} {remark}".strip(), **bounds)
+
+
+def refused(field: str, why: str) -> PydanticCustomError:
+    """What cannot be done, although each field by itself is right."""
+    return PydanticCustomError("refused", "{why}", {"field": field, "why": why})
 
 
 def one_or_several(value: Any) -> str | None:

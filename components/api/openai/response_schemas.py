@@ -1,4 +1,4 @@
-"""What the calls are answered with, field by field as OpenAI's clients read it."""
+"""What requests are answered with, field by field as OpenAI's clients read it."""
 
 from typing import Literal, NotRequired
 
@@ -67,8 +67,8 @@ class ChatChoice(Choice):
     logprobs: ChatLogprobs | None
 
 
-class Answer(TypedDict):
-    """What all answers begin with. ``system_fingerprint`` is the beginning of the weights' SHA-256, once known."""
+class ResponseHead(TypedDict):
+    """What all responses begin with. ``system_fingerprint`` is the beginning of the weights' SHA-256, once known."""
 
     id: str
     created: int
@@ -76,15 +76,15 @@ class Answer(TypedDict):
     system_fingerprint: str | None
 
 
-class ChatCompletion(Answer):
-    """The answer to a chat call."""
+class ChatCompletion(ResponseHead):
+    """The response to a conversation."""
 
     object: Literal["chat.completion"]
     choices: list[ChatChoice]
     usage: Usage
 
 
-class Delta(TypedDict, total=False):
+class ChoiceDelta(TypedDict, total=False):
     """What a chunk adds to the reply."""
 
     role: Literal["assistant"]
@@ -103,7 +103,7 @@ class ChunkChoice(TypedDict):
 class ChatChunkChoice(ChunkChoice):
     """What a chunk adds to one of the replies to a conversation."""
 
-    delta: Delta
+    delta: ChoiceDelta
     logprobs: ChatLogprobs | None
 
 
@@ -133,8 +133,8 @@ class TextChunkChoice(ChunkChoice):
     logprobs: TextLogprobs | None
 
 
-class Completion(Answer):
-    """The answer to a completion call."""
+class Completion(ResponseHead):
+    """The response to a text."""
 
     object: Literal["text_completion"]
     choices: list[TextChoice]
@@ -158,7 +158,7 @@ class ModelList(TypedDict):
     data: list[Model]
 
 
-class TokenList(TypedDict):
+class TokenizeResponse(TypedDict):
     """What the model reads."""
 
     tokens: list[int]
@@ -166,7 +166,7 @@ class TokenList(TypedDict):
     max_model_len: int
 
 
-class Text(TypedDict):
+class DetokenizeResponse(TypedDict):
     """The text of token ids, control tokens written out."""
 
     prompt: str
