@@ -20,8 +20,16 @@ UNEXPECTED = "Something went wrong here; the server's log says what."
 """All that a client hears of a crash."""
 
 
-class BodyTooLargeError(ValueError):
-    """The request's body is larger than the settings allow."""
+class BodyError(ValueError):
+    """The request's body cannot be read."""
+
+
+class BodyTooLargeError(BodyError):
+    """It is larger than the settings allow."""
+
+
+class UnreadableBodyError(BodyError):
+    """It is packed or written in a way that is not known here, or is no JSON."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Failure:
         return {} if self.retry_after is None else {"Retry-After": str(math.ceil(self.retry_after))}
 
 
-def failure_of(error: EngineError | BodyTooLargeError) -> Failure:
+def failure_of(error: EngineError | BodyError) -> Failure:
     """The answer to an error.
 
     Too many waiting is 503; 429 is for a caller who has had its own share. OpenAI's clients wait as long as
@@ -58,6 +66,8 @@ def failure_of(error: EngineError | BodyTooLargeError) -> Failure:
     match error:
         case BodyTooLargeError():
             return Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+        case BodyError():
+            return Failure(HTTPStatus.BAD_REQUEST, message)
         case SchemaError():
             return Failure(HTTPStatus.BAD_REQUEST, message, "invalid_json_schema", "response_format")
         case PromptError():

@@ -3,15 +3,15 @@
 import logging
 from datetime import datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from typing_extensions import TypedDict
 
-from components.api.body import read_body
-from components.api.errors import UNEXPECTED, BodyTooLargeError, Failure, failure_of
+from components.api.body import lenient, read_json
+from components.api.errors import UNEXPECTED, BodyError, Failure, failure_of
 from components.api.generation import asked_by, read_texts, start
 from components.api.problems import problems_of
 from components.engine.errors import EngineError
@@ -25,28 +25,26 @@ logger = logging.getLogger(__name__)
 EXAMPLE = '{"prompt": "你是谁"}'
 
 
-class _Body(BaseModel):
-    """The body of ``POST /``. Sampling parameters may stand beside these two; each defaults to the checkpoint's."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    prompt: str = Field(min_length=1)
-    history: list[Message] = []
-
-    def sampling(self, defaults: SamplingParams) -> SamplingParams:
-        """The sampling parameters of the call.
-
-        Raises:
-            ValidationError: one is unknown or out of bounds.
-        """
-        return SamplingParams.model_validate(defaults.model_dump() | (self.model_extra or {}), strict=True)
-
-
 class TutorialRequest(SamplingParams):
-    """All that the body of ``POST /`` may hold, for its description."""
+    """The body of ``POST /``. Each sampling parameter that is not given is what the checkpoint recommends."""
+
+    model_config = ConfigDict(strict=True)
 
     prompt: str = Field(min_length=1, description="What to answer.")
     history: list[Message] = Field([], description="The conversation before it, the oldest message first.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_leniently(cls, data: Any) -> Any:
+        data = lenient(cls, data)
+        if isinstance(data, dict) and isinstance(data.get("stop"), str):
+            data["stop"] = [data["stop"]]
+        return data
+
+    def sampling(self, defaults: SamplingParams) -> SamplingParams:
+        """The sampling parameters to use."""
+        given = self.model_fields_set & SamplingParams.model_fields.keys()
+        return defaults.model_copy(update={name: getattr(self, name) for name in given})
 
 
 class TutorialResponse(TypedDict):
@@ -71,7 +69,7 @@ async def create_tutorial_response(request: Request) -> JSONResponse:
         return await _respond(request)
     except ValidationError as error:
         return failure_response(Failure(HTTPStatus.BAD_REQUEST, describe(error)))
-    except (BodyTooLargeError, EngineError) as error:
+    except (BodyError, EngineError) as error:
         return failure_response(failure_of(error))
     except Exception:  # the edge: a client must get JSON, the log the traceback
         logger.exception("POST / failed")
@@ -79,7 +77,7 @@ async def create_tutorial_response(request: Request) -> JSONResponse:
 
 
 async def _respond(request: Request) -> JSONResponse:
-    body = _Body.model_validate_json(await read_body(request))
+    body = TutorialRequest.model_validate(await read_json(request))
     engine = engine_host().wait(timeout=0)
     messages: list[Message] = [*body.history, {"role": "user", "content": body.prompt}]
     wanted = GenerationRequest(messages, body.sampling(engine.info.defaults), origin="tutorial")
@@ -95,7 +93,7 @@ def failure_response(failure: Failure) -> JSONResponse:
 
 def describe(error: ValidationError) -> str:
     """Say which fields are wrong, what they held, and what a right call looks like."""
-    problems = problems_of(error, [*_Body.model_fields, *SamplingParams.model_fields])
+    problems = problems_of(error, TutorialRequest.model_fields)
     return f"{'; '.join(problem.text for problem in problems)}. Send JSON such as {EXAMPLE}."
 
 

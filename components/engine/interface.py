@@ -167,11 +167,6 @@ class Engine(ABC):
         self.activity = Activity()
         self.limits = Limits()
 
-    @property
-    def failure(self) -> str | None:
-        """Why the engine will write nothing any more, for instance because its device is lost; None while it works."""
-        return None
-
     def generate(self, request: GenerationRequest) -> Generation:
         """Start writing a reply, or put it in line. Returns at once.
 

@@ -26,7 +26,7 @@ async def create_chat_completion(request: Request) -> Response:
     body = await read_request(request, ChatCompletionRequest)
     engine = engine_for(body.model)
     prompt = GenerationRequest(
-        [message.to_message() for message in body.messages],
+        body.conversation,
         body.sampling(engine.info.defaults),
         logprobs=body.told_logprobs,
         origin="v1",

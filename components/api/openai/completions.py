@@ -24,8 +24,10 @@ async def create_completion(request: Request) -> Response:
     body = await read_request(request, CompletionRequest)
     engine = engine_for(body.model)
     sampling = body.sampling(engine.info.defaults)
+    # The best are found by their log probabilities.
+    logprobs = 0 if body.logprobs is None and body.written > body.choices else body.logprobs
     prompts = [
-        GenerationRequest([], sampling, prompt=prompt, logprobs=body.logprobs, origin="v1") for prompt in body.prompts
+        GenerationRequest([], sampling, prompt=prompt, logprobs=logprobs, origin="v1") for prompt in body.prompts
     ]
     echoed = [
         await off_the_loop(_text_of, engine, prompt) if body.echo else ""

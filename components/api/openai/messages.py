@@ -1,19 +1,22 @@
 """The messages of a chat request, as OpenAI's clients write them, and as the model's chat format takes them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from components.api.openai.schema_base import Strict, ignored, one_or_several
+from components.api.openai.schema_base import RequestPart, ignored, one_or_several, refuses
 from components.api.problems import UNNAMED
-from components.model.chat_format import Message, Role
+from components.model.chat_format import Message
+
+JOINED = "The system messages were joined in front of the conversation: the chat format has one place for them"
 
 
-class TextPart(Strict):
+class TextPart(RequestPart):
     """A piece of a message. There are only pieces of text: the model sees and hears nothing."""
 
-    type: Literal["text"]
+    type: Literal["text", "input_text", "output_text"]
     text: str
 
 
@@ -27,22 +30,20 @@ Content = Annotated[
 ]
 
 
-class ChatMessage(Strict):
-    """A turn of the conversation.
-
-    Beside role and content it may hold the empty fields of OpenAI's replies, so a reply can be sent back as it came.
-    """
+class ChatMessage(RequestPart):
+    """A turn of the conversation, which may hold all that OpenAI's replies do: they can be sent back as they came."""
 
     role: Literal["system", "developer", "user", "assistant"] = Field(
-        description="developer is another name for system, which may only come first."
+        description="developer is another name for system. System messages are joined in front."
     )
     content: Content | None = None
-    name: str | None = Field(None, description="Ignored: the chat format has no place for it.")
+    name: JsonValue = ignored("the chat format has no place for it")
     refusal: JsonValue = ignored()
     annotations: JsonValue = ignored()
-    audio: None = None
-    tool_calls: Annotated[list[JsonValue], Field(max_length=0)] | None = None
-    function_call: None = None
+    reasoning_content: JsonValue = ignored("what a model thought is not part of what it said")
+    audio: JsonValue = refuses("the model does not hear: send its transcript as content")
+    tool_calls: JsonValue = refuses("the model cannot call any: say in content what was asked and found")
+    function_call: JsonValue = refuses("the model cannot call any: say in content what was asked and found")
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
@@ -50,8 +51,28 @@ class ChatMessage(Strict):
             raise PydanticCustomError("refused", "A message needs content")
         return self
 
-    def to_message(self) -> Message:
-        """As the chat format takes it; the parts of a message are joined as they are."""
-        role: Role = "system" if self.role == "developer" else self.role
-        content = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
-        return {"role": role, "content": content}
+    @property
+    def is_system(self) -> bool:
+        """Whether it is an instruction."""
+        return self.role in ("system", "developer")
+
+    @property
+    def text(self) -> str:
+        """What it says; its parts are joined as they are."""
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+
+
+def to_conversation(messages: Sequence[ChatMessage]) -> list[Message]:
+    """As the chat format takes it: at most one system message, in front."""
+    system = [message.text for message in messages if message.is_system]
+    turns: list[Message] = [
+        {"role": "user" if message.role == "user" else "assistant", "content": message.text}
+        for message in messages
+        if not message.is_system
+    ]
+    return [{"role": "system", "content": "\n\n".join(system)}, *turns] if system else turns
+
+
+def is_rearranged(messages: Sequence[ChatMessage]) -> bool:
+    """Whether ``to_conversation`` changes their order or their number."""
+    return any(message.is_system for message in messages[1:])

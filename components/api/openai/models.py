@@ -25,14 +25,14 @@ async def retrieve_model(model: str) -> Model:
 
 
 def engine_for(model: str | None = None) -> Engine:
-    """The engine, if ``model`` is the one that it runs, or none is named.
+    """The engine, if ``model`` is a name of the one that it runs, or none is named.
 
     Raises:
         EngineNotReadyError: the model is not loaded.
         ApiError: another model runs.
     """
     engine = engine_host().wait(timeout=0)
-    if model is not None and model != engine.info.model:
+    if model is not None and not _means(model, engine.info.model):
         message = f"The model {model[:100]!r} does not run here. The one that does is {engine.info.model!r}."
         raise ApiError(Failure(HTTPStatus.NOT_FOUND, message, "model_not_found", "model"))
     return engine
@@ -41,6 +41,12 @@ def engine_for(model: str | None = None) -> Engine:
 def fingerprint_of(engine: Engine) -> str | None:
     """OpenAI's ``system_fingerprint``: the same weights have the same."""
     return f"fp_{engine.weights[:10]}" if engine.weights else None
+
+
+def _means(name: str, running: str) -> bool:
+    """Whether a name is the running model's: in any case, with or without the hub's owner, or none in particular."""
+    name, running = (one.strip().strip("/").rpartition("/")[2].casefold() for one in (name, running))
+    return name in ("", "default", running)
 
 
 def _model(engine: Engine) -> Model:

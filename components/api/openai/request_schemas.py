@@ -1,25 +1,32 @@
-"""What is sent to ``/v1`` and ``/tokenize``: OpenAI's fields, and more for sampling.
+"""What is sent to ``/v1`` and ``/tokenize``: OpenAI's fields, vLLM's, and some that other servers know.
 
-A field that this server cannot honour is refused where ignoring it would change the reply, and ignored where it would
-not (``IgnoredFields``). vLLM ignores every field that it does not know; here a mistyped name is told.
+See ``schema_base`` for how they are read, and for the three groups that they are in.
 """
 
-import json
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 from starlette.requests import Request
 
-from components.api.body import read_body
-from components.api.errors import BodyTooLargeError, failure_of
+from components.api.body import read_json
+from components.api.errors import BodyError, failure_of
 from components.api.openai.errors import ApiError, bad_body
-from components.api.openai.messages import ChatMessage
-from components.api.openai.schema_base import Stop, Strict, ignored, refused, sampling_field
+from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
+from components.api.openai.schema_base import RequestPart, Stop, ignored, refused, refuses, sampling_field
+from components.api.openai.structured_outputs import (
+    Constraint,
+    ResponseFormat,
+    Schema,
+    StructuredOutputs,
+    of_choice,
+    of_regex,
+    of_schema,
+)
 from components.api.problems import UNNAMED
+from components.model.chat_format import Message
 from components.sampling.parameters import MAX_SEED, SamplingParams
 
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T", bound=RequestPart)
 
 MAX_CHOICES = 128
 """OpenAI's own limit of ``n``; how many can be had here also depends on the settings."""
@@ -27,9 +34,85 @@ MAX_CHOICES = 128
 DEFAULT_COMPLETION_TOKENS = 16
 """OpenAI's own default for the longest text of ``/v1/completions``."""
 
+LONGEST = 32768
+"""What -1 means for the longest reply, before it is cut to what is left of the context."""
 
-class IgnoredFields(Strict):
-    """Fields of OpenAI's that change no reply: they say who asks, what to keep, or how to serve. All are ignored."""
+LEAST_TOP_P = 1e-6
+"""What 0 means: only the likeliest token, which is kept however small ``top_p`` is."""
+
+_NO_GRAMMAR = "grammars are written in another language here: send guided_json or guided_regex"
+_CHECKPOINT = "Not given: what the checkpoint recommends."
+_VLLM = f"vLLM's. {_CHECKPOINT}"
+
+_SAMPLING = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "ignore_eos",
+    "min_tokens",
+)
+"""Fields that are sampling parameters of the same name."""
+
+
+class StreamOptions(RequestPart):
+    """What a stream tells besides the reply."""
+
+    include_usage: bool | None = Field(None, description="A last chunk without choices counts the tokens.")
+    continuous_usage_stats: JsonValue = ignored("tokens are counted at the end")
+    include_obfuscation: JsonValue = ignored("nothing is obfuscated")
+
+
+class ModelField(RequestPart):
+    """Which model is meant."""
+
+    model: str | None = Field(
+        None,
+        description="The id that GET /v1/models tells, in any case and with or without the hub's owner in front; "
+        "default, empty or not given: the model that runs.",
+    )
+
+
+class GenerationFields(ModelField):
+    """What chat completions and completions share."""
+
+    stream: bool | None = Field(None, description="Send the reply as server-sent events while it is written.")
+    stream_options: StreamOptions | None = None
+    n: int | None = Field(
+        None, ge=1, le=MAX_CHOICES, description="How many replies to write. With a seed, reply i has the seed plus i."
+    )
+    max_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", ge=-1)
+    stop: Stop | None = Field(None, description="The reply ends before the first of these texts.")
+    stop_token_ids: list[int] | None = sampling_field("stop_token_ids", "vLLM's.")
+    temperature: float | None = sampling_field("temperature", _CHECKPOINT)
+    top_p: float | None = sampling_field("top_p", f"0: only the likeliest token. {_CHECKPOINT}", ge=0)
+    top_k: int | None = sampling_field("top_k", f"So does -1. {_VLLM}", ge=-1)
+    min_p: float | None = sampling_field("min_p", "vLLM's.")
+    repetition_penalty: float | None = sampling_field("repetition_penalty", _VLLM)
+    repeat_penalty: float | None = sampling_field("repetition_penalty", "llama.cpp's name of repetition_penalty.")
+    presence_penalty: float | None = sampling_field("presence_penalty")
+    frequency_penalty: float | None = sampling_field("frequency_penalty")
+    logit_bias: dict[str, float] | None = sampling_field("logit_bias")
+    seed: int | None = Field(
+        None,
+        ge=-(2**63),
+        le=2**64 - 1,
+        description="The same seed, settings and conversation give the same reply again. -1, or not given: a new one.",
+    )
+    ignore_eos: bool | None = sampling_field("ignore_eos", "vLLM's.")
+    min_tokens: int | None = sampling_field("min_tokens", "vLLM's.")
+    response_format: ResponseFormat | None = Field(
+        None, description="text, json_object (any JSON object) or json_schema (what the schema allows)."
+    )
+    structured_outputs: StructuredOutputs | None = Field(
+        None, description="vLLM's: the reply follows a JSON schema or a regular expression, or is one of some texts."
+    )
+    guided_json: str | Schema | None = Field(None, description="vLLM's older name of structured_outputs.json.")
+    guided_regex: str | None = Field(None, min_length=1, description="And of structured_outputs.regex.")
+    guided_choice: list[str] | None = Field(None, min_length=1, description="And of structured_outputs.choice.")
 
     user: JsonValue = ignored()
     safety_identifier: JsonValue = ignored()
@@ -39,92 +122,75 @@ class IgnoredFields(Strict):
     prompt_cache_key: JsonValue = ignored()
     prompt_cache_options: JsonValue = ignored()
     prompt_cache_retention: JsonValue = ignored()
-    parallel_tool_calls: JsonValue = ignored()
-    prediction: JsonValue = ignored()
+    cache_salt: JsonValue = ignored()
+    cache_prompt: JsonValue = ignored("what was read before is always reused")
+    cache_control: JsonValue = ignored("what was read before is always reused")
+    priority: JsonValue = ignored("visitors take turns")
+    request_id: JsonValue = ignored("send X-Request-ID")
+    skip_special_tokens: JsonValue = ignored("control tokens are never part of a text")
+    spaces_between_special_tokens: JsonValue = ignored()
+    add_special_tokens: JsonValue = ignored("the chat format says which there are")
+    include_reasoning: JsonValue = ignored("the model does not think before it answers")
+    guided_decoding_backend: JsonValue = ignored()
+    guided_whitespace_pattern: JsonValue = ignored()
+    length_penalty: JsonValue = ignored("there is no beam search")
+    early_stopping: JsonValue = ignored("there is no beam search")
 
-
-class StreamOptions(Strict):
-    """What a stream tells besides the reply."""
-
-    include_usage: bool | None = Field(None, description="A last chunk without choices counts the tokens.")
-    include_obfuscation: bool | None = Field(None, description="Ignored: nothing is obfuscated.")
-
-
-class JsonSchema(Strict):
-    """A JSON schema that the reply follows, token by token."""
-
-    name: str | None = None
-    description: str | None = Field(None, description="Ignored: say in a message what you want.")
-    schema_: dict[str, JsonValue] = Field(alias="schema")
-    strict: bool | None = Field(None, description="Ignored: the schema always holds.")
-
-
-class ResponseFormat(Strict):
-    """The form of the reply."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
+    use_beam_search: JsonValue = refuses("there is no beam search: leave it out")
+    prompt_logprobs: JsonValue = refuses("the prompt's log probabilities are not known: leave it out")
+    include_stop_str_in_output: JsonValue = refuses("a reply ends before the stop text: leave it out")
+    truncate_prompt_tokens: JsonValue = refuses("prompts are never cut: shorten yours")
+    bad_words: JsonValue = refuses("send logit_bias with -100 for tokens that must not be written")
+    allowed_token_ids: JsonValue = refuses("send logit_bias, or guided_choice")
+    logits_processors: JsonValue = refuses("nothing that is sent is executed here")
+    guided_grammar: JsonValue = refuses(
+        "grammars are written in another language here: send guided_json or guided_regex"
+    )
+    grammar: JsonValue = refuses(_NO_GRAMMAR)
+    return_token_ids: JsonValue = refuses("ask POST /tokenize")
+    return_tokens_as_token_ids: JsonValue = refuses("log probabilities tell tokens as texts and bytes")
 
     @model_validator(mode="after")
-    def _schema_where_needed(self) -> Self:
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise PydanticCustomError("refused", 'json_schema goes with "type": "json_schema", and must be there then')
+    def _agree(self) -> Self:
+        given = {self.repetition_penalty, self.repeat_penalty} - {None}
+        if len(given) > 1:
+            raise refused("repeat_penalty", "repetition_penalty says otherwise. Send one of them")
+        if len(self._constraints) > 1:
+            raise refused("response_format", "a reply follows one form only. Send one of the fields that ask for one")
+        if self.longest is not None and self.min_tokens is not None and self.min_tokens > self.longest:
+            raise refused("min_tokens", f"it is more than the longest reply, {self.longest} tokens")
         return self
-
-    @property
-    def schema_text(self) -> str | None:
-        """The schema as JSON; None leaves the reply free."""
-        match self.type:
-            case "text":
-                return None
-            case "json_object":
-                return '{"type": "object"}'
-        assert self.json_schema is not None
-        return json.dumps(self.json_schema.schema_)
-
-
-class GenerationFields(IgnoredFields):
-    """What chat completions and completions share."""
-
-    model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
-    stream: bool | None = Field(None, description="Send the reply as server-sent events while it is written.")
-    stream_options: StreamOptions | None = None
-    n: int | None = Field(
-        None, ge=1, le=MAX_CHOICES, description="How many replies to write. With a seed, reply i has the seed plus i."
-    )
-    stop: Stop | None = Field(None, description="The reply ends before the first of these texts. Up to four.")
-    temperature: float | None = sampling_field("temperature", "Not given: what the checkpoint recommends.")
-    top_p: float | None = sampling_field("top_p", "Not given: what the checkpoint recommends.")
-    top_k: int | None = sampling_field("top_k", "Not OpenAI's. Not given: what the checkpoint recommends.")
-    repetition_penalty: float | None = sampling_field(
-        "repetition_penalty", "Not OpenAI's. Not given: what the checkpoint recommends."
-    )
-    presence_penalty: float | None = sampling_field("presence_penalty")
-    frequency_penalty: float | None = sampling_field("frequency_penalty")
-    seed: int | None = sampling_field("seed")
-    max_tokens: int | None = sampling_field("max_new_tokens")
-    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
-        None, description="Not supported: only the empty one is accepted."
-    )
 
     def sampling(self, defaults: SamplingParams) -> SamplingParams:
         """How to choose tokens: what the request says, else the defaults."""
-        names = ("temperature", "top_p", "top_k", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed")
-        given = {name: getattr(self, name) for name in names} | {
-            "stop": (self.stop,) if isinstance(self.stop, str) else self.stop and tuple(self.stop),
-            "max_new_tokens": self.longest,
-            "json_schema": self.json_schema,
+        [constraint] = self._constraints or [Constraint()]
+        given: dict[str, Any] = {name: getattr(self, name) for name in _SAMPLING} | {
+            "repetition_penalty": self.repetition_penalty or self.repeat_penalty,
+            "stop": (self.stop,) if isinstance(self.stop, str) else self.stop,
+            "stop_token_ids": self.stop_token_ids,
+            "max_new_tokens": LONGEST if self.fills_context else self.longest or None,
+            "json_schema": constraint.json_schema,
+            "grammar": constraint.grammar,
         }
+        if self.top_k == -1:
+            given["top_k"] = 0
+        if self.top_p == 0:
+            given["top_p"] = LEAST_TOP_P
         values = defaults.model_dump() | {name: value for name, value in given.items() if value is not None}
         try:
             return SamplingParams.model_validate(values)
-        except ValidationError as error:  # what is left: a JSON schema that is too long
+        except ValidationError as error:  # what is left: a schema that is too long, a token that is no number
             raise bad_body(error, SamplingParams.model_fields) from error
 
     @property
     def choices(self) -> int:
-        """How many replies to write to each prompt."""
+        """How many replies to return to each prompt."""
         return self.n or 1
+
+    @property
+    def written(self) -> int:
+        """How many replies to write to each prompt, of which the best ``choices`` are returned."""
+        return self.choices
 
     @property
     def include_usage(self) -> bool:
@@ -134,16 +200,27 @@ class GenerationFields(IgnoredFields):
     @property
     def longest(self) -> int | None:
         """The longest reply, in tokens; None when the request does not say."""
-        return self.max_tokens
+        return None if self.fills_context else self.max_tokens
 
     @property
-    def json_schema(self) -> str | None:
-        """The JSON schema that the reply follows."""
-        return None
+    def fills_context(self) -> bool:
+        """Whether the reply may be as long as the context has room."""
+        return self.max_tokens == -1
+
+    @property
+    def _constraints(self) -> list[Constraint]:
+        found = [
+            self.response_format.constraint if self.response_format else None,
+            *(self.structured_outputs.constraints if self.structured_outputs else ()),
+            of_schema(self.guided_json) if self.guided_json is not None else None,
+            of_regex(self.guided_regex) if self.guided_regex is not None else None,
+            of_choice(self.guided_choice) if self.guided_choice is not None else None,
+        ]
+        return [one for one in found if one is not None]
 
     def seed_of(self, choice: int) -> int | None:
         """The seed of a reply, so that several replies to one prompt differ and can each be had again."""
-        return None if self.seed is None else (self.seed + choice) % (MAX_SEED + 1)
+        return None if self.seed is None or self.seed == -1 else (self.seed + choice) % (MAX_SEED + 1)
 
 
 class ChatCompletionRequest(GenerationFields):
@@ -154,15 +231,18 @@ class ChatCompletionRequest(GenerationFields):
         description="The conversation. A last message of the assistant's is continued: the reply is the rest of it.",
     )
     max_completion_tokens: int | None = sampling_field(
-        "max_new_tokens", "Not given: what the checkpoint recommends, or what is left of the context."
+        "max_new_tokens",
+        "Not given: what the checkpoint recommends, or what is left of the context. -1: all that is left.",
+        ge=-1,
     )
-    max_tokens: int | None = sampling_field("max_new_tokens", "The older name of max_completion_tokens.")
+    max_tokens: int | None = sampling_field("max_new_tokens", "The older name of max_completion_tokens.", ge=-1)
     logprobs: bool | None = Field(None, description="Tell how likely each token was.")
     top_logprobs: int | None = Field(
-        None, ge=0, le=20, description="And so many of the likeliest tokens in its place. Needs logprobs."
+        None, ge=0, le=50, description="And so many of the likeliest tokens in its place. Needs logprobs."
     )
-    response_format: ResponseFormat | None = Field(
-        None, description="text, json_object (any JSON object) or json_schema (what the schema allows)."
+    continue_final_message: bool | None = Field(
+        None,
+        description="vLLM's. A last message of the assistant's is continued anyway; true insists that there is one.",
     )
     tools: list[dict[str, JsonValue]] | None = Field(
         None, description='Not supported: only an empty list, or any with "tool_choice": "none".'
@@ -173,11 +253,22 @@ class ChatCompletionRequest(GenerationFields):
     )
     function_call: Literal["none", "auto"] | None = None
     modalities: list[Literal["text"]] | None = Field(None, description="There is only text.")
-    reasoning_effort: Literal["none"] | None = Field(None, description="The model does not think before it answers.")
-    verbosity: Literal["medium"] | None = Field(None, description="Say in a message how long you want it.")
-    audio: None = Field(None, description="Not supported.")
-    moderation: None = Field(None, description="Not supported.")
-    web_search_options: None = Field(None, description="Not supported.")
+
+    parallel_tool_calls: JsonValue = ignored()
+    prediction: JsonValue = ignored()
+    reasoning_effort: JsonValue = ignored("the model does not think before it answers")
+    reasoning: JsonValue = ignored("the model does not think before it answers")
+    thinking: JsonValue = ignored("the model does not think before it answers")
+    verbosity: JsonValue = ignored("say in a message how long you want it")
+    chat_template_kwargs: JsonValue = ignored("the chat format has no options")
+    add_generation_prompt: JsonValue = ignored("see continue_final_message")
+
+    audio: JsonValue = refuses("the model does not speak: leave it out")
+    moderation: JsonValue = refuses("nothing is moderated here: leave it out")
+    web_search_options: JsonValue = refuses("the model cannot search: leave it out")
+    documents: JsonValue = refuses("put them into a message")
+    chat_template: JsonValue = refuses("the model's own chat format is used: leave it out")
+    echo: JsonValue = refuses("the reply is told without the conversation: leave it out")
 
     @model_validator(mode="after")
     def _only_what_can_be_done(self) -> Self:
@@ -188,17 +279,34 @@ class ChatCompletionRequest(GenerationFields):
             raise refused("top_logprobs", 'it needs "logprobs": true')
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
             raise refused("max_tokens", "max_completion_tokens says otherwise. Send one of them")
+        if 0 in (self.max_tokens, self.max_completion_tokens):
+            raise refused("max_tokens", "a reply has at least 1 token")
+        continues = self.messages[-1].role == "assistant"
+        if self.continue_final_message is not None and self.continue_final_message != continues:
+            why = "is always continued: leave it out" if continues else "of the assistant's is needed to continue"
+            raise refused("continue_final_message", f"a last message {why}")
         return self
+
+    @property
+    def conversation(self) -> list[Message]:
+        """What the model answers."""
+        return to_conversation(self.messages)
+
+    @property
+    def notes(self) -> list[str]:
+        """See ``RequestPart.notes``."""
+        return [JOINED] if is_rearranged(self.messages) else []
 
     @property
     def longest(self) -> int | None:
         """See ``GenerationFields.longest``."""
-        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+        given = self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+        return None if given == -1 else given
 
     @property
-    def json_schema(self) -> str | None:
-        """See ``GenerationFields.json_schema``."""
-        return self.response_format.schema_text if self.response_format else None
+    def fills_context(self) -> bool:
+        """See ``GenerationFields.fills_context``."""
+        return -1 in (self.max_tokens, self.max_completion_tokens)
 
     @property
     def told_logprobs(self) -> int | None:
@@ -238,18 +346,29 @@ class CompletionRequest(GenerationFields):
     """The body of ``POST /v1/completions``."""
 
     prompt: PromptField = Field(description="What to write on, as text or token ids; or several of them.")
-    max_tokens: int | None = sampling_field("max_new_tokens", f"Not given: {DEFAULT_COMPLETION_TOKENS}.")
+    max_tokens: int | None = sampling_field(
+        "max_new_tokens",
+        f"0: nothing is written. -1: whatever is left of the context. Not given: {DEFAULT_COMPLETION_TOKENS}.",
+        ge=-1,
+    )
     echo: bool | None = Field(None, description="Put the prompt before the reply.")
     logprobs: int | None = Field(
-        None, ge=0, le=5, description="Tell how likely each token was, and so many of the likeliest in its place."
+        None, ge=0, le=50, description="Tell how likely each token was, and so many of the likeliest in its place."
     )
-    best_of: int | None = Field(None, ge=1, le=MAX_CHOICES, description="Not supported: only the value of n.")
-    suffix: Literal[""] | None = Field(None, description="Not supported: the model writes on, never in between.")
+    best_of: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_CHOICES,
+        description="Write so many, and return the n whose tokens were likeliest on the whole. Not with stream.",
+    )
+    suffix: JsonValue = refuses("the model writes on, never in between: leave it out")
 
     @model_validator(mode="after")
     def _only_what_can_be_done(self) -> Self:
-        if self.best_of is not None and self.best_of != self.choices:
-            raise refused("best_of", f"every reply is returned, so it can only be n, which is {self.choices}")
+        if self.best_of is not None and self.best_of < self.choices:
+            raise refused("best_of", f"it is less than n, which is {self.choices}")
+        if self.written > self.choices and self.stream:
+            raise refused("best_of", "which are the best is known when all are written: leave stream or best_of out")
         if self.echo and self.logprobs is not None:
             raise refused("echo", "the prompt's log probabilities are not known. Leave logprobs out")
         return self
@@ -263,19 +382,28 @@ class CompletionRequest(GenerationFields):
         return [self.prompt]  # type: ignore[list-item]
 
     @property
-    def longest(self) -> int:
+    def longest(self) -> int | None:
         """See ``GenerationFields.longest``."""
+        if self.fills_context:
+            return None
         return DEFAULT_COMPLETION_TOKENS if self.max_tokens is None else self.max_tokens
 
+    @property
+    def written(self) -> int:
+        """See ``GenerationFields.written``."""
+        return self.best_of or self.choices
 
-class TokenizeRequest(Strict):
+
+class TokenizeRequest(ModelField):
     """The body of ``POST /tokenize``: a prompt or messages."""
 
-    model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
     prompt: str | None = Field(None, description="A text. No control tokens are put before it or read in it.")
     messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = Field(
         None, description="A conversation: the tokens of all that the model would read."
     )
+    add_special_tokens: JsonValue = ignored("the chat format says which there are")
+    add_generation_prompt: JsonValue = ignored("the model is always invited to reply")
+    return_token_strs: JsonValue = refuses("ask POST /detokenize for single tokens")
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -284,10 +412,9 @@ class TokenizeRequest(Strict):
         return self
 
 
-class DetokenizeRequest(Strict):
+class DetokenizeRequest(ModelField):
     """The body of ``POST /detokenize``."""
 
-    model: str | None = Field(None, description="The id that GET /v1/models tells. Not given: the model that runs.")
     tokens: list[int]
 
 
@@ -298,8 +425,8 @@ async def read_request(request: Request, kind: type[T]) -> T:
         ApiError: it is too large, no JSON, or not what the endpoint takes.
     """
     try:
-        return kind.model_validate_json(await read_body(request))
-    except BodyTooLargeError as error:
+        return kind.model_validate(await read_json(request))
+    except BodyError as error:
         raise ApiError(failure_of(error)) from error
     except ValidationError as error:
         raise bad_body(error, kind.model_fields) from error

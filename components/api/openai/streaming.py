@@ -21,9 +21,15 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncIterator[Mapping[str, object]], generations: Sequence[Generation]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterator[Mapping[str, object]],
+        generations: Sequence[Generation],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         # nginx and the like would otherwise collect the pieces of a reply and pass on all of it at its end
-        super().__init__(_events(chunks), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        unbuffered = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(_events(chunks), headers={**unbuffered, **(headers or {})})
         self._generations = generations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
