@@ -1,4 +1,9 @@
-"""Every path of the server that is not the page's, once: routes, lock, CORS and error forms all look here."""
+"""Every path of the server, once: routes, the access middleware, CORS, error forms and the page all look here.
+
+They are given as they are without the base path (``components.access.address.below_base``).
+"""
+
+import re
 
 TUTORIAL = "/"
 """``POST`` here is the tutorial's API; ``GET`` is the page."""
@@ -6,6 +11,7 @@ TUTORIAL = "/"
 V1 = "/v1"
 CHAT_COMPLETIONS = f"{V1}/chat/completions"
 COMPLETIONS = f"{V1}/completions"
+RESPONSES = f"{V1}/responses"
 MODELS = f"{V1}/models"
 MODEL = f"{MODELS}/{{model:path}}"
 
@@ -19,6 +25,15 @@ METRICS = "/metrics"
 DOCS = "/docs"
 DOCS_STYLE = f"{DOCS}/style.css"
 OPENAPI = "/openapi.json"
+
+
+OPERATIONS = "/operations"
+"""The page's other page, beside the chat at ``GET /``."""
+
+
+def tidy(path: str) -> str:
+    """A path with single slashes and none at its end, as clients mean it that join addresses carelessly."""
+    return re.sub("/+", "/", path).rstrip("/") or "/"
 
 
 def is_below_v1(path: str) -> bool:

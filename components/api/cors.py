@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from components.access.address import below_base
+from components.api.openai.schema_base import IGNORED_HEADER, NOTES_HEADER
 from components.paths import is_api
 
 
@@ -22,7 +23,7 @@ class ApiCors:
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", IGNORED_HEADER, NOTES_HEADER],
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
