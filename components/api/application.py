@@ -22,6 +22,8 @@ from components.api.openai.request_schemas import (
     DetokenizeRequest,
     TokenizeRequest,
 )
+from components.api.openai.responses import create_response
+from components.api.openai.responses_request import ResponsesRequest
 from components.api.openai.tokens import detokenize, tokenize
 from components.api.tutorial import TutorialError, TutorialRequest, TutorialResponse, create_tutorial_response
 from components.engine.errors import EngineError
@@ -32,6 +34,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     TutorialRequest,
     ChatCompletionRequest,
     CompletionRequest,
+    ResponsesRequest,
     TokenizeRequest,
     DetokenizeRequest,
 )
@@ -117,6 +120,15 @@ def _add_openai(api: FastAPI) -> None:
         summary="Write a text on",
         response_model=response_schemas.Completion,
         openapi_extra=_body(CompletionRequest, a_text=examples.COMPLETION),
+        **shared | {"responses": errors | stream},
+    )
+    api.add_api_route(
+        paths.RESPONSES,
+        create_response,
+        methods=["POST"],
+        summary="Reply, in the form of OpenAI's Responses API",
+        response_model=response_schemas.ResponsesResponse,
+        openapi_extra=_body(ResponsesRequest, a_question=examples.RESPONSE),
         **shared | {"responses": errors | stream},
     )
     api.add_api_route(paths.MODELS, list_models, summary="Which model runs", **shared)

@@ -26,6 +26,7 @@ PATHS = {
     ("GET", "/v1/models/{model}"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/completions"),
+    ("POST", "/v1/responses"),
     ("POST", "/tokenize"),
     ("POST", "/detokenize"),
 }
@@ -117,5 +118,15 @@ def test_the_page_needs_no_script_and_no_other_server(server: str, page: str) ->
 def test_the_page_names_every_operation_and_every_field(description: dict[str, Any], page: str) -> None:
     for method, path in PATHS:
         assert f"<code>{method} {path}</code></h2>" in page
-    for field in description["components"]["schemas"]["ChatCompletionRequest"]["properties"]:
-        assert f"<code>{field}</code>" in page
+
+
+def test_the_page_lists_what_is_implemented_ignored_and_refused(description: dict[str, Any], page: str) -> None:
+    section = page.partition('<section id="POST/v1/chat/completions">')[2].partition("</section>")[0]
+    headings = ["<h3>Takes</h3>", "<h3>Takes and ignores", "<h3>Refuses", "<h3>Answers</h3>"]
+    tables = re.split("|".join(headings), section)[1:]
+    groups: dict[str, set[str]] = {}
+    for name, field in description["components"]["schemas"]["ChatCompletionRequest"]["properties"].items():
+        groups.setdefault(field.get("x-use", "implemented"), set()).add(name)
+
+    listed = [set(re.findall(r"<tr>\s*<td><code>(.*?)</code>", table)) for table in tables]
+    assert listed[:3] == [groups["implemented"], groups["ignored"], groups["refused"]]

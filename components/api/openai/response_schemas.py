@@ -141,6 +141,59 @@ class Completion(ResponseHead):
     usage: Usage
 
 
+class OutputText(TypedDict):
+    """The text of a response's message."""
+
+    type: Literal["output_text"]
+    text: str
+    annotations: list[str]
+    logprobs: list[ChosenToken]
+
+
+class OutputMessage(TypedDict):
+    """The one item of a response."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Literal["completed", "incomplete"]
+    content: list[OutputText]
+
+
+class CachedInputTokens(CachedTokens):
+    """How many tokens of the input were known from before."""
+
+    cache_write_tokens: int
+
+
+class ReasoningTokens(TypedDict):
+    """There are none: the model does not think before it answers."""
+
+    reasoning_tokens: int
+
+
+class ResponseUsage(TypedDict):
+    """Numbers of tokens, under this API's names."""
+
+    input_tokens: int
+    input_tokens_details: CachedInputTokens
+    output_tokens: int
+    output_tokens_details: ReasoningTokens
+    total_tokens: int
+
+
+class ResponsesResponse(TypedDict):
+    """A response. ``incomplete`` is one whose reply was ended: at the longest, in a circle, or after too long."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    model: str
+    status: Literal["completed", "incomplete"]
+    output: list[OutputMessage]
+    usage: ResponseUsage
+
+
 class Model(TypedDict):
     """The model that runs. ``max_model_len`` is how many tokens prompt and reply may have together."""
 

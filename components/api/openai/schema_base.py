@@ -43,7 +43,7 @@ class RequestPart(BaseModel):
         for name in sorted(self.model_fields_set & type(self).model_fields.keys()):
             field = type(self).model_fields[name]
             if _use_of(field) == "refused" and getattr(self, name) not in _EMPTY:
-                raise refused(name, field.description or "leave it out")
+                raise refused(field.alias or name, field.description or "leave it out")
         return self
 
     @property

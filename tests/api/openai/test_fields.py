@@ -22,6 +22,7 @@ HI = [{"role": "user", "content": "hi"}]
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "ChatCompletionRequest": ("/v1/chat/completions", {"messages": HI}),
     "CompletionRequest": ("/v1/completions", {"prompt": "hi"}),
+    "ResponsesRequest": ("/v1/responses", {"input": "hi"}),
     "TokenizeRequest": ("/tokenize", {"prompt": "hi"}),
     "DetokenizeRequest": ("/detokenize", {"tokens": [104]}),
 }
@@ -40,7 +41,7 @@ IMPLEMENTED: dict[str, tuple[Any, Check]] = {
     "prompt": ("hi", lambda request: request.prompt == "hi"),
     "stream": (False, lambda _: True),
     "stream_options": ({"include_usage": True}, lambda _: True),
-    "n": (2, lambda _: True),
+    "n": (1, lambda _: True),
     "max_tokens": (7.0, lambda request: request.sampling.max_new_tokens == 7),
     "max_completion_tokens": (7, lambda request: request.sampling.max_new_tokens == 7),
     "stop": (list("abcdef"), lambda request: request.sampling.stop == tuple("abcdef")),
@@ -75,6 +76,11 @@ IMPLEMENTED: dict[str, tuple[Any, Check]] = {
     "function_call": ("none", lambda _: True),
     "echo": (True, lambda _: True),
     "best_of": (2, lambda request: request.logprobs == 0),
+    "input": ("hi", lambda request: request.messages == HI),
+    "instructions": ("x", lambda request: request.messages == [{"role": "system", "content": "x"}, *HI]),
+    "text": ({"format": {"type": "json_object"}}, follows_object),
+    "include": (["message.output_text.logprobs"], lambda request: request.logprobs == 0),
+    "max_output_tokens": (7, lambda request: request.sampling.max_new_tokens == 7),
     "tokens": ([104.0], lambda _: True),
 }
 """A value for each field, and how the engine's request shows that it was heard. Others are tested in ``test_chat``."""
@@ -175,7 +181,7 @@ def test_unknown_fields_within_messages_are_named_once(address: str, stream: boo
     assert sorted(answer.headers["X-Ignored-Fields"].split(", ")) == names.split(", ")
 
 
-@pytest.mark.parametrize("schema", ["ChatCompletionRequest", "CompletionRequest"])
+@pytest.mark.parametrize("schema", ["ChatCompletionRequest", "CompletionRequest", "ResponsesRequest"])
 def test_null_is_the_same_as_leaving_a_field_out(address: str, schema: str) -> None:
     _, body = BODIES[schema]
     nulls = {name: None for name in SCHEMAS[schema]["properties"] if name not in body}
