@@ -46,13 +46,20 @@ def page(server: str) -> str:
 schema = schemathesis.openapi.from_dict(build_api().openapi())
 
 
+LENGTHS = ("max_new_tokens", "max_tokens", "max_completion_tokens", "max_output_tokens", "min_tokens")
+
+
 def keep_short(body: Any, path: str) -> None:
-    """Ask for two tokens where a call does not say how many: their number says nothing about the form of the answer."""
-    if isinstance(body, dict):
-        if path == "/":
-            body.setdefault("max_new_tokens", 2)
-        elif path.startswith("/v1") and body.get("max_tokens") is None and body.get("max_completion_tokens") is None:
-            body["max_tokens"] = 2
+    """Ask for two tokens of two replies at most: their number says nothing about the form of the answer."""
+    if not isinstance(body, dict):
+        return
+    for name in (*LENGTHS, "n", "best_of"):
+        if isinstance(body.get(name), int | float) and (body[name] > 2 or body[name] == -1):
+            body[name] = 2
+    if path == "/":
+        body.setdefault("max_new_tokens", 2)
+    elif path.startswith("/v1") and all(body.get(name) is None for name in LENGTHS[1:4]):
+        body["max_tokens"] = 2
 
 
 @schema.parametrize()
