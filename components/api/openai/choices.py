@@ -52,8 +52,8 @@ class ChoiceWriter(ABC):
         """What a stream begins with."""
 
     @abstractmethod
-    def piece(self, index: int, delta: Delta) -> Choice:
-        """What a piece of a text adds. Called in the order of the pieces."""
+    def piece(self, index: int, delta: Delta) -> Choice | None:
+        """What a piece of a text adds, if anything yet. Called in the order of the pieces."""
 
     @abstractmethod
     def ending(self, index: int, finished: Finished) -> Choice:
@@ -141,7 +141,8 @@ async def _chunks(
         async for index, event in events:
             match event:
                 case Delta():
-                    yield {**head, "choices": [writer.piece(index, event)], **extra}
+                    if piece := writer.piece(index, event):
+                        yield {**head, "choices": [piece], **extra}
                 case Finished():
                     ends[index] = event
                     yield {**head, "choices": [_marked(writer.ending(index, event), event)], **extra}

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.api.openai.schema_base import RequestPart, ignored, one_or_several, refuses
+from components.api.openai.tools import EarlierCall
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
@@ -33,8 +34,9 @@ Content = Annotated[
 class ChatMessage(RequestPart):
     """A turn of the conversation, which may hold all that OpenAI's replies do: they can be sent back as they came."""
 
-    role: Literal["system", "developer", "user", "assistant"] = Field(
-        description="developer is another name for system. System messages are joined in front."
+    role: Literal["system", "developer", "user", "assistant", "tool"] = Field(
+        description="developer is another name for system. System messages are joined in front; what a tool answered "
+        "is told to the model as a user's message."
     )
     content: Content | None = None
     name: JsonValue = ignored("the chat format has no place for it")
@@ -42,12 +44,13 @@ class ChatMessage(RequestPart):
     annotations: JsonValue = ignored()
     reasoning_content: JsonValue = ignored("what a model thought is not part of what it said")
     audio: JsonValue = refuses("the model does not hear: send its transcript as content")
-    tool_calls: JsonValue = refuses("the model cannot call any: say in content what was asked and found")
-    function_call: JsonValue = refuses("the model cannot call any: say in content what was asked and found")
+    tool_calls: list[EarlierCall] | None = Field(None, description="Calls that the model made in this reply.")
+    tool_call_id: JsonValue = ignored("a tool's answer belongs to the call before it")
+    function_call: JsonValue = refuses("send tool_calls, and the answer as a message with the role tool")
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
-        if self.content is None:
+        if self.content is None and not self.tool_calls:
             raise PydanticCustomError("refused", "A message needs content")
         return self
 
@@ -58,15 +61,18 @@ class ChatMessage(RequestPart):
 
     @property
     def text(self) -> str:
-        """What it says; its parts are joined as they are."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+        """What it says, with the calls in it; its parts are joined as they are."""
+        said = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+        if self.role == "tool":
+            return f"<tool_response>{said}</tool_response>"
+        return "\n".join([*([said] if said else []), *(call.text for call in self.tool_calls or ())])
 
 
-def to_conversation(messages: Sequence[ChatMessage]) -> list[Message]:
-    """As the chat format takes it: at most one system message, in front."""
-    system = [message.text for message in messages if message.is_system]
+def to_conversation(messages: Sequence[ChatMessage], added: str | None = None) -> list[Message]:
+    """As the chat format takes it: at most one system message, in front, to which something may be ``added``."""
+    system = [*(message.text for message in messages if message.is_system), *([added] if added else [])]
     turns: list[Message] = [
-        {"role": "user" if message.role == "user" else "assistant", "content": message.text}
+        {"role": "assistant" if message.role == "assistant" else "user", "content": message.text}
         for message in messages
         if not message.is_system
     ]

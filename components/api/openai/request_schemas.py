@@ -22,6 +22,14 @@ from components.api.openai.structured_outputs import (
     of_regex,
     of_schema,
 )
+from components.api.openai.tools import (
+    Function,
+    NamedTool,
+    Tool,
+    may_call_constraint,
+    must_call_constraint,
+    tools_prompt,
+)
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 from components.sampling.parameters import MAX_SEED, SamplingParams
@@ -244,17 +252,19 @@ class ChatCompletionRequest(GenerationFields):
         None,
         description="vLLM's. A last message of the assistant's is continued anyway; true insists that there is one.",
     )
-    tools: list[dict[str, JsonValue]] | None = Field(
-        None, description='Not supported: only an empty list, or any with "tool_choice": "none".'
+    tools: list[Tool] | None = Field(
+        None, description="Functions that the model may call, one a reply. Baichuan 2 was not trained to."
     )
-    tool_choice: Literal["none", "auto"] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = Field(
+        None, description="required, or a function's name: the reply is a call. auto: a call or a text. none: a text."
+    )
     functions: list[dict[str, JsonValue]] | None = Field(
         None, description='Not supported: only an empty list, or any with "function_call": "none".'
     )
     function_call: Literal["none", "auto"] | None = None
     modalities: list[Literal["text"]] | None = Field(None, description="There is only text.")
 
-    parallel_tool_calls: JsonValue = ignored()
+    parallel_tool_calls: JsonValue = ignored("a reply makes one call at most")
     prediction: JsonValue = ignored()
     reasoning_effort: JsonValue = ignored("the model does not think before it answers")
     reasoning: JsonValue = ignored("the model does not think before it answers")
@@ -272,9 +282,9 @@ class ChatCompletionRequest(GenerationFields):
 
     @model_validator(mode="after")
     def _only_what_can_be_done(self) -> Self:
-        for name, choice in (("tools", "tool_choice"), ("functions", "function_call")):
-            if getattr(self, name) and getattr(self, choice) != "none":
-                raise refused(name, f'the model cannot call any. Leave {name} out, or send "{choice}": "none"')
+        if self.functions and self.function_call != "none":
+            raise refused("functions", 'send tools instead, or "function_call": "none"')
+        self._check_tools()
         if self.top_logprobs and not self.logprobs:
             raise refused("top_logprobs", 'it needs "logprobs": true')
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
@@ -290,12 +300,48 @@ class ChatCompletionRequest(GenerationFields):
     @property
     def conversation(self) -> list[Message]:
         """What the model answers."""
-        return to_conversation(self.messages)
+        prompt = tools_prompt(self.callable_functions, must_call=self.must_call) if self.callable_functions else None
+        return to_conversation(self.messages, prompt)
+
+    @property
+    def callable_functions(self) -> list[Function]:
+        """What the reply may call."""
+        functions = [tool.function for tool in self.tools or ()]
+        if self.tool_choice == "none":
+            return []
+        if isinstance(self.tool_choice, NamedTool):
+            return [one for one in functions if one.name == self.tool_choice.function.name]
+        return functions
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the reply has to be a call."""
+        return self.tool_choice not in (None, "none", "auto")
 
     @property
     def notes(self) -> list[str]:
         """See ``RequestPart.notes``."""
         return [JOINED] if is_rearranged(self.messages) else []
+
+    @property
+    def _constraints(self) -> list[Constraint]:
+        found = super()._constraints
+        if not self.callable_functions:
+            return found
+        if self.must_call:
+            return [must_call_constraint(self.callable_functions)]
+        return [may_call_constraint(self.callable_functions, found[0] if found else None)]
+
+    def _check_tools(self) -> None:
+        if self.must_call and not self.callable_functions:
+            raise refused("tool_choice", "it names no function that is in tools")
+        names = [one.name for one in self.callable_functions]
+        if len(set(names)) < len(names):
+            raise refused("tools", "two functions have the same name")
+        if any(form.grammar for form in super()._constraints) and self.callable_functions:
+            raise refused("tools", "a reply that may call them can follow a JSON schema else, and no other form")
+        if self.callable_functions and self.messages[-1].role == "assistant":
+            raise refused("tools", "a last message of the assistant's is continued, which cannot become a call")
 
     @property
     def longest(self) -> int | None:

@@ -4,7 +4,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 StopReason = Literal["loop", "time"]
 
 
@@ -44,12 +44,29 @@ class ChatLogprobs(TypedDict):
     refusal: None
 
 
+class CalledFunction(TypedDict):
+    """Which function the model calls, with arguments as JSON; in a chunk, the next piece of them."""
+
+    name: NotRequired[str]
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """A call of a tool. Chunks have an index, and all but the first nothing but the arguments' next piece."""
+
+    index: NotRequired[int]
+    id: NotRequired[str]
+    type: NotRequired[Literal["function"]]
+    function: CalledFunction
+
+
 class ReplyMessage(TypedDict):
-    """The reply."""
+    """The reply. ``content`` is null where it is a call."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: NotRequired[list[ToolCall]]
 
 
 class Choice(TypedDict):
@@ -88,8 +105,9 @@ class ChoiceDelta(TypedDict, total=False):
     """What a chunk adds to the reply."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[ToolCall]
 
 
 class ChunkChoice(TypedDict):
