@@ -49,9 +49,7 @@ def serving(state: State, monkeypatch: pytest.MonkeyPatch, caller: Identity = OW
 
 
 @contextmanager
-def serving_engine(
-    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caller: Identity = OWNER
-) -> Iterator[str]:
+def serving_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caller: Identity = OWNER) -> Iterator[str]:
     """The same, with an engine that is ready."""
     with serving(Ready(engine, 1.0), monkeypatch, caller) as address:
         yield address
