@@ -79,7 +79,10 @@ class ScriptedEngine(Engine):
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
         self.requests.append(request)
-        prompt = self.build_prompt(request.messages, request.sampling.max_new_tokens)
+        if request.prompt is None:
+            prompt = self.build_prompt(request.messages, request.sampling.max_new_tokens)
+        else:
+            prompt = Prompt([0] * len(request.prompt), dropped_messages=0, too_long=False)
         if prompt.too_long:
             raise PromptError(f"The message is too long: {len(prompt.input_ids)} tokens.")
         threading.Thread(target=self._run, args=(request, prompt, generation), daemon=True).start()

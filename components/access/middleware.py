@@ -17,8 +17,9 @@ from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_cookie, target_of
+from components.paths import HEALTH
 
-ALWAYS_OPEN = frozenset({"/health"})
+ALWAYS_OPEN = frozenset({HEALTH})
 """Paths that need nothing. Compared with the decoded path that the router sees, letter by letter: no other spelling."""
 
 Refuse = Callable[[str, Refused], Response]

@@ -25,7 +25,6 @@ _FILE_FOLDERS = ("/static/", "/media/")
 """The page's scripts; and its pictures and downloads, which Streamlit holds while a page shows them."""
 
 _STREAMLIT_FOLDERS = ("/_stcore", "/static", "/media", "/component", "/app/static", "/auth", "/oauth2callback")
-"""Where Streamlit answers itself, whatever the page is."""
 
 _MESSAGES = frozenset({"rerun_script", "stop_script"})
 _WIDGET_VALUES = frozenset(
@@ -69,9 +68,14 @@ def max_message_bytes(max_question_chars: int) -> int:
     return 2 * max_question_chars * _BYTES_PER_CHARACTER + _OVERHEAD_BYTES
 
 
+def is_streamlits(path: str) -> bool:
+    """Whether Streamlit answers there itself, whatever the page is."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in _STREAMLIT_FOLDERS)
+
+
 def may_request(method: str, path: str, *, sign_in: bool) -> bool:
     """Whether a request is none of Streamlit's own, or one that this page makes."""
-    if not any(path == folder or path.startswith(f"{folder}/") for folder in _STREAMLIT_FOLDERS):
+    if not is_streamlits(path):
         return True
     if method not in ("GET", "HEAD"):
         return False

@@ -7,22 +7,37 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from components import paths
 from components.api import examples
 from components.api.docs import docs_page, docs_style
 from components.api.health import Health, NotReady, ReadyModel, health, ready
-from components.api.openai import answers
-from components.api.openai.calls import ChatCall, CompletionCall
+from components.api.openai import response_schemas
 from components.api.openai.chat import create_chat_completion
 from components.api.openai.completions import create_completion
 from components.api.openai.errors import ErrorBody, answer_crash, answer_engine_error, answer_http_error
 from components.api.openai.models import list_models, retrieve_model
-from components.api.openai.tokens import DetokenizeCall, TokenizeCall, detokenize, tokenize
-from components.api.tutorial import Answer, Failure, TutorialCall, answer
+from components.api.openai.request_schemas import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    TokenizeRequest,
+)
+from components.api.openai.responses import create_response
+from components.api.openai.responses_request import ResponsesRequest
+from components.api.openai.tokens import detokenize, tokenize
+from components.api.tutorial import TutorialError, TutorialRequest, TutorialResponse, create_tutorial_response
 from components.engine.errors import EngineError
 
 REF = "#/components/schemas/{model}"
 
-BODIES: tuple[type[BaseModel], ...] = (TutorialCall, ChatCall, CompletionCall, TokenizeCall, DetokenizeCall)
+BODIES: tuple[type[BaseModel], ...] = (
+    TutorialRequest,
+    ChatCompletionRequest,
+    CompletionRequest,
+    ResponsesRequest,
+    TokenizeRequest,
+    DetokenizeRequest,
+)
 
 TITLE = "Baichuan 2 chat"
 
@@ -75,8 +90,8 @@ def build_api() -> Api:
     )
     _add_openai(api)
     _add_tutorial(api)
-    api.add_api_route("/docs", docs_page, include_in_schema=False)
-    api.add_api_route("/docs/style.css", docs_style, include_in_schema=False)
+    api.add_api_route(paths.DOCS, docs_page, include_in_schema=False)
+    api.add_api_route(paths.DOCS_STYLE, docs_style, include_in_schema=False)
     return api
 
 
@@ -85,63 +100,75 @@ def _add_openai(api: FastAPI) -> None:
     stream = {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
     shared: dict[str, Any] = {"tags": ["OpenAI"], "responses": errors}
     api.add_api_route(
-        "/v1/chat/completions",
+        paths.CHAT_COMPLETIONS,
         create_chat_completion,
         methods=["POST"],
         summary="Reply to a conversation",
-        response_model=answers.ChatCompletion,
+        response_model=response_schemas.ChatCompletion,
         openapi_extra=_body(
-            ChatCall, a_reply=examples.CHAT, a_stream=examples.CHAT_STREAM, a_json_schema=examples.CHAT_JSON
+            ChatCompletionRequest,
+            a_reply=examples.CHAT,
+            a_stream=examples.CHAT_STREAM,
+            a_json_schema=examples.CHAT_JSON,
         ),
         **shared | {"responses": errors | stream},
     )
     api.add_api_route(
-        "/v1/completions",
+        paths.COMPLETIONS,
         create_completion,
         methods=["POST"],
         summary="Write a text on",
-        response_model=answers.Completion,
-        openapi_extra=_body(CompletionCall, a_text=examples.COMPLETION),
+        response_model=response_schemas.Completion,
+        openapi_extra=_body(CompletionRequest, a_text=examples.COMPLETION),
         **shared | {"responses": errors | stream},
     )
-    api.add_api_route("/v1/models", list_models, summary="Which model runs", **shared)
-    api.add_api_route("/v1/models/{model:path}", retrieve_model, summary="One model", **shared)
     api.add_api_route(
-        "/tokenize",
+        paths.RESPONSES,
+        create_response,
+        methods=["POST"],
+        summary="Reply, in the form of OpenAI's Responses API",
+        response_model=response_schemas.ResponsesResponse,
+        openapi_extra=_body(ResponsesRequest, a_question=examples.RESPONSE),
+        **shared | {"responses": errors | stream},
+    )
+    api.add_api_route(paths.MODELS, list_models, summary="Which model runs", **shared)
+    api.add_api_route(paths.MODEL, retrieve_model, summary="One model", **shared)
+    api.add_api_route(
+        paths.TOKENIZE,
         tokenize,
         methods=["POST"],
         summary="From text to tokens",
-        openapi_extra=_body(TokenizeCall, a_conversation=examples.TOKENIZE),
+        openapi_extra=_body(TokenizeRequest, a_conversation=examples.TOKENIZE),
         **shared | {"tags": ["Tokens"]},
     )
     api.add_api_route(
-        "/detokenize",
+        paths.DETOKENIZE,
         detokenize,
         methods=["POST"],
         summary="From tokens to text",
-        openapi_extra=_body(DetokenizeCall, tokens=examples.DETOKENIZE),
+        openapi_extra=_body(DetokenizeRequest, tokens=examples.DETOKENIZE),
         **shared | {"tags": ["Tokens"]},
     )
 
 
 def _add_tutorial(api: FastAPI) -> None:
     api.add_api_route(
-        "/",
-        answer,
+        paths.TUTORIAL,
+        create_tutorial_response,
         methods=["POST"],
         summary="Answer a prompt",
         tags=["Tutorial"],
-        response_model=Answer,
-        responses=_errors(Failure, "What is wrong."),
-        openapi_extra=_body(TutorialCall, a_prompt=examples.TUTORIAL),
+        response_model=TutorialResponse,
+        responses=_errors(TutorialError, "What is wrong."),
+        openapi_extra=_body(TutorialRequest, a_prompt=examples.TUTORIAL),
     )
     watching: dict[str, Any] = {"methods": ["GET"], "tags": ["Watching"]}
     not_ready: dict[int | str, dict[str, Any]] = {503: {"model": NotReady, "description": "Not yet, or not at all."}}
-    api.add_api_route("/health", health, summary="Is the process up?", response_model=Health, **watching)
+    api.add_api_route(paths.HEALTH, health, summary="Is the process up?", response_model=Health, **watching)
     api.add_api_route(
-        "/ready", ready, summary="Does the model answer?", response_model=ReadyModel, responses=not_ready, **watching
+        paths.READY, ready, summary="Does the model answer?", response_model=ReadyModel, responses=not_ready, **watching
     )
-    for path, endpoint in (("/health", health), ("/ready", ready)):
+    for path, endpoint in ((paths.HEALTH, health), (paths.READY, ready)):
         api.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 

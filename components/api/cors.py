@@ -9,9 +9,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from components.access.address import below_base
-from components.api.refusals import is_openai
-
-TUTORIAL_PATHS = frozenset({"/", "/health", "/ready"})
+from components.api.openai.schema_base import IGNORED_HEADER, NOTES_HEADER
+from components.paths import is_api
 
 
 class ApiCors:
@@ -24,14 +23,10 @@ class ApiCors:
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", IGNORED_HEADER, NOTES_HEADER],
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight here; pass everything else on."""
-        is_api = scope["type"] == "http" and _is_api(below_base(scope["path"]))
-        await (self._cors if is_api else self._app)(scope, receive, send)
-
-
-def _is_api(path: str) -> bool:
-    return path in TUTORIAL_PATHS or is_openai(path)
+        is_asked = scope["type"] == "http" and is_api(below_base(scope["path"]))
+        await (self._cors if is_asked else self._app)(scope, receive, send)

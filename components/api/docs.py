@@ -15,30 +15,43 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from components.api.openai.schema_base import IGNORED_HEADER, USE
+
 HERE = Path(__file__).parent
+
+_GROUPS = {
+    "implemented": "Takes",
+    "ignored": f"Takes and ignores, like every field that is not listed: {IGNORED_HEADER} in the answer names them",
+    "refused": "Refuses, unless it is empty, because the answer would be wrong without it",
+}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a body, as a row of a table."""
+    """A field of a body, as a row of a table. ``use`` is its group (see ``openai.schema_base``)."""
 
     name: str
     type: str
     required: bool
     about: str
+    use: str
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that can be asked for. ``commands`` are the examples: a title and what to type."""
+    """One thing that can be asked for.
+
+    Attributes:
+        commands: the examples: a title and what to type.
+        tables: a heading, then rows.
+    """
 
     method: str
     path: str
     summary: str
     paragraphs: list[str]
     commands: list[tuple[str, str]]
-    fields: list[Field]
-    answer: list[Field]
+    tables: list[tuple[str, list[Field]]]
 
 
 async def docs_page(request: Request) -> Response:
@@ -75,14 +88,15 @@ def _operation(description: dict[str, Any], base: str, method: str, path: str, c
         )
         for example in body["examples"].values()
     ]
+    fields = _fields(schemas, body["schema"])
+    tables = [(heading, [field for field in fields if field.use == use]) for use, heading in _GROUPS.items()]
     return Operation(
         method=method.upper(),
         path=path,
         summary=content["summary"],
         paragraphs=content.get("description", "").split("\n\n"),
         commands=commands or [("", f"curl {base}{path}")],
-        fields=_fields(schemas, body["schema"]),
-        answer=_fields(schemas, answer),
+        tables=[*tables, ("Answers", _fields(schemas, answer))],
     )
 
 
@@ -90,10 +104,12 @@ def _fields(schemas: dict[str, Any], schema: dict[str, Any]) -> list[Field]:
     schema = _resolved(schemas, schema)
     required = schema.get("required", [])
     rows = [
-        Field(name, _type(schemas, field), name in required, field.get("description", ""))
+        Field(
+            name, _type(schemas, field), name in required, field.get("description", ""), field.get(USE, "implemented")
+        )
         for name, field in schema.get("properties", {}).items()
     ]
-    return sorted(rows, key=lambda row: (not row.required, row.about == "Ignored."))
+    return sorted(rows, key=lambda row: not row.required)
 
 
 def _type(schemas: dict[str, Any], field: dict[str, Any]) -> str:

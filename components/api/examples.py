@@ -35,6 +35,8 @@ CHAT_JSON: dict[str, Any] = {
 
 COMPLETION: dict[str, Any] = {"prompt": "Once upon a time", "max_tokens": 32}
 
+RESPONSE: dict[str, Any] = {"instructions": "Answer in one sentence.", "input": "你是谁", "max_output_tokens": 64}
+
 TOKENIZE: dict[str, Any] = {"messages": [{"role": "user", "content": "你好"}]}
 
 DETOKENIZE: dict[str, Any] = {"tokens": [65, 66]}

@@ -25,7 +25,7 @@ class ReadyModel(TypedDict):
 
 
 class NotReady(TypedDict):
-    """The model is loading (``stage``, for so many ``seconds``), or could not be loaded (``error`` says why)."""
+    """The model is loading (``stage``, for so many ``seconds``), or will not answer any more (``error`` says why)."""
 
     status: Literal["loading", "failed"]
     stage: NotRequired[str]
@@ -39,8 +39,10 @@ async def health(_: Request) -> JSONResponse:
 
 
 async def ready(_: Request) -> JSONResponse:
-    """200 once the model is loaded; 503 with the reason before that, or when it could not be loaded."""
+    """200 once the model is loaded; 503 with the reason before that, or when it will not answer any more."""
     match engine_host().state:
+        case Ready(engine) if engine.failure is not None:
+            return _unavailable({"status": "failed", "error": engine.failure})
         case Ready(engine):
             return JSONResponse({"status": "ready", "model": engine.info.model})
         case Loading(stage, since):

@@ -6,6 +6,7 @@ from components.access.headers import SecurityHeaders
 from components.access.middleware import AccessMiddleware
 from components.access.streamlit_filter import StreamlitFilter
 from components.api.cors import ApiCors
+from components.api.nowhere import TidyPaths
 from components.api.refusals import refuse
 from components.api.request_log import RequestLog
 from components.settings import get_settings
@@ -17,6 +18,7 @@ def build_middleware() -> list[Middleware]:
     cors = [Middleware(ApiCors, origins=origins)] if origins else []
     return [
         Middleware(RequestLog),
+        Middleware(TidyPaths),
         Middleware(SecurityHeaders),
         *cors,
         Middleware(AccessMiddleware, refuse=refuse),

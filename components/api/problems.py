@@ -14,6 +14,16 @@ UNNAMED = "="
 """Tags of a union begin with it where they would otherwise appear in the names of fields."""
 
 
+_MESSAGES = {
+    "model_type": "Input should be an object",
+    "model_attributes_type": "Input should be an object",
+    "dict_type": "Input should be an object",
+    "list_type": "Input should be an array",
+    "tuple_type": "Input should be an array",
+}
+"""JSON's words, where pydantic has Python's."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong: which field, dotted, or None for the body as a whole; and a sentence without a stop."""
@@ -29,11 +39,10 @@ def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]
 
 def _problem_of(item: Any, known: Collection[str]) -> Problem:
     path = [str(part) for part in item["loc"] if not str(part).startswith(UNNAMED)]
-    field = item.get("ctx", {}).get("field") or ".".join(path) or None
+    about = item.get("ctx", {}).get("field")
+    field = ".".join([*path, *([about] if about else [])]) or None
     name = field or "The body"
     match item["type"]:
-        case "json_invalid":
-            return Problem(field, f"{name} is not JSON ({item['ctx']['error']})")
         case "missing":
             return Problem(field, f"{name}: {item['msg']}")
         case "extra_forbidden" if len(path) == 1:
@@ -42,12 +51,9 @@ def _problem_of(item: Any, known: Collection[str]) -> Problem:
             return Problem(field, f"{name} is not a known field ({hint})")
         case "extra_forbidden":
             return Problem(field, f"{name} is not a known field")
-        case "none_required":
-            return Problem(field, f"{name} is not supported here: leave it out")
-        case "too_long" if item["ctx"]["max_length"] == 0:  # only the empty one can be taken
-            return Problem(field, f"{name} is not supported here: leave it out")
         case "refused":
             return Problem(field, f"{name}: {item['msg']}")
     value = repr(item["input"])
     value = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "…"
-    return Problem(field, f"{name}: {item['msg']}, not {value}")
+    message = _MESSAGES.get(item["type"], item["msg"])
+    return Problem(field, f"{name}: {message}, not {value}")

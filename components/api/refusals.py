@@ -5,10 +5,10 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse, Response
 
 from components.access.policy import Refused
-from components.api.openai.errors import ApiError
-from components.api.tutorial import failure
-
-OPENAI_PATHS = ("/v1", "/tokenize", "/detokenize")
+from components.api.errors import Failure
+from components.api.openai.errors import error_response
+from components.api.tutorial import failure_response
+from components.paths import is_openai
 
 _CODES = {
     HTTPStatus.UNAUTHORIZED: "invalid_api_key",
@@ -19,15 +19,7 @@ _CODES = {
 
 def refuse(path: str, refused: Refused) -> Response:
     """The answer: in OpenAI's form below its paths, in the tutorial's elsewhere."""
-    if is_openai(path):
-        error = ApiError(refused.status, refused.reason, code=_CODES.get(refused.status))
-        response: Response = JSONResponse(error.body, refused.status)
-    else:
-        response = failure(refused.status, refused.reason)
+    failure = Failure(refused.status, refused.reason, _CODES.get(refused.status))
+    response: JSONResponse = (error_response if is_openai(path) else failure_response)(failure)
     response.headers.update(refused.headers)
     return response
-
-
-def is_openai(path: str) -> bool:
-    """Whether a path, given without the base path, belongs to the OpenAI-compatible API."""
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in OPENAI_PATHS)

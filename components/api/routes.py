@@ -4,10 +4,9 @@ import re
 
 from starlette.routing import BaseRoute, Route
 
+from components import paths
 from components.api.application import build_api
 from components.api.metrics import metrics
-
-PATHS = ("/tokenize", "/detokenize", "/health", "/ready", "/docs", "/docs/style.css", "/openapi.json")
 
 
 def build_routes() -> list[BaseRoute]:
@@ -17,11 +16,12 @@ def build_routes() -> list[BaseRoute]:
     is not listed belongs to the page, as does GET /.
     """
     api = build_api()
-    below_v1 = Route("/v1", api)
-    below_v1.path_regex = re.compile(r"/v1(?:/.*)?\Z", re.DOTALL)  # starlette's own patterns end at a line break
+    below_v1 = Route(paths.V1, api)
+    below_v1.path_regex = re.compile(rf"{paths.V1}(?:/.*)?\Z", re.DOTALL)  # starlette's own end at a line break
+    elsewhere = {route.path for route in api.routes if isinstance(route, Route)} - {paths.TUTORIAL}
     return [
-        Route("/", api, methods=["POST"]),
+        Route(paths.TUTORIAL, api, methods=["POST"]),
         below_v1,
-        Route("/metrics", metrics),
-        *(Route(path, api) for path in PATHS),
+        Route(paths.METRICS, metrics),
+        *(Route(path, api) for path in sorted(elsewhere) if not paths.is_below_v1(path)),
     ]

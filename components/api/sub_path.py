@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 from components.access.address import base_path
+from components.api.nowhere import Nowhere
 
 
 class _Beside(Mount):
@@ -20,6 +21,6 @@ class _Beside(Mount):
 
 
 def with_base_path(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
-    """The routes as they are, and below ``server.baseUrlPath`` if there is one."""
+    """The routes as they are, and below ``server.baseUrlPath`` if there is one; then what is nowhere."""
     base = base_path()
-    return [*routes, *([_Beside(base, routes=routes)] if base else [])]
+    return [*routes, *([_Beside(base, routes=routes)] if base else []), Nowhere()]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from components.sampling.errors import SamplingError
+from components.sampling.parameters import SamplingParams
 
 LIMITS = LLParserLimits(max_items_in_row=20_000, step_max_items=200_000, verbose_errors=False)
 """Ten and four times the library's own: 500 optional properties are a schema that people have. A step stays within
@@ -82,6 +83,27 @@ class Grammars:
     def _prepared(self) -> LLTokenizer:
         """Made with the first schema: it takes a second with a large vocabulary."""
         return from_tokenizer(self._tokenizer, n_vocab=self._vocabulary, eos_token=list(self._end_tokens) or None)
+
+    def compile_for(self, sampling: SamplingParams) -> Grammar | None:
+        """What a reply follows; None where it is free.
+
+        Raises:
+            GrammarError: what it should follow cannot be used.
+        """
+        if sampling.grammar is not None:
+            return self.compile_lark(sampling.grammar)
+        return None if sampling.json_schema is None else self.compile(sampling.json_schema)
+
+    def compile_lark(self, grammar: str) -> Grammar:
+        """A grammar in llguidance's form of Lark's language.
+
+        Raises:
+            GrammarError: it is none, or a regular expression in it uses what the library does not know.
+        """
+        matcher = LLMatcher(self._prepared, LLMatcher.grammar_from_lark(grammar), log_level=0, limits=LIMITS)
+        if matcher.is_error():
+            raise GrammarError(f"The form of the reply cannot be used: {_shortened(matcher.get_error())}")
+        return Grammar(matcher, self._vocabulary)
 
     def compile(self, schema: str) -> Grammar:
         """The grammar of a JSON schema, written as JSON.

@@ -125,6 +125,11 @@ class SamplingParams(BaseModel):
         max_length=65536,
         description="A JSON schema, written as JSON, that the reply follows.",
     )
+    grammar: str | None = Field(
+        None,
+        max_length=65536,
+        description="A grammar in llguidance's Lark form that the reply follows.",
+    )
 
     @classmethod
     def from_generation_config(cls, config: "GenerationConfig", defaults: Self | None = None) -> Self:

@@ -20,7 +20,7 @@ from tests.scripted_engine import ScriptedEngine
 from tests.ui.conftest import StillHost
 
 HANDLERS = (
-    "components.api.openai.running",
+    "components.api.openai.models",
     "components.api.tutorial",
     "components.api.health",
     "components.api.metrics",
@@ -49,9 +49,9 @@ def serving(state: State, monkeypatch: pytest.MonkeyPatch, caller: Identity = OW
 
 
 @contextmanager
-def serving_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def serving_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caller: Identity = OWNER) -> Iterator[str]:
     """The same, with an engine that is ready."""
-    with serving(Ready(engine, 1.0), monkeypatch) as address:
+    with serving(Ready(engine, 1.0), monkeypatch, caller) as address:
         yield address
 
 

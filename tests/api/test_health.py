@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import requests
 
+from tests.api.scripted_server import serving_engine
+from tests.scripted_engine import ScriptedEngine
 from tests.server import running_server
 
 
@@ -26,3 +29,20 @@ def test_without_a_model_the_process_is_healthy_but_not_ready(tmp_path: Path) ->
     assert call.status_code == 503
     assert call.json()["error"] == answer.json()["error"]
     assert int(call.headers["Retry-After"]) > 0
+
+
+class LostEngine(ScriptedEngine):
+    """Its device is gone for good."""
+
+    @property
+    def failure(self) -> str | None:
+        return "The GPU is lost. Restart the server."
+
+
+def test_an_engine_that_is_lost_for_good_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving_engine(LostEngine(), monkeypatch) as address:
+        answer = requests.get(address + "/ready", timeout=30)
+        assert requests.get(address + "/health", timeout=30).status_code == 200
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "failed", "error": "The GPU is lost. Restart the server."}

@@ -47,6 +47,24 @@ def test_history_reaches_the_model(server: str) -> None:
     assert answer.json()["response"] == CHATS[2]["greedy_text"]
 
 
+@pytest.mark.parametrize("stop", ["。", ["。"], ["never", "。"]])
+def test_a_reply_ends_before_a_stop_text(server: str, stop: str | list[str]) -> None:
+    call = {"prompt": "讲个故事", **GREEDY}
+    whole = post(server, call).json()["response"]
+    middle = whole[len(whole) // 2]
+    stops = middle if isinstance(stop, str) else [middle, *stop]
+
+    assert post(server, call | {"stop": stops}).json()["response"] == whole.partition(middle)[0]
+
+
+def test_null_is_the_same_as_leaving_a_field_out_and_whole_floats_are_integers(server: str) -> None:
+    call = {"prompt": "你是谁", **GREEDY}
+    nulls = dict.fromkeys(["history", "top_p", "top_k", "seed", "stop", "json_schema"])
+
+    assert post(server, call | nulls).json()["response"] == CHATS[0]["greedy_text"]
+    assert post(server, call | {"max_new_tokens": 24.0, "seed": 3.0}).json()["response"] == CHATS[0]["greedy_text"]
+
+
 def test_the_same_seed_gives_the_same_text(server: str) -> None:
     call = {"prompt": "讲个故事", "temperature": 1.5, "top_p": 1.0, "top_k": 0, "max_new_tokens": 16}
 

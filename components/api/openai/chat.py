@@ -1,18 +1,27 @@
 """``POST /v1/chat/completions``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from components.api.openai.answering import answer
-from components.api.openai.answers import ChatChoice, ChatChunkChoice, ChatLogprobs
-from components.api.openai.body import read_call
-from components.api.openai.calls import ChatCall
-from components.api.openai.form import Form, finish_reason
+from components.api.generation import GeneratedText
+from components.api.openai.choices import ChoiceWriter, finish_reason, respond
 from components.api.openai.logprobs import chosen
-from components.api.openai.running import running_engine
-from components.api.reading import Reply
+from components.api.openai.models import engine_for
+from components.api.openai.request_schemas import ChatCompletionRequest, read_request
+from components.api.openai.response_schemas import (
+    CalledFunction,
+    ChatChoice,
+    ChatChunkChoice,
+    ChatLogprobs,
+    ChoiceDelta,
+    FinishReason,
+    ReplyMessage,
+    ToolCall,
+)
+from components.api.openai.tools import ToolCallReader
 from components.engine.events import ChosenToken, Delta, Finished
 from components.engine.interface import GenerationRequest
 
@@ -24,58 +33,98 @@ async def create_chat_completion(request: Request) -> Response:
     stream is an event with "error" in it, the last one. A client that hangs up stops its replies. History is never cut:
     what does not fit the context is refused with the code context_length_exceeded. A reply that goes round in a circle
     or takes too long is ended with "finish_reason": "length" and "stop_reason": "loop" or "time".
+
+    With tools, a reply that must call one follows its JSON schema; with "tool_choice": "auto" the model is told of them
+    in the system prompt and may call one or answer in words. Baichuan 2 was not trained to call tools.
     """
-    call = await read_call(request, ChatCall)
-    engine = running_engine(call.model)
+    body = await read_request(request, ChatCompletionRequest)
+    engine = engine_for(body.model)
     prompt = GenerationRequest(
-        [message.to_message() for message in call.messages],
-        call.sampling(engine.info.defaults),
-        logprobs=call.told_logprobs,
+        body.conversation,
+        body.sampling(engine.info.defaults),
+        logprobs=body.told_logprobs,
         origin="v1",
     )
-    return await answer(request, engine, call, [prompt], ChatForm(with_logprobs=bool(call.logprobs)))
+    new_reader = partial(ToolCallReader, must_call=body.must_call) if body.callable_functions else None
+    writer = ChatChoiceWriter(bool(body.logprobs), new_reader)
+    return await respond(request, engine, body, [prompt], writer)
 
 
-class ChatForm(Form):
+class ChatChoiceWriter(ChoiceWriter):
     """Messages."""
 
     id_prefix = "chatcmpl-"
-    answer_object = "chat.completion"
+    response_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
 
-    def __init__(self, with_logprobs: bool) -> None:
+    def __init__(self, with_logprobs: bool, new_reader: Callable[[], ToolCallReader] | None = None) -> None:
+        """``new_reader`` makes what finds a choice's call, where there are tools."""
         self._with_logprobs = with_logprobs
+        self._new_reader = new_reader
+        self._readers: dict[int, ToolCallReader] = {}
 
-    def whole(self, index: int, reply: Reply) -> ChatChoice:
-        """See ``Form.whole``."""
+    def whole(self, index: int, text: GeneratedText) -> ChatChoice:
+        """See ``ChoiceWriter.whole``."""
+        message: ReplyMessage = {"role": "assistant", "content": text.text, "refusal": None}
+        if reader := self._reader(index):
+            pieces = [reader.push(text.text), reader.finish()]
+            message["content"] = "".join(piece for piece, _ in pieces) or None
+            if calls := [call for _, calls in pieces for call in calls]:
+                arguments = "".join(call["function"]["arguments"] for call in calls)
+                function: CalledFunction = {"name": calls[0]["function"]["name"], "arguments": arguments}
+                message["tool_calls"] = [{"id": calls[0]["id"], "type": "function", "function": function}]
         return {
             "index": index,
-            "message": {"role": "assistant", "content": reply.text, "refusal": None},
-            "logprobs": self._logprobs([token for delta in reply.deltas for token in delta.tokens]),
-            "finish_reason": finish_reason(reply.finished),
+            "message": message,
+            "logprobs": self._logprobs([token for delta in text.deltas for token in delta.tokens]),
+            "finish_reason": self._finish_reason(index, text.finished),
         }
 
     def opening(self, index: int) -> ChatChunkChoice:
-        """See ``Form.opening``: the role."""
-        return {
-            "index": index,
-            "delta": {"role": "assistant", "content": "", "refusal": None},
-            "logprobs": None,
-            "finish_reason": None,
-        }
+        """See ``ChoiceWriter.opening``: the role."""
+        content = "" if self._new_reader is None else None
+        delta: ChoiceDelta = {"role": "assistant", "content": content, "refusal": None}
+        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
 
-    def piece(self, index: int, delta: Delta) -> ChatChunkChoice:
-        """See ``Form.piece``."""
-        return {
-            "index": index,
-            "delta": {"content": delta.text},
-            "logprobs": self._logprobs(delta.tokens),
-            "finish_reason": None,
-        }
+    def piece(self, index: int, delta: Delta) -> ChatChunkChoice | None:
+        """See ``ChoiceWriter.piece``."""
+        reader = self._reader(index)
+        told = _told(*reader.push(delta.text)) if reader else ChoiceDelta(content=delta.text)
+        if not told and not delta.tokens:
+            return None
+        return {"index": index, "delta": told, "logprobs": self._logprobs(delta.tokens), "finish_reason": None}
 
     def ending(self, index: int, finished: Finished) -> ChatChunkChoice:
-        """See ``Form.ending``."""
-        return {"index": index, "delta": {}, "logprobs": None, "finish_reason": finish_reason(finished)}
+        """See ``ChoiceWriter.ending``."""
+        reader = self._reader(index)
+        told = _told(*reader.finish()) if reader else ChoiceDelta()
+        return {"index": index, "delta": told, "logprobs": None, "finish_reason": self._finish_reason(index, finished)}
+
+    def _reader(self, index: int) -> ToolCallReader | None:
+        if self._new_reader is not None and index not in self._readers:
+            self._readers[index] = self._new_reader()
+        return self._readers.get(index)
+
+    def _finish_reason(self, index: int, finished: Finished) -> FinishReason:
+        reason = finish_reason(finished)
+        reader = self._reader(index)
+        return "tool_calls" if reason == "stop" and reader and reader.has_call else reason
 
     def _logprobs(self, tokens: Sequence[ChosenToken]) -> ChatLogprobs | None:
         return {"content": [chosen(token) for token in tokens], "refusal": None} if self._with_logprobs else None
+
+
+def _told(text: str, calls: list[ToolCall]) -> ChoiceDelta:
+    told: ChoiceDelta = {}
+    if text:
+        told["content"] = text
+    if calls:
+        told["tool_calls"] = _joined(calls)
+    return told
+
+
+def _joined(calls: list[ToolCall]) -> list[ToolCall]:
+    """The beginning of a call and a piece of its arguments, as one."""
+    arguments = "".join(call["function"]["arguments"] for call in calls)
+    function: CalledFunction = {**calls[0]["function"], "arguments": arguments}
+    return [{**calls[0], "function": function}]

@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from components.api.openai.answering import answer
-from components.api.openai.answers import TextChoice, TextChunkChoice, TextLogprobs
-from components.api.openai.body import read_call
-from components.api.openai.calls import CompletionCall
-from components.api.openai.form import Form, finish_reason
+from components.api.generation import GeneratedText, off_the_loop
+from components.api.openai.choices import ChoiceWriter, finish_reason, respond
 from components.api.openai.logprobs import text_logprobs
-from components.api.openai.running import running_engine
-from components.api.reading import Reply
-from components.api.starting import off_the_loop
+from components.api.openai.models import engine_for
+from components.api.openai.request_schemas import CompletionRequest, read_request
+from components.api.openai.response_schemas import TextChoice, TextChunkChoice, TextLogprobs
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest
 
@@ -24,25 +21,27 @@ async def create_completion(request: Request) -> Response:
     What is written out in a text is never a control token; token ids may hold any. With several prompts, the choices
     are the n replies to the first, then those to the next.
     """
-    call = await read_call(request, CompletionCall)
-    engine = running_engine(call.model)
-    sampling = call.sampling(engine.info.defaults)
+    body = await read_request(request, CompletionRequest)
+    engine = engine_for(body.model)
+    sampling = body.sampling(engine.info.defaults)
+    # The best are found by their log probabilities.
+    logprobs = 0 if body.logprobs is None and body.written > body.choices else body.logprobs
     prompts = [
-        GenerationRequest([], sampling, prompt=prompt, logprobs=call.logprobs, origin="v1") for prompt in call.prompts
+        GenerationRequest([], sampling, prompt=prompt, logprobs=logprobs, origin="v1") for prompt in body.prompts
     ]
     echoed = [
-        await off_the_loop(_text_of, engine, prompt) if call.echo else ""
-        for prompt in call.prompts
-        for _ in range(call.choices)
+        await off_the_loop(_text_of, engine, prompt) if body.echo else ""
+        for prompt in body.prompts
+        for _ in range(body.choices)
     ]
-    return await answer(request, engine, call, prompts, CompletionForm(echoed, call.logprobs is not None))
+    return await respond(request, engine, body, prompts, CompletionChoiceWriter(echoed, body.logprobs is not None))
 
 
-class CompletionForm(Form):
+class CompletionChoiceWriter(ChoiceWriter):
     """Texts."""
 
     id_prefix = "cmpl-"
-    answer_object = chunk_object = "text_completion"
+    response_object = chunk_object = "text_completion"
 
     def __init__(self, echoed: Sequence[str], with_logprobs: bool) -> None:
         """``echoed`` stands before each choice."""
@@ -50,28 +49,28 @@ class CompletionForm(Form):
         self._with_logprobs = with_logprobs
         self._lengths = [0] * len(echoed)  # of what a stream has sent of each choice
 
-    def whole(self, index: int, reply: Reply) -> TextChoice:
-        """See ``Form.whole``."""
+    def whole(self, index: int, text: GeneratedText) -> TextChoice:
+        """See ``ChoiceWriter.whole``."""
         return {
             "index": index,
-            "text": self._echoed[index] + reply.text,
-            "logprobs": self._logprobs(reply.deltas, 0),
-            "finish_reason": finish_reason(reply.finished),
+            "text": self._echoed[index] + text.text,
+            "logprobs": self._logprobs(text.deltas, 0),
+            "finish_reason": finish_reason(text.finished),
         }
 
     def opening(self, index: int) -> TextChunkChoice | None:
-        """See ``Form.opening``: the prompt, where it is asked for."""
+        """See ``ChoiceWriter.opening``: the prompt, where it is asked for."""
         text = self._echoed[index]
         return {"index": index, "text": text, "logprobs": None, "finish_reason": None} if text else None
 
     def piece(self, index: int, delta: Delta) -> TextChunkChoice:
-        """See ``Form.piece``."""
+        """See ``ChoiceWriter.piece``."""
         logprobs = self._logprobs([delta], self._lengths[index])
         self._lengths[index] += len(delta.text)
         return {"index": index, "text": delta.text, "logprobs": logprobs, "finish_reason": None}
 
     def ending(self, index: int, finished: Finished) -> TextChunkChoice:
-        """See ``Form.ending``."""
+        """See ``ChoiceWriter.ending``."""
         return {"index": index, "text": "", "logprobs": None, "finish_reason": finish_reason(finished)}
 
     def _logprobs(self, deltas: Sequence[Delta], offset: int) -> TextLogprobs | None:

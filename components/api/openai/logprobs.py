@@ -2,25 +2,25 @@
 
 from collections.abc import Iterable
 
-from components.api.openai import answers
+from components.api.openai import response_schemas as schemas
 from components.engine.events import ChosenToken, Delta, TokenLogprob
 
 LEAST = -9999.0
 """OpenAI's figure for what cannot be; JSON has no infinity."""
 
 
-def chosen(token: ChosenToken) -> answers.ChosenToken:
+def chosen(token: ChosenToken) -> schemas.ChosenToken:
     """A token of a chat reply."""
     return {**_token(token), "top_logprobs": [_token(one) for one in token.top]}
 
 
-def _token(token: TokenLogprob) -> answers.TokenLogprob:
+def _token(token: TokenLogprob) -> schemas.TokenLogprob:
     return {"token": _text(token), "logprob": max(token.logprob, LEAST), "bytes": list(token.text)}
 
 
-def text_logprobs(deltas: Iterable[Delta], offset: int) -> answers.TextLogprobs:
+def text_logprobs(deltas: Iterable[Delta], offset: int) -> schemas.TextLogprobs:
     """Pieces of a text, the first of which begins ``offset`` characters behind the text's beginning."""
-    told: answers.TextLogprobs = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    told: schemas.TextLogprobs = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
     for delta in deltas:
         before = b""
         for token in delta.tokens:

@@ -53,6 +53,11 @@ class Limits:
         self._accounts: dict[str, _Account] = {}
         self._forgot_at = clock()
 
+    @property
+    def most_at_once(self) -> int | None:
+        """So many replies can be asked for together by somebody who has none under way; None: any number."""
+        return min(filter(None, (self._requests_per_minute, self._replies_at_once)), default=None)
+
     def begin(self, who: str, address: str = "") -> None:
         """Somebody asks for a reply. Every ``begin`` that does not raise has its ``end``.
 

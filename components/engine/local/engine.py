@@ -93,9 +93,8 @@ class LocalEngine(Engine):
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
         prompt = self._prompt_of(request)
-        schema = request.sampling.json_schema
         try:
-            grammar = self._grammars.compile(schema) if schema is not None else None
+            grammar = self._grammars.compile_for(request.sampling)
         except GrammarError as error:
             raise SchemaError(str(error)) from error
         generation.on_cancel = self._worker.wake

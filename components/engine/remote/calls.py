@@ -7,7 +7,7 @@ from typing import Any
 
 from openai import APIStatusError
 
-from components.engine.errors import PromptError
+from components.engine.errors import PromptError, UnsupportedError
 from components.engine.interface import GenerationRequest
 from components.engine.remote.server import Call, continuation
 from components.model.chat_format import Message
@@ -44,6 +44,7 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
 
     Raises:
         PromptError: the JSON schema is no JSON.
+        UnsupportedError: the reply should follow another form than a JSON schema.
     """
     sampling = request.sampling
     standard: dict[str, Any] = {
@@ -68,6 +69,11 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
     for name in ("min_p", "logit_bias", "stop_token_ids", "ignore_eos", "min_tokens"):
         if value := getattr(sampling, name):
             extensions[name] = value
+    if sampling.grammar is not None:
+        raise UnsupportedError(
+            "The server behind this one is not asked for replies that follow a regular expression, a choice or tools. "
+            "Send a JSON schema instead."
+        )
     if sampling.json_schema is not None:
         extensions["response_format"] = _response_format(sampling.json_schema)
     if request.prompt is None:

@@ -11,11 +11,12 @@ import streamlit as st
 from components.engine.host import EngineHost, Ready, engine_host
 from components.engine.watching.activity import Activity, Running
 from components.engine.watching.recorder import Interval, Sample, interval
+from components.paths import OPERATIONS
 from components.ui.language import current_language, current_texts
 from components.ui.reader import current_reader
 from components.ui.texts import OperationsTexts
 
-OPERATIONS_PATH = "operations"
+OPERATIONS_PATH = OPERATIONS.removeprefix("/")
 """Of the page's address."""
 
 REFRESH_SECONDS = 2.0

@@ -9,13 +9,16 @@ import openai
 import pytest
 import requests
 
+from components.access.identity import Identity
 from components.engine.errors import EngineError, LimitError, QueueFullError, UnsupportedError
 from components.engine.events import Finished
 from components.engine.host import Failed, Loading
 from components.engine.interface import Generation, GenerationRequest
-from tests.api.scripted_server import serving, serving_engine, wait_for
+from components.engine.line.limits import Limits
+from tests.api.scripted_server import OWNER, serving, serving_engine, wait_for
 from tests.scripted_engine import ScriptedEngine, endless
 
+KEY = Identity("key", "test")
 HI = [{"role": "user", "content": "hi"}]
 
 
@@ -48,13 +51,11 @@ def assert_error(answer: requests.Response, status: int) -> dict[str, Any]:
         ({"messages": [{"role": "user", "content": 3}]}, "messages.0.content", "a text or a list of text parts, not 3"),
         ({"messages": [{"role": "user", "content": []}]}, "messages.0.content", "at least 1"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role", "'user'"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role", "'user'"),
-        ({"messages": [*HI, {"role": "system", "content": "x"}]}, None, "only come first"),
         ({"messages": [{"role": "system", "content": "x"}]}, None, "no message to answer"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "messages.0.content.0.type",
-            "'text', not 'image_url'",
+            "'text', 'input_text' or 'output_text', not 'image_url'",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]},
@@ -63,45 +64,37 @@ def assert_error(answer: requests.Response, status: int) -> dict[str, Any]:
         ),
         (
             {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]},
-            "messages.0.tool_calls",
-            "not supp",
+            "messages.0.tool_calls.0.function",
+            "required",
         ),
-        ({"messages": [{"role": "user", "content": "x", "mood": "good"}]}, "messages.0.mood", "not a known field"),
-        ({"messages": HI, "tempreature": 1}, "tempreature", "did you mean temperature?"),
-        ({"messages": HI, "zzz": 1}, "zzz", "known: "),
         ({"messages": HI, "temperature": -1}, "temperature", "greater than or equal to 0"),
         ({"messages": HI, "temperature": 2.1}, "temperature", "less than or equal to 2, not 2.1"),
         ({"messages": HI, "temperature": "hot"}, "temperature", "number"),
         ({"messages": HI, "temperature": True}, "temperature", "number"),
-        ({"messages": HI, "top_p": 0}, "top_p", "greater than 0"),
+        ({"messages": HI, "top_p": -0.1}, "top_p", "greater than or equal to 0"),
         ({"messages": HI, "top_k": 1.5}, "top_k", "integer"),
         ({"messages": HI, "repetition_penalty": 9}, "repetition_penalty", "2"),
         ({"messages": HI, "presence_penalty": 3}, "presence_penalty", "2"),
         ({"messages": HI, "frequency_penalty": -3}, "frequency_penalty", "-2"),
-        ({"messages": HI, "seed": -1}, "seed", "0"),
-        ({"messages": HI, "seed": 2**60}, "seed", "9007199254740991"),
+        ({"messages": HI, "top_k": -2}, "top_k", "-1"),
+        ({"messages": HI, "seed": 2**64}, "seed", "18446744073709551615"),
         ({"messages": HI, "n": 0}, "n", "1"),
-        ({"messages": HI, "n": 33}, "n", "32"),
-        ({"messages": HI, "max_tokens": 0}, "max_tokens", "1"),
+        ({"messages": HI, "n": 129}, "n", "128"),
+        ({"messages": HI, "max_tokens": 0}, "max_tokens", "at least 1 token"),
         ({"messages": HI, "max_completion_tokens": "many"}, "max_completion_tokens", "integer"),
         ({"messages": HI, "max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "Send one of them"),
         ({"messages": HI, "stop": 3}, "stop", "a text or a list of texts"),
         ({"messages": HI, "stop": ""}, "stop", "at least 1 character"),
-        ({"messages": HI, "stop": list("abcde")}, "stop", "at most 4"),
         ({"messages": HI, "stream": "yes"}, "stream", "boolean"),
-        ({"messages": HI, "stream_options": {"usage": True}}, "stream_options.usage", "not a known field"),
         ({"messages": HI, "top_logprobs": 2}, "top_logprobs", '"logprobs": true'),
-        ({"messages": HI, "logprobs": True, "top_logprobs": 21}, "top_logprobs", "20"),
-        ({"messages": HI, "logit_bias": {"5": 1}}, "logit_bias", "not supported"),
-        ({"messages": HI, "tools": [{"type": "function"}]}, "tools", '"tool_choice": "none"'),
+        ({"messages": HI, "logprobs": True, "top_logprobs": 51}, "top_logprobs", "50"),
+        ({"messages": HI, "logit_bias": {"x": 1}}, "logit_bias.x.[key]", "integer"),
         ({"messages": HI, "functions": [{"name": "f"}]}, "functions", '"function_call": "none"'),
-        ({"messages": HI, "tool_choice": "required"}, "tool_choice", "'none'"),
         ({"messages": HI, "modalities": ["audio"]}, "modalities.0", "'text'"),
-        ({"messages": HI, "audio": {"voice": "x"}}, "audio", "not supported"),
-        ({"messages": HI, "web_search_options": {}}, "web_search_options", "not supported"),
-        ({"messages": HI, "reasoning_effort": "high"}, "reasoning_effort", "'none'"),
+        ({"messages": HI, "stop": list("abcde") * 13}, "stop", "at most 32"),
+        ({"messages": HI, "min_tokens": 9, "max_tokens": 8}, "min_tokens", "longest reply, 8"),
         ({"messages": HI, "response_format": {"type": "xml"}}, "response_format.type", "'json_schema'"),
-        ({"messages": HI, "response_format": {"type": "json_schema"}}, "response_format", "must be there"),
+        ({"messages": HI, "response_format": {"type": "json_schema"}}, "response_format.json_schema", "must be there"),
         (
             {"messages": HI, "response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
             "response_format.json_schema.schema",
@@ -146,13 +139,10 @@ def test_a_bad_chat_call_is_refused_with_the_field_and_the_reason(
         ({"prompt": [1, "a"]}, "prompt.1", "integer"),
         ({"prompt": [[]]}, "prompt.0", "at least 1"),
         ({"prompt": [4096]}, None, "ids run from 0 to 4095"),
-        ({"prompt": "a", "messages": HI}, "messages", "not a known field"),
-        ({"prompt": "a", "suffix": "b"}, "suffix", "''"),
-        ({"prompt": "a", "best_of": 2}, "best_of", "n, which is 1"),
+        ({"prompt": "a", "suffix": "b"}, "suffix", "never in between"),
+        ({"prompt": "a", "n": 3, "best_of": 2}, "best_of", "n, which is 3"),
         ({"prompt": "a", "echo": True, "logprobs": 1}, "echo", "Leave logprobs out"),
-        ({"prompt": "a", "logprobs": 6}, "logprobs", "5"),
-        ({"prompt": ["a"] * 17, "n": 2}, "n", "17 prompts"),
-        ({"prompt": "a", "max_tokens": 0}, "max_tokens", "1"),
+        ({"prompt": "a", "logprobs": 51}, "logprobs", "50"),
     ],
     ids=lambda value: json.dumps(value, ensure_ascii=False)[-60:],
 )
@@ -185,7 +175,7 @@ def test_a_bad_completion_call_is_refused_with_the_field_and_the_reason(
     ids=lambda body: repr(body[-40:]),
 )
 def test_a_body_that_is_no_json_is_refused(server: str, body: bytes) -> None:
-    for path in ("/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize"):
+    for path in ("/v1/chat/completions", "/v1/completions", "/detokenize"):
         assert_error(requests.post(server + path, data=body, timeout=60), 400)
 
 
@@ -216,7 +206,7 @@ def test_a_reply_that_cannot_fit_the_context_is_refused(server: str, path: str, 
     assert assert_error(post(server, body, path), 400)["code"] == "context_length_exceeded"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/chat/completions/", "/v1/models/a/b", "/v1/a%0Ab"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1/models/a/b", "/v1/a%0Ab"])
 def test_what_is_not_there_is_not_found(server: str, path: str) -> None:
     assert_error(requests.get(server + path, timeout=60), 404)
 
@@ -291,6 +281,45 @@ def test_a_caller_who_has_had_its_share_is_told_when_to_come_again(monkeypatch: 
 
     assert assert_error(answer, 429)["code"] == "rate_limit_exceeded"
     assert answer.headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("limits", "identity", "path", "body", "param", "most"),
+    [
+        ({"replies_at_once": 8}, KEY, "chat/completions", {"messages": HI, "n": 9}, "n", 8),
+        ({"requests_per_minute": 3}, KEY, "chat/completions", {"messages": HI, "n": 4, "stream": True}, "n", 3),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": "a", "n": 9}, "n", 8),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": ["a"] * 3, "n": 3}, "n", 8),
+        ({"replies_at_once": 8}, KEY, "completions", {"prompt": ["a"] * 9}, "prompt", 8),
+        ({"replies_at_once": 8, "requests_per_minute": 6}, KEY, "completions", {"prompt": [[5]] * 7}, "prompt", 6),
+        ({"replies_at_once": 8}, OWNER, "completions", {"prompt": ["a"] * 81}, "prompt", 80),
+        ({}, KEY, "chat/completions", {"messages": HI, "n": 81}, "n", 80),
+    ],
+)
+def test_more_replies_than_one_request_can_ever_get_are_refused_and_not_put_off(
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, Any],
+    identity: Identity,
+    path: str,
+    body: dict[str, Any],
+    param: str,
+    most: int,
+) -> None:
+    engine = ScriptedEngine()
+    engine.limits = Limits(**limits)
+    with serving_engine(engine, monkeypatch, identity) as address:
+        error = assert_error(post(address, body, f"/v1/{path}"), 400)
+
+    assert error["param"] == param
+    assert f"which is {most}." in error["message"]
+    assert engine.requests == []
+
+
+def test_as_many_replies_as_are_allowed_at_once_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ScriptedEngine()
+    engine.limits = Limits(replies_at_once=8)
+    with serving_engine(engine, monkeypatch, KEY) as address:
+        assert len(post(address, {"messages": HI, "n": 8}).json()["choices"]) == 8
 
 
 def broken(_: GenerationRequest) -> Iterable[str | EngineError]:

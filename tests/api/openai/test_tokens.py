@@ -33,7 +33,7 @@ def test_a_text_comes_back_from_its_tokens(server: str) -> None:
         ("/tokenize", {}, "prompt", "either prompt or messages"),
         ("/tokenize", {"prompt": "a", "messages": [{"role": "user", "content": "a"}]}, "prompt", "either"),
         ("/tokenize", {"prompt": 1}, "prompt", "valid string"),
-        ("/tokenize", {"promt": "a"}, "promt", "did you mean prompt?"),
+        ("/tokenize", {"promt": "a"}, "prompt", "either prompt or messages"),
         ("/tokenize", {"messages": []}, "messages", "at least 1"),
         ("/detokenize", {}, "tokens", "required"),
         ("/detokenize", {"tokens": ["a"]}, "tokens.0", "integer"),

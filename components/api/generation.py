@@ -1,51 +1,86 @@
-"""Taking a request's body and an engine's replies, without letting either outgrow or outlive its caller."""
+"""From a request to an engine's texts: asked for off the event loop, read to their end, stopped when the client leaves.
+
+The event loop must not wait while a long prompt is turned into tokens.
+"""
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, TypeVarTuple
 
+import anyio
 from starlette.requests import Request
 
+from components.access.identity import identity_of
+from components.api.request_log import request_id_of
 from components.engine.errors import EngineError
 from components.engine.events import Delta, Event, Finished
-from components.engine.interface import Generation
+from components.engine.interface import Engine, Generation, GenerationRequest
+from components.settings import get_settings
 
-
-class BodyTooLargeError(ValueError):
-    """The request's body is larger than the settings allow."""
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A reply that is written to its end."""
+class GeneratedText:
+    """All that came of one generation."""
 
     deltas: Sequence[Delta]
     finished: Finished
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole of it."""
         return "".join(delta.text for delta in self.deltas)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Read the whole body, but never more than ``max_bytes`` of it.
+def most_at_once(engine: Engine, request: Request) -> int:
+    """How many texts one HTTP request can ever get: with more, it would be told to come again for ever."""
+    settings = get_settings()
+    places = settings.max_batch + settings.max_queue
+    share = engine.limits.most_at_once if identity_of(request).is_limited else None
+    return places if share is None else min(places, share)
+
+
+async def off_the_loop(work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+    """Do in a thread what takes the time of a prompt's tokens."""
+    return await anyio.to_thread.run_sync(work, *arguments)
+
+
+async def start(engine: Engine, requests: Sequence[GenerationRequest]) -> list[Generation]:
+    """Start all of the replies or, if one cannot be started, none.
 
     Raises:
-        BodyTooLargeError: there is more.
+        PromptError: a request cannot be answered.
+        QueueFullError: there is no room for all of them.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise BodyTooLargeError(f"The body is larger than {max_bytes} bytes. Send a shorter prompt or history.")
-    return bytes(body)
+
+    def start_all() -> list[Generation]:
+        with contextlib.ExitStack() as started:
+            generations = [started.enter_context(engine.generate(request)) for request in requests]
+            started.pop_all()
+        return generations
+
+    return await off_the_loop(start_all)
 
 
-async def read_replies(request: Request, generations: Sequence[Generation]) -> list[Reply]:
-    """Wait for whole replies; when the client hangs up meanwhile, stop writing them.
+def asked_by(request: Request, wanted: GenerationRequest) -> GenerationRequest:
+    """The same, with who asks for it in which HTTP request."""
+    identity = identity_of(request)
+    return replace(
+        wanted,
+        visitor=identity.account,
+        address=identity.address,
+        limited=identity.is_limited,
+        request_id=request_id_of(request.scope),
+    )
+
+
+async def read_texts(request: Request, generations: Sequence[Generation]) -> list[GeneratedText]:
+    """Wait for whole texts; when the client hangs up meanwhile, stop writing them.
 
     Args:
         request: its body must have been read.
@@ -69,7 +104,7 @@ async def read_replies(request: Request, generations: Sequence[Generation]) -> l
         watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watcher
-    return [Reply(deltas[index], ends[index]) for index in range(len(generations))]
+    return [GeneratedText(deltas[index], ends[index]) for index in range(len(generations))]
 
 
 async def read_events(generations: Sequence[Generation]) -> AsyncGenerator[tuple[int, Event]]:

@@ -1,10 +1,10 @@
-"""What the calls are answered with, field by field as OpenAI's clients read it."""
+"""What requests are answered with, field by field as OpenAI's clients read it."""
 
 from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
 StopReason = Literal["loop", "time"]
 
 
@@ -44,12 +44,29 @@ class ChatLogprobs(TypedDict):
     refusal: None
 
 
+class CalledFunction(TypedDict):
+    """Which function the model calls, with arguments as JSON; in a chunk, the next piece of them."""
+
+    name: NotRequired[str]
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """A call of a tool. Chunks have an index, and all but the first nothing but the arguments' next piece."""
+
+    index: NotRequired[int]
+    id: NotRequired[str]
+    type: NotRequired[Literal["function"]]
+    function: CalledFunction
+
+
 class ReplyMessage(TypedDict):
-    """The reply."""
+    """The reply. ``content`` is null where it is a call."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: NotRequired[list[ToolCall]]
 
 
 class Choice(TypedDict):
@@ -67,8 +84,8 @@ class ChatChoice(Choice):
     logprobs: ChatLogprobs | None
 
 
-class Answer(TypedDict):
-    """What all answers begin with. ``system_fingerprint`` is the beginning of the weights' SHA-256, once known."""
+class ResponseHead(TypedDict):
+    """What all responses begin with. ``system_fingerprint`` is the beginning of the weights' SHA-256, once known."""
 
     id: str
     created: int
@@ -76,20 +93,21 @@ class Answer(TypedDict):
     system_fingerprint: str | None
 
 
-class ChatCompletion(Answer):
-    """The answer to a chat call."""
+class ChatCompletion(ResponseHead):
+    """The response to a conversation."""
 
     object: Literal["chat.completion"]
     choices: list[ChatChoice]
     usage: Usage
 
 
-class Delta(TypedDict, total=False):
+class ChoiceDelta(TypedDict, total=False):
     """What a chunk adds to the reply."""
 
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None
+    tool_calls: list[ToolCall]
 
 
 class ChunkChoice(TypedDict):
@@ -103,7 +121,7 @@ class ChunkChoice(TypedDict):
 class ChatChunkChoice(ChunkChoice):
     """What a chunk adds to one of the replies to a conversation."""
 
-    delta: Delta
+    delta: ChoiceDelta
     logprobs: ChatLogprobs | None
 
 
@@ -133,12 +151,65 @@ class TextChunkChoice(ChunkChoice):
     logprobs: TextLogprobs | None
 
 
-class Completion(Answer):
-    """The answer to a completion call."""
+class Completion(ResponseHead):
+    """The response to a text."""
 
     object: Literal["text_completion"]
     choices: list[TextChoice]
     usage: Usage
+
+
+class OutputText(TypedDict):
+    """The text of a response's message."""
+
+    type: Literal["output_text"]
+    text: str
+    annotations: list[str]
+    logprobs: list[ChosenToken]
+
+
+class OutputMessage(TypedDict):
+    """The one item of a response."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Literal["completed", "incomplete"]
+    content: list[OutputText]
+
+
+class CachedInputTokens(CachedTokens):
+    """How many tokens of the input were known from before."""
+
+    cache_write_tokens: int
+
+
+class ReasoningTokens(TypedDict):
+    """There are none: the model does not think before it answers."""
+
+    reasoning_tokens: int
+
+
+class ResponseUsage(TypedDict):
+    """Numbers of tokens, under this API's names."""
+
+    input_tokens: int
+    input_tokens_details: CachedInputTokens
+    output_tokens: int
+    output_tokens_details: ReasoningTokens
+    total_tokens: int
+
+
+class ResponsesResponse(TypedDict):
+    """A response. ``incomplete`` is one whose reply was ended: at the longest, in a circle, or after too long."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    model: str
+    status: Literal["completed", "incomplete"]
+    output: list[OutputMessage]
+    usage: ResponseUsage
 
 
 class Model(TypedDict):
@@ -158,7 +229,7 @@ class ModelList(TypedDict):
     data: list[Model]
 
 
-class TokenList(TypedDict):
+class TokenizeResponse(TypedDict):
     """What the model reads."""
 
     tokens: list[int]
@@ -166,7 +237,7 @@ class TokenList(TypedDict):
     max_model_len: int
 
 
-class Text(TypedDict):
+class DetokenizeResponse(TypedDict):
     """The text of token ids, control tokens written out."""
 
     prompt: str
