@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
+    negative_data_rejection,
     positive_data_acceptance,
     unsupported_method,
 )
@@ -67,7 +68,8 @@ def keep_short(body: Any, path: str) -> None:
 def test_every_answer_is_as_described_and_none_is_a_crash(server: str, case: Any) -> None:
     # What fits the schema may still be refused, for what a schema cannot say: a model that does not run, a prompt that
     # is too long, two fields that exclude each other.
-    excluded: list[Any] = [positive_data_acceptance]
+    # And what does not fit may be understood: null, 4.0 for an integer, fields that are ignored; see test_fields.
+    excluded: list[Any] = [positive_data_acceptance, negative_data_rejection]
     if case.path == "/":
         excluded += [unsupported_method, allow_header_conformance]  # GET / is the page
     keep_short(case.body, case.path)

@@ -46,3 +46,11 @@ def test_the_apis_are_below_as_well_as_the_page(below: str) -> None:
     call = {"prompt": "你好"}
     assert requests.post(below + "/", json=call, headers=headers, timeout=60).json()["status"] == 200
     assert "static/js" in requests.get(below + "/", headers=headers, timeout=30).text
+
+
+def test_slashes_too_many_and_paths_that_are_nowhere_are_understood_below_as_well(below: str) -> None:
+    headers = {"Authorization": f"Bearer {VISITOR_CODE}"}
+    assert requests.get(below + "//v1//models/", headers=headers, timeout=30).status_code == 200
+    answer = requests.get(below + "/version", headers=headers, timeout=30)
+    assert answer.status_code == 404
+    assert "There is no GET /version" in answer.json()["error"]["message"]

@@ -295,6 +295,7 @@ def test_the_best_of_several_are_the_likeliest(monkeypatch: pytest.MonkeyPatch) 
 
     assert [choice["text"] for choice in answer["choices"]] == ["0.4", "0.3"]
     assert [choice["index"] for choice in answer["choices"]] == [0, 1]
+    assert answer["usage"]["prompt_tokens"] == 2, "a prompt counts once"
     assert all(choice["logprobs"] is None for choice in answer["choices"])
 
 
