@@ -223,3 +223,9 @@ def test_a_call_that_was_cut_short_is_told_as_far_as_it_came() -> None:
     calls = [*reader.push('{"name": "f", "arguments": {"a": {"b": 1}')[1], *reader.finish()[1]]
 
     assert "".join(call["function"]["arguments"] for call in calls) == '{"a": {"b": 1}'
+
+
+def test_a_text_that_cannot_become_a_call_is_told_at_once() -> None:
+    reader = ToolCallReader(must_call=False)
+
+    assert [reader.push(piece)[0] for piece in ("<tool", "bar> is", " a word")] == ["", "<toolbar> is", " a word"]
