@@ -15,6 +15,10 @@ Quantize = Literal["auto", "int8", "none"]
 INT8_ROWS = 2
 """Up to so many rows at once, int8 is the faster kernel; above, the one of the unquantized weights."""
 
+WHOLE_STEPS = 32
+"""torch's kernel goes through a row in steps of 16 numbers and reads beyond the end of one that is no multiple: what
+stands there, a NaN or nothing at all, decides. Such layers stay as they are; none of the published models has any."""
+
 PIECE = 2**18
 """Weights that are quantized at once, so that what lies between stays in the processor's cache."""
 
@@ -84,8 +88,8 @@ def wants_int8(quantize: Quantize, device: torch.device, dtype: torch.dtype) -> 
 
 
 def quantize_model(model: nn.Module, keep_full: bool) -> None:
-    """Replace the linear layers of a model, its head among them, where they stand."""
+    """Replace the linear layers of a model, its head among them, where they stand and where the kernel can run."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.bias is None:
+            if type(child) is nn.Linear and child.bias is None and child.in_features % WHOLE_STEPS == 0:
                 setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full))

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from components.engine.local.block_pool import BlockTable, blocks_for
 from components.engine.local.plain_runner import PlainRunner
 from components.model.loading import load_model
-from components.model.quantization import Int8Linear, wants_int8
+from components.model.quantization import Int8Linear, quantize_model, wants_int8
 
 TEXT = """The Danube rises in the Black Forest of Germany and flows east for 2,850 kilometres, through ten countries and
 4 capitals, before it empties into the Black Sea. For centuries it was a frontier of the Roman Empire. Today its waters
@@ -31,6 +32,15 @@ def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool) -> Non
 
     error = (layer(x).float() - functional.linear(x.float(), full.float())).norm()
     assert error < 0.015 * functional.linear(x.float(), full.float()).norm()
+
+
+@pytest.mark.parametrize("width", [8, 100, 136, 172, 176, 200])
+def test_a_layer_whose_rows_the_kernel_would_overrun_stays_as_it_is(width: int) -> None:
+    model = nn.Sequential(nn.Linear(64, width, bias=False), nn.Linear(width, 64, bias=False)).bfloat16()
+    quantize_model(model, keep_full=False)
+
+    assert isinstance(model[0], Int8Linear)
+    assert isinstance(model[1], nn.Linear)
 
 
 def test_the_demo_model_predicts_nearly_as_in_float32(demo_model: Path) -> None:

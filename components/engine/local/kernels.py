@@ -46,8 +46,9 @@ def pack(layer: Any) -> Linear:
 
 
 def int8(layer: Any) -> Linear:
-    """The int8 kernel of a quantized layer, for few rows."""
-    assert isinstance(layer, Int8Linear)
+    """The int8 kernel of a quantized layer, for few rows; of another layer, its only one."""
+    if not isinstance(layer, Int8Linear):
+        return pack(layer)
     weight, scale = layer.weight, layer.scale
     return lambda x: torch._weight_int8pack_mm(x, weight, scale)
 

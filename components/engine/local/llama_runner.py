@@ -83,7 +83,7 @@ class LlamaRunner(Runner):
         self._layers: int = config.num_hidden_layers
         self._intermediate: int = config.intermediate_size
         self.bytes_per_token = 2 * self._layers * self._kv_heads * self._size * self._dtype.itemsize
-        quantized = isinstance(model.lm_head, Int8Linear)
+        quantized = any(isinstance(module, Int8Linear) for module in model.modules())
         self._weights = _Weights([], pack(model.lm_head))
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
         for layer in model.model.layers:
