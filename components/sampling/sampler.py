@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from components.sampling.errors import SamplingError
+from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.filters import MIN_TEMPERATURE, Cut, filter_scores
 from components.sampling.grammar import Grammar
 from components.sampling.occurrences import Occurrences, apply_occurrences
@@ -160,12 +160,12 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledTok
         return []
     step = _Step(samplers)
     scores = Scores(logits)
-    step.check(scores, NOT_NUMBERS)
+    step.check(scores, NotNumbersError(NOT_NUMBERS))
     told = [row for row in step.open if samplers[row].logprobs is not None]
     unchanged = logits[told]  # a copy
     if step.adjust(logits):
         scores = Scores(logits)
-        step.check(scores, NOTHING_ALLOWED)
+        step.check(scores, SamplingError(NOTHING_ALLOWED))
     step.weigh(scores)
     step.pick_from_candidates(scores)
     step.pick_from_all(scores)
@@ -192,12 +192,12 @@ class _Step:
         """The rows that have neither a token nor an error yet."""
         return [row for row in range(len(self._samplers)) if row not in self.outcomes]
 
-    def check(self, scores: Scores, problem: str) -> None:
+    def check(self, scores: Scores, problem: SamplingError) -> None:
         """Leave the rows out whose largest score is no number, or none."""
         largest = scores.largest
         for row in self.open:
             if not math.isfinite(largest[row]):
-                self.outcomes[row] = SamplingError(problem)
+                self.outcomes[row] = problem
 
     def adjust(self, logits: torch.Tensor) -> bool:
         """Apply biases and penalties, and rule out what may not come next; return whether anything was changed."""

@@ -22,7 +22,7 @@ from components.engine.local.runner import Runner
 from components.engine.local.scheduler import Scheduler
 from components.engine.local.sequence import PIECE, Sequence
 from components.engine.receipts import Receipt
-from components.sampling.errors import SamplingError
+from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.loops import mildest_penalty
 from components.sampling.sampler import SampledToken, Sampler, choose
 
@@ -152,8 +152,11 @@ class Worker:
 
     def _start_again(self) -> None:
         """Tell those whose replies were under way; those who wait stay in line."""
+        error = EngineError("The engine had to start again. Ask again; what was written is kept.")
         for sequence in list(self._scheduler.running):
-            self._fail(sequence, EngineError("The engine had to start again. Ask again; what was written is kept."))
+            sequence.table = None  # whatever state the pool is in
+            self._leave(sequence)
+            sequence.generation.put(error)
         self._pool.clear()
         for sequence in self._scheduler.waiting:
             sequence.told = None
@@ -255,7 +258,8 @@ class Worker:
             logger.exception("A step failed; trying each reply by itself")
             self._free_scratch()
             for sequence in ready:
-                self._guarded(sequence, self._decode_alone)
+                if sequence.table is not None:  # else all were given up meanwhile
+                    self._guarded(sequence, self._decode_alone)
             return
         self._estimates.note_step(time.monotonic() - began, len(ready))
         for sequence, choice in zip(ready, choices, strict=True):
@@ -294,7 +298,7 @@ class Worker:
         try:
             return action(sequence, *arguments)
         except SamplingError as error:
-            self._fail(sequence, EngineError(str(error)))
+            self._fail(sequence, EngineError(str(error)), ours=isinstance(error, NotNumbersError))
         except Exception as error:  # one bad reply must not end the others
             logger.exception("A reply failed")
             self._free_scratch()
@@ -325,9 +329,10 @@ class Worker:
             )
         )
 
-    def _fail(self, sequence: Sequence, error: EngineError) -> None:
+    def _fail(self, sequence: Sequence, error: EngineError, ours: bool = True) -> None:
+        """End a reply with an error. What a request is to blame for says nothing of the engine."""
         self._leave(sequence, keep=False)
-        self._failed_in_a_row += 1
+        self._failed_in_a_row += ours
         if self._failed_in_a_row >= FAILURES_IN_A_ROW and not self.lost:
             self.failure = f"The last {FAILURES_IN_A_ROW} replies failed. {error}"
         sequence.generation.put(error)

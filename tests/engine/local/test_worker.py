@@ -21,6 +21,7 @@ from components.engine.local.sequence import PIECE
 from components.engine.local.worker import FAILURES_IN_A_ROW
 from components.model.loading import load_model
 from components.sampling import sampler
+from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
 from components.settings import Settings
@@ -402,6 +403,18 @@ def test_an_engine_whose_every_reply_fails_says_so_until_one_succeeds(
 
     finished(engine.generate(GenerationRequest([], GREEDY, prompt=[1, 2])))
     assert engine.failure is None
+
+
+@pytest.mark.parametrize(("error", "ours"), [(SamplingError, False), (NotNumbersError, True)])
+def test_requests_that_cannot_be_fulfilled_do_not_make_the_engine_look_broken(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: type[SamplingError], ours: bool
+) -> None:
+    monkeypatch.setattr("components.engine.local.worker.choose", lambda *_: [error("no token")])
+    for _ in range(FAILURES_IN_A_ROW):
+        with pytest.raises(EngineError, match="no token"):
+            list(engine.generate(GenerationRequest([], GREEDY, prompt=[1, 2])))
+
+    assert (engine.failure is not None) is ours
 
 
 def test_nothing_slow_happens_while_a_cancel_waits(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
