@@ -208,12 +208,18 @@ class GenerationFields(ModelField):
     @property
     def longest(self) -> int | None:
         """The longest reply, in tokens; None when the request does not say."""
-        return None if self.fills_context else self.max_tokens
+        given = next((length for length in self._lengths if length is not None), None)
+        return None if given == -1 else given
 
     @property
     def fills_context(self) -> bool:
         """Whether the reply may be as long as the context has room."""
-        return self.max_tokens == -1
+        return -1 in self._lengths
+
+    @property
+    def _lengths(self) -> tuple[int | None, ...]:
+        """What the request says of the longest reply: the field that counts, and those for when it is left out."""
+        return (self.max_tokens,)
 
     @property
     def _constraints(self) -> list[Constraint]:
@@ -344,15 +350,8 @@ class ChatCompletionRequest(GenerationFields):
             raise refused("tools", "a last message of the assistant's is continued, which cannot become a call")
 
     @property
-    def longest(self) -> int | None:
-        """See ``GenerationFields.longest``."""
-        given = self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
-        return None if given == -1 else given
-
-    @property
-    def fills_context(self) -> bool:
-        """See ``GenerationFields.fills_context``."""
-        return -1 in (self.max_tokens, self.max_completion_tokens)
+    def _lengths(self) -> tuple[int | None, ...]:
+        return self.max_completion_tokens, self.max_tokens
 
     @property
     def told_logprobs(self) -> int | None:
@@ -428,11 +427,8 @@ class CompletionRequest(GenerationFields):
         return [self.prompt]  # type: ignore[list-item]
 
     @property
-    def longest(self) -> int | None:
-        """See ``GenerationFields.longest``."""
-        if self.fills_context:
-            return None
-        return DEFAULT_COMPLETION_TOKENS if self.max_tokens is None else self.max_tokens
+    def _lengths(self) -> tuple[int | None, ...]:
+        return self.max_tokens, DEFAULT_COMPLETION_TOKENS
 
     @property
     def written(self) -> int:

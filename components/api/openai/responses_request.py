@@ -120,15 +120,8 @@ class ResponsesRequest(GenerationFields):
         return [JOINED] if is_rearranged(self._all_messages) else []
 
     @property
-    def longest(self) -> int | None:
-        """See ``GenerationFields.longest``."""
-        given = self.max_output_tokens if self.max_output_tokens is not None else self.max_tokens
-        return None if given == -1 else given
-
-    @property
-    def fills_context(self) -> bool:
-        """See ``GenerationFields.fills_context``."""
-        return -1 in (self.max_output_tokens, self.max_tokens)
+    def _lengths(self) -> tuple[int | None, ...]:
+        return self.max_output_tokens, self.max_tokens
 
     @property
     def told_logprobs(self) -> int | None:

@@ -151,10 +151,6 @@ class BlockPool:
                 self._drop_keys(block)
             self._give_back(block)
 
-    def clear(self) -> None:
-        """Forget everything; whoever still had blocks has none any more."""
-        self.__init__(self.capacity)  # type: ignore[misc]
-
     def _use(self, block: int) -> None:
         self._idle.pop(block, None)
         self._users[block] += 1

@@ -19,7 +19,7 @@ from transformers.cache_utils import (
 )
 
 from components.checkpoints.errors import UnsupportedCheckpointError
-from components.engine.local.block_pool import BLOCK, BlockTable
+from components.engine.local.block_pool import BLOCK, BlockTable, blocks_for
 from components.engine.local.runner import Runner
 from components.model.generation import context_length_of
 
@@ -67,7 +67,7 @@ class PlainRunner(Runner):
             slots * self.bytes_per_token // self._model.dtype.itemsize, dtype=self._model.dtype, device=self.device
         )
         self._layers = list(self._lay_out(slots))
-        self._try()
+        self._try(range(min(blocks, blocks_for(TRIED_TOKENS))))
 
     def prefill(self, table: BlockTable, begin: int, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
         """See ``Runner.prefill``."""
@@ -108,15 +108,15 @@ class PlainRunner(Runner):
                 begin = end
             yield parts[0], parts[1]
 
-    def _try(self) -> None:
-        """Compare a reading in pieces, over blocks in any order, with one without a cache.
+    def _try(self, blocks: Sequence[int]) -> None:
+        """Compare a reading in pieces, over blocks in another order than they lie, with one without a cache.
 
         Raises:
             UnsupportedCheckpointError: they differ.
         """
-        count = min(TRIED_TOKENS, len(self._free_blocks()) * BLOCK, self.context_length)
+        count = min(TRIED_TOKENS, len(blocks) * BLOCK, self.context_length)
         tokens = [1 + number % (self.vocabulary - 1) for number in range(count)]
-        table = BlockTable((), self._free_blocks()[::-1])
+        table = BlockTable((), blocks[::-1])
         middle = count // 2
         self._run(table, 0, tokens[:middle], keep=1)
         got = self._run(table, middle, tokens[middle:], keep=1)
@@ -127,10 +127,6 @@ class PlainRunner(Runner):
                 f"A model of type {self._model.config.model_type!r} gives other results with the keys and values that "
                 "are kept here than without. Use a checkpoint of another type, such as Llama's."
             )
-
-    def _free_blocks(self) -> list[int]:
-        slots = next(layer[0].shape[1] for layer in self._layers if layer is not None)
-        return list(range(min(slots // BLOCK, -(-TRIED_TOKENS // BLOCK))))
 
 
 class _BlockLayer(CacheLayerMixin):

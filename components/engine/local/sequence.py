@@ -124,11 +124,13 @@ class Sequence:
         """Blocks that became full since ``begin`` tokens were computed, each with the keys to find it by."""
         assert self.table is not None
         first = begin // BLOCK
-        for index, key in enumerate(self.keys.upto(self.tokens, self.computed)[first:], start=first):
-            yield self.table.blocks[index], key
+        if self.computed // BLOCK == first:  # as in most decode steps
+            return
+        chains = [(self.keys, self.computed)]
         if self.exact:
-            end = min(self.computed, self.prompt // PIECE * PIECE)
-            for index, key in enumerate(self.exact_keys.upto(self.tokens, end)[first:], start=first):
+            chains.append((self.exact_keys, min(self.computed, self.prompt // PIECE * PIECE)))
+        for keys, end in chains:
+            for index, key in enumerate(keys.upto(self.tokens, end)[first:], start=first):
                 yield self.table.blocks[index], key
 
     def begin(self, table: BlockTable, reused: int) -> None:

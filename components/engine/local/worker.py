@@ -157,7 +157,7 @@ class Worker:
             sequence.table = None  # whatever state the pool is in
             self._leave(sequence)
             sequence.generation.put(error)
-        self._pool.clear()
+        self._pool = BlockPool(self._pool.capacity)
         for sequence in self._scheduler.waiting:
             sequence.told = None
 

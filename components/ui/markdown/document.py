@@ -14,7 +14,7 @@ from markdown_it.utils import EnvType
 
 from components.ui.markdown.growing import growing_env, without_unclear_end
 from components.ui.markdown.parsing import block_starts, parse
-from components.ui.markdown.writing import BlockWriter, fenced
+from components.ui.markdown.writing import MarkdownWriter, fenced
 
 REMEMBERED_REPLIES = 256
 """Every script run shows the whole conversation again; so many replies are not parsed again for that."""
@@ -94,7 +94,7 @@ def _split(text: str, env: EnvType) -> list[str]:
 
 def _write(source: str, env: EnvType) -> list[str]:
     """The blocks in ``source``; those that show nothing are left out."""
-    writer = BlockWriter(env)
+    writer = MarkdownWriter(env)
     try:
         return [written for block in parse(source, env).children if (written := writer.write([block]))]
     except RecursionError:  # nested a thousand times, which only a joke is

@@ -30,7 +30,7 @@ def fenced(code: str, language: str = "") -> str:
     return f"{fence}{language}\n{code}\n{fence}"
 
 
-class BlockWriter:
+class MarkdownWriter:
     """Writes blocks; ``env`` is what they were parsed with."""
 
     def __init__(self, env: EnvType) -> None:
