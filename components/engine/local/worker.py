@@ -211,13 +211,19 @@ class Worker:
     def _prefill(self) -> None:
         """Read about ``PIECE`` tokens of the prompts that are still to be read, each in its turn."""
         left = PIECE
-        while left > 0 and (sequence := self._scheduler.next_prefill()) is not None:
-            left -= self._guarded(sequence, self._prefill_piece) or 1
+        while left > 0:
+            # First, so that those who wait for the same piece stand at the same place and one of them reads it.
+            for sequence in self._scheduler.running:
+                if sequence.prefilling:
+                    self._use_what_others_read(sequence)
+            chosen = self._scheduler.next_prefill()
+            if chosen is None:
+                return
+            left -= self._guarded(chosen, self._prefill_piece) or 1
 
     def _prefill_piece(self, sequence: Sequence) -> int:
-        """Read a sequence's next piece, without what others have read meanwhile; returns how many tokens that were."""
+        """Read a sequence's next piece; returns how many tokens that were."""
         assert sequence.table is not None
-        self._use_what_others_read(sequence)
         begin, end = sequence.computed, sequence.piece_end
         began = time.monotonic()
         logits = self._runner.prefill(sequence.table, begin, sequence.tokens[begin:end])

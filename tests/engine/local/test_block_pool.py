@@ -96,8 +96,9 @@ def test_what_was_not_used_for_the_longest_time_goes_first_and_ends_before_begin
     pool.release(again)  # the first one's beginning has been used since
 
     def kept() -> tuple[int, int]:
-        one, two = ([pool.find(key) for key in keys_of([number] * 3)] for number in (1, 2))
-        return 3 - one.count(None), 3 - two.count(None)
+        """How many blocks of each can still be used, from its beginning on."""
+        one, two = ([*(pool.find(key) for key in keys_of([number] * 3)), None] for number in (1, 2))
+        return one.index(None), two.index(None)
 
     left = []
     for count in range(1, 7):
@@ -123,10 +124,37 @@ def test_a_sequence_lies_in_one_piece_while_there_is_one() -> None:
     assert len(two.spans(0, 2 * BLOCK)) == 1
 
 
+def test_the_smallest_gap_is_used_so_that_large_ones_stay_whole() -> None:
+    pool = BlockPool(8)
+    tables = [pool.allocate([], count) for count in (4, 1, 2, 1)]
+    for index in (0, 2):
+        table = tables[index]
+        assert table is not None
+        pool.release(table)
+    two = pool.allocate([], 2)
+
+    assert tables[2] is not None
+    assert two is not None
+    assert two.blocks == tables[2].blocks
+
+
+def test_the_beginning_itself_is_no_room() -> None:
+    pool = BlockPool(4)
+    first = full(pool, [1, 2])
+    pool.release(first)
+
+    assert pool.allocate(first.blocks, 3) is None
+    assert [pool.find(key) for key in keys_of([1, 2])] == list(first.blocks)
+    assert pool.allocate(first.blocks, 2) is not None
+
+
 def test_a_conversation_that_goes_on_lies_behind_its_beginning() -> None:
+    """Though a smaller gap would do."""
     pool = BlockPool(20)
-    other = pool.allocate([], 3)
+    gap, other = pool.allocate([], 4), pool.allocate([], 1)
     first = full(pool, [1, 2, 3])
+    assert gap is not None
+    pool.release(gap)
     pool.release(first)
     later = pool.allocate(first.blocks, 4)
 

@@ -287,6 +287,7 @@ def test_a_prompt_that_several_ask_for_at_once_is_read_once(
     tokens = [tokens_of(generation) for generation in generations]
 
     assert tokens == [alone] * 4
+    assert {visitor for visitor, count in reading.pieces[:3] if count == PIECE} == {"visitor 0"}, "so it lies together"
     read = sum(count for _, count in reading.pieces)
     each = BLOCK if seed is None else PIECE  # left to read by everybody: the last block, or the last piece
     assert read <= len(prompt) + 3 * each
@@ -327,6 +328,23 @@ Requests = st.lists(
     max_size=8,
 )
 """Length of the prompt, longest reply, which beginning it has, with a seed or not, cancelled or not."""
+
+
+def test_a_seeded_reply_uses_whole_pieces_of_others_or_none(make_long: Callable[[], LocalEngine]) -> None:
+    """What is left of a piece would be read in another way than all of it."""
+    engine = make_long()
+    prompt = [number % 700 for number in range(700)]
+
+    def reused() -> int:
+        sampling = RANDOM.model_copy(update={"seed": 3})
+        return finished(engine.generate(GenerationRequest([], sampling, prompt=prompt))).reused_tokens
+
+    first, again = reused(), reused()
+    pool = engine._worker._pool
+    pool._forget(list(pool._idle)[-20])  # a block in the middle of the second piece
+
+    assert (first, again) == (0, 2 * PIECE)
+    assert reused() == PIECE
 
 
 @pytest.fixture(params=["local", "plain"])
