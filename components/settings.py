@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     )
     models_dir: Path = Field(Path("models"), description="Where download.py puts checkpoints.")
     data_dir: Path = Field(Path("data"), description="Where the application keeps its own state.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="Where conversations are kept: postgresql://user:password@host/name or sqlite:////folder/chats.db. "
+        "Not set: a SQLite file in the data folder.",
+    )
     device: str | None = Field(
         None, description="Where the model runs: cpu, cuda, cuda:1, mps. Not set: the first accelerator, else the CPU."
     )

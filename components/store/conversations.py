@@ -1,0 +1,152 @@
+"""The conversations of readers: listing, searching, changing, deleting. One class over a connection."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, update
+
+from components.store.errors import NotFoundError
+from components.store.folding import fold
+from components.store.rows import Conversation
+from components.store.schema import conversations as table
+from components.store.schema import messages
+
+EXCERPT_CHARACTERS = 90
+
+
+@dataclass(frozen=True)
+class Found:
+    """A conversation in which words were found: in this message, or in the title when there is none."""
+
+    conversation: Conversation
+    message: int | None
+    excerpt: str
+
+
+class Conversations:
+    """What one reader has. Nothing here gives or changes what is another reader's."""
+
+    def __init__(self, connection: Connection, reader: str) -> None:
+        self._connection = connection
+        self._reader = reader
+
+    def get(self, conversation: str) -> Conversation:
+        """One that is not deleted.
+
+        Raises:
+            NotFoundError: there is none with this id, or it is somebody else's.
+        """
+        return self._get(conversation, table.c.deleted.is_(None))
+
+    def list(self, limit: int, offset: int = 0) -> Sequence[Conversation]:
+        """The pinned ones first, then those that changed last."""
+        query = (
+            select(table)
+            .where(self._is_own(), table.c.deleted.is_(None))
+            .order_by(table.c.pinned.desc(), table.c.changed.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        return [Conversation(**row._mapping) for row in self._connection.execute(query)]
+
+    def deleted(self) -> Sequence[Conversation]:
+        """Those that were thrown away and can still be had back, the last one first."""
+        query = (
+            select(table)
+            .where(self._is_own(), table.c.deleted.is_not(None))
+            .order_by(table.c.deleted.desc())
+            .limit(100)
+        )
+        return [Conversation(**row._mapping) for row in self._connection.execute(query)]
+
+    def search(self, words: str, limit: int) -> Sequence[Found]:
+        """Those with every one of ``words`` in one message or in the title, the last changed first.
+
+        A part of a word is found, whatever its case and width: there is no index of words, which Chinese does not
+        separate. What one reader has is little enough to be looked through.
+        """
+        wanted = fold(words).split()
+        if not wanted:
+            return []
+        in_message = and_(*(messages.c.folded.contains(word, autoescape=True) for word in wanted))
+        hit = (
+            select(messages.c.id)
+            .where(messages.c.conversation == table.c.id, in_message)
+            .order_by(messages.c.id.desc())
+            .limit(1)
+            .correlate(table)
+            .scalar_subquery()
+        )
+        candidates = (
+            select(table, hit.label("hit"))
+            .where(self._is_own(), table.c.deleted.is_(None))
+            .order_by(table.c.changed.desc())
+        )
+        found: list[Found] = []
+        for row in self._connection.execute(candidates):
+            content = dict(row._mapping)
+            message = content.pop("hit")
+            conversation = Conversation(**content)
+            if message is not None:
+                text = self._connection.scalar(select(messages.c.text).where(messages.c.id == message)) or ""
+                found.append(Found(conversation, message, excerpt(text, wanted)))
+            elif all(word in fold(conversation.title) for word in wanted):
+                found.append(Found(conversation, None, ""))
+            if len(found) == limit:
+                break
+        return found
+
+    def add(self, conversation: Conversation) -> None:
+        """Keep a new one. One that is there already stays as it is, so trying again does no harm."""
+        if not self._connection.scalar(select(exists().where(table.c.id == conversation.id))):
+            self._connection.execute(insert(table).values(asdict(conversation) | {"reader": self._reader}))
+
+    def change(self, conversation: str, **values: Any) -> None:
+        """Set columns of one's own conversation: title, pinned, system, sampling, leaf, changed.
+
+        Raises:
+            NotFoundError: there is none with this id, or it is somebody else's.
+        """
+        done = self._connection.execute(
+            update(table).where(table.c.id == conversation, self._is_own()).values(**values)
+        )
+        if not done.rowcount:
+            raise NotFoundError(conversation)
+
+    def delete(self, conversation: str) -> None:
+        """Throw it away; ``restore`` brings it back until ``purge``."""
+        self.change(conversation, deleted=time.time())
+
+    def restore(self, conversation: str) -> None:
+        """Take it back from the bin."""
+        self.change(conversation, deleted=None)
+
+    def delete_everything(self) -> int:
+        """All that this reader has, for good, what was shared included; gives their number."""
+        return self._connection.execute(delete(table).where(self._is_own())).rowcount
+
+    def _is_own(self) -> ColumnElement[bool]:
+        return table.c.reader == self._reader
+
+    def _get(self, conversation: str, *conditions: ColumnElement[bool]) -> Conversation:
+        query = select(table).where(table.c.id == conversation, self._is_own(), *conditions)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(conversation)
+        return Conversation(**row._mapping)
+
+
+def purge(connection: Connection, before: float) -> int:
+    """Delete for good what was thrown away before that time; gives the number of conversations."""
+    return connection.execute(delete(table).where(table.c.deleted < before)).rowcount
+
+
+def excerpt(text: str, words: Sequence[str]) -> str:
+    """The part of ``text`` around the first of ``words`` (folded), in one line."""
+    line = " ".join(text.split())
+    places = [place for word in words if (place := fold(line).find(word)) >= 0]
+    start = max(0, min(places, default=0) - EXCERPT_CHARACTERS // 3)
+    part = line[start : start + EXCERPT_CHARACTERS]
+    return ("… " if start else "") + part + (" …" if start + EXCERPT_CHARACTERS < len(line) else "")

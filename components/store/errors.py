@@ -1,0 +1,9 @@
+"""What can go wrong with the store, in words for people."""
+
+
+class StoreError(Exception):
+    """The database cannot be read or written at present; it says why and what to do. Trying again may help."""
+
+
+class NotFoundError(Exception):
+    """There is no such thing, or it is somebody else's, which nobody needs to know."""

@@ -1,0 +1,178 @@
+"""The messages of conversations: a tree, whose branches are read from their end. One class over a connection.
+
+A message is never overwritten: an edited question or another try is a sibling. Only a reply grows, while it is written
+and when it is continued.
+"""
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, select, update
+
+from components.store.errors import NotFoundError
+from components.store.folding import fold
+from components.store.rows import Message, Place, Reply
+from components.store.schema import messages, processes, replies
+
+_REPLY_COLUMNS = [column for column in replies.c if column.name not in ("message", "tokens")]
+_MESSAGE_COLUMNS = [column for column in messages.c if column.name != "folded"]
+
+
+class Messages:
+    """The messages of one conversation. Who may see it was decided before."""
+
+    def __init__(self, connection: Connection, conversation: str) -> None:
+        self._connection = connection
+        self._conversation = conversation
+
+    def get(self, message: int) -> Message:
+        """One message.
+
+        Raises:
+            NotFoundError: this conversation has no such message.
+        """
+        row = self._connection.execute(_select().where(messages.c.id == message, self._is_here())).one_or_none()
+        if row is None:
+            raise NotFoundError(str(message))
+        return _message(row)
+
+    def branch(self, leaf: int | None, limit: int) -> Sequence[Message]:
+        """The last ``limit`` messages of the branch that ends with ``leaf``, the oldest first."""
+        if leaf is None:
+            return []
+        end = select(messages.c.id, messages.c.parent, literal(1).label("length"))
+        walk = end.where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
+        before = select(messages.c.id, messages.c.parent, walk.c.length + 1)
+        walk = walk.union_all(before.join(walk, messages.c.id == walk.c.parent).where(walk.c.length < limit))
+        query = _select().join(walk, walk.c.id == messages.c.id).order_by(messages.c.depth)
+        return [_message(row) for row in self._connection.execute(query)]
+
+    def siblings(self, of: Iterable[Message]) -> Mapping[int, Sequence[int]]:
+        """For each message all that follow the same one, itself included, the oldest first."""
+        asked = list(of)
+        parents = [message.parent for message in asked if message.parent is not None]
+        condition: ColumnElement[bool] = messages.c.parent.in_(parents)
+        if any(message.parent is None for message in asked):
+            condition |= messages.c.parent.is_(None)
+        query = select(messages.c.id, messages.c.parent).where(self._is_here(), condition).order_by(messages.c.id)
+        children: defaultdict[int | None, list[int]] = defaultdict(list)
+        for row in self._connection.execute(query):
+            children[row.parent].append(row.id)
+        return {message.id: children[message.parent] for message in asked}
+
+    def newest_below(self, message: int) -> int:
+        """The newest message of the branches through ``message``, which is always the end of one; else itself."""
+        below = select(messages.c.id).where(messages.c.id == message, self._is_here()).cte("below", recursive=True)
+        below = below.union_all(select(messages.c.id).join(below, messages.c.parent == below.c.id))
+        newest = self._connection.scalar(select(func.max(below.c.id)))
+        if newest is None:
+            raise NotFoundError(str(message))
+        return int(newest)
+
+    def all(self) -> Sequence[Message]:
+        """The whole tree, parents before their children."""
+        query = _select().where(self._is_here()).order_by(messages.c.depth, messages.c.id)
+        return [_message(row) for row in self._connection.execute(query)]
+
+    def has_children(self, message: int) -> bool:
+        """Whether anything follows a message."""
+        return bool(self._connection.scalar(select(exists().where(messages.c.parent == message))))
+
+    def tokens(self, reply: int) -> Sequence[int]:
+        """The token ids of a reply."""
+        query = select(replies.c.tokens).join(messages, messages.c.id == replies.c.message)
+        packed = self._connection.scalar(query.where(replies.c.message == reply, self._is_here()))
+        return unpack(packed or b"")
+
+    def add(self, message: Message, tokens: Sequence[int] = ()) -> None:
+        """Keep a new one. One that is there already stays as it is, so trying again does no harm."""
+        if self._connection.scalar(select(exists().where(messages.c.id == message.id))):
+            return
+        content = {column.name: getattr(message, column.name) for column in _MESSAGE_COLUMNS}
+        content |= {
+            "conversation": self._conversation,
+            "text": storable(message.text),
+            "folded": fold(storable(message.text)),
+        }
+        self._connection.execute(insert(messages).values(content))
+        if message.reply is not None:
+            content = asdict(message.reply) | {"message": message.id, "tokens": pack(tokens)}
+            self._connection.execute(insert(replies).values(content))
+
+    def set_reply(self, message: int, text: str, tokens: Sequence[int], reply: Reply) -> bool:
+        """Keep what a reply is now, growing or ended; gives whether somebody wants it stopped.
+
+        One that is gone, with its conversation, stays so.
+        """
+        texts = {"text": storable(text), "folded": fold(storable(text))}
+        self._connection.execute(update(messages).where(messages.c.id == message, self._is_here()).values(texts))
+        content = asdict(replace(reply, stop_wanted=False)) | {"tokens": pack(tokens)}
+        if reply.end is None:
+            del content["stop_wanted"]
+        self._connection.execute(update(replies).where(replies.c.message == message).values(content))
+        return bool(self._connection.scalar(select(replies.c.stop_wanted).where(replies.c.message == message)))
+
+    def want_stopped(self, reply: int) -> None:
+        """Ask whichever process writes a reply to stop."""
+        here = select(messages.c.id).where(messages.c.id == reply, self._is_here())
+        self._connection.execute(update(replies).where(replies.c.message.in_(here)).values(stop_wanted=True))
+
+    def rate(self, message: int, rating: int, note: str) -> None:
+        """Keep what somebody thinks of a message."""
+        self._update(message, rating=rating, note=storable(note))
+
+    def put(self, message: int, place: Place) -> None:
+        """Pin a message to what the model sees, leave it out, or neither."""
+        self._update(message, place=place)
+
+    def placed(self) -> Sequence[Message]:
+        """Those that are pinned or left out, on any branch, the oldest first."""
+        query = _select().where(self._is_here(), messages.c.place != "usual").order_by(messages.c.depth, messages.c.id)
+        return [_message(row) for row in self._connection.execute(query)]
+
+    def _update(self, message: int, **values: Any) -> None:
+        done = self._connection.execute(
+            update(messages).where(messages.c.id == message, self._is_here()).values(**values)
+        )
+        if not done.rowcount:
+            raise NotFoundError(str(message))
+
+    def _is_here(self) -> ColumnElement[bool]:
+        return messages.c.conversation == self._conversation
+
+
+def end_orphans(connection: Connection, seen_after: float) -> int:
+    """Mark as cut what is said to be written by processes that were not seen after that time; gives their number."""
+    alive = select(processes.c.id).where(processes.c.seen >= seen_after)
+    orphans = update(replies).where(replies.c.end.is_(None), replies.c.writer.not_in(alive))
+    return connection.execute(orphans.values(end="cut")).rowcount
+
+
+def storable(text: str) -> str:
+    """``text`` with a mark in place of what databases cannot keep: NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def pack(tokens: Sequence[int]) -> bytes:
+    """Token ids, four bytes each, little-endian."""
+    return struct.pack(f"<{len(tokens)}I", *tokens)
+
+
+def unpack(packed: bytes) -> Sequence[int]:
+    """What ``pack`` packed."""
+    return struct.unpack(f"<{len(packed) // 4}I", packed)
+
+
+def _select() -> Any:
+    return select(*_MESSAGE_COLUMNS, *(column.label(f"reply_{column.name}") for column in _REPLY_COLUMNS)).outerjoin(
+        replies, replies.c.message == messages.c.id
+    )
+
+
+def _message(row: Row[Any]) -> Message:
+    content = dict(row._mapping)
+    reply = {column.name: content.pop(f"reply_{column.name}") for column in _REPLY_COLUMNS}
+    return Message(**content, reply=Reply(**reply) if reply["writer"] is not None else None)

@@ -1,0 +1,112 @@
+"""What the store gives back and takes."""
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["user", "assistant"]
+
+Place = Literal["usual", "pinned", "left_out"]
+"""Whether the model sees a message: as far as there is room, always, or never."""
+
+
+def new_conversation_id() -> str:
+    """An id that nobody can guess: it stands in addresses."""
+    return secrets.token_urlsafe(16)
+
+
+_last_id = 0
+_id_lock = threading.Lock()
+
+
+def new_message_id() -> int:
+    """An id that is larger than those before it.
+
+    42 bits are milliseconds since 1970, 21 bits chance. So a message has its id before the database has it, and
+    several processes need not agree.
+    """
+    global _last_id
+    with _id_lock:
+        _last_id = max(_last_id + 1, time.time_ns() // 1_000_000 << 21 | secrets.randbits(21))
+        return _last_id
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation without its messages.
+
+    Attributes:
+        reader: whose it is.
+        system: what the model is told beforehand.
+        sampling: what the sliders showed.
+        leaf: the last message of the branch that is shown.
+        created: seconds since 1970, as all times here.
+        deleted: when it was thrown away; None while it was not.
+    """
+
+    id: str
+    reader: str
+    title: str = ""
+    pinned: bool = False
+    system: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
+    leaf: int | None = None
+    created: float = field(default_factory=time.time)
+    changed: float = field(default_factory=time.time)
+    deleted: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a reply was written.
+
+    Attributes:
+        end: how it ended; None while it is written.
+        error_kind: of what kind of error it ended, for the page's own words; empty without one.
+        error: the error's text.
+        sampling: the parameters, with the seed.
+        weights: SHA-256 over the weights, or why it is not known.
+        record: the rest of the receipt.
+        writer: the process that writes it, or did.
+        stop_wanted: whether somebody wants it to stop.
+    """
+
+    end: str | None = None
+    error_kind: str = ""
+    error: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    weights: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+    writer: str = ""
+    stop_wanted: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a tree.
+
+    Attributes:
+        parent: the message that it follows; None at the beginning.
+        depth: how many messages stand before it.
+        rating: 1 for a thumb up, -1 for one down, 0 for none; ``note`` says why.
+        reply: how it was written, where the model wrote it.
+    """
+
+    id: int
+    conversation: str
+    parent: int | None
+    depth: int
+    role: Role
+    text: str
+    created: float = field(default_factory=time.time)
+    place: Place = "usual"
+    rating: int = 0
+    note: str = ""
+    reply: Reply | None = None
