@@ -141,6 +141,12 @@ class Settings(BaseSettings):
     max_reply_seconds: float | None = Field(
         None, gt=0, description="Seconds after which a reply is ended, counted from when its turn came."
     )
+    unwatched_reply_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which a reply is ended that nobody has looked at on the page. Not set: it is "
+        "written to its end.",
+    )
     log_prompts: bool = Field(
         False, description="Whether the log of requests, in the data folder, holds what was asked and answered."
     )

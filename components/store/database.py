@@ -1,6 +1,5 @@
 """The connection to the database: where it is, how it is opened, and what its errors mean."""
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,13 +12,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from components.settings import ENV_PREFIX, SettingsError, get_settings
-from components.store.errors import StoreError
-
-logger = logging.getLogger(__name__)
+from components.store.errors import ConflictError, StoreError
 
 FILE_NAME = "chats.db"
 """Of the SQLite database in the data folder."""
@@ -76,6 +73,7 @@ class Database:
 
         Raises:
             StoreError: the database cannot be written at present.
+            ConflictError: what was written contradicts what is there.
         """
         with self._transaction(writes=True) as connection:
             yield connection
@@ -121,6 +119,8 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError as error:
+            raise ConflictError(str(error.orig)) from error
         except (SQLAlchemyError, OSError) as error:
             reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
             first_line = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__

@@ -7,3 +7,7 @@ class StoreError(Exception):
 
 class NotFoundError(Exception):
     """There is no such thing, or it is somebody else's, which nobody needs to know."""
+
+
+class ConflictError(Exception):
+    """What was to be written contradicts what is there: it follows a message that is gone, for instance."""

@@ -7,7 +7,7 @@ and when it is continued.
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, select, update
@@ -39,14 +39,15 @@ class Messages:
             raise NotFoundError(str(message))
         return _message(row)
 
-    def branch(self, leaf: int | None, limit: int) -> Sequence[Message]:
-        """The last ``limit`` messages of the branch that ends with ``leaf``, the oldest first."""
+    def branch(self, leaf: int | None, limit: int | None) -> Sequence[Message]:
+        """The last ``limit`` messages of the branch that ends with ``leaf``, or all of them, the oldest first."""
         if leaf is None:
             return []
         end = select(messages.c.id, messages.c.parent, literal(1).label("length"))
         walk = end.where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
         before = select(messages.c.id, messages.c.parent, walk.c.length + 1)
-        walk = walk.union_all(before.join(walk, messages.c.id == walk.c.parent).where(walk.c.length < limit))
+        before = before.join(walk, messages.c.id == walk.c.parent)
+        walk = walk.union_all(before if limit is None else before.where(walk.c.length < limit))
         query = _select().join(walk, walk.c.id == messages.c.id).order_by(messages.c.depth)
         return [_message(row) for row in self._connection.execute(query)]
 
@@ -81,6 +82,11 @@ class Messages:
         """Whether anything follows a message."""
         return bool(self._connection.scalar(select(exists().where(messages.c.parent == message))))
 
+    def by_ids(self, ids: Iterable[int]) -> Sequence[Message]:
+        """These messages, as far as they are here, the oldest first."""
+        query = _select().where(messages.c.id.in_(list(ids)), self._is_here()).order_by(messages.c.depth)
+        return [_message(row) for row in self._connection.execute(query)]
+
     def tokens(self, reply: int) -> Sequence[int]:
         """The token ids of a reply."""
         query = select(replies.c.tokens).join(messages, messages.c.id == replies.c.message)
@@ -102,18 +108,19 @@ class Messages:
             content = asdict(message.reply) | {"message": message.id, "tokens": pack(tokens)}
             self._connection.execute(insert(replies).values(content))
 
-    def set_reply(self, message: int, text: str, tokens: Sequence[int], reply: Reply) -> bool:
-        """Keep what a reply is now, growing or ended; gives whether somebody wants it stopped.
-
-        One that is gone, with its conversation, stays so.
-        """
+    def set_reply(self, message: int, text: str, tokens: Sequence[int], reply: Reply) -> None:
+        """Keep what a reply is now, growing or ended. One that is gone, with its conversation, stays so."""
         texts = {"text": storable(text), "folded": fold(storable(text))}
         self._connection.execute(update(messages).where(messages.c.id == message, self._is_here()).values(texts))
-        content = asdict(replace(reply, stop_wanted=False)) | {"tokens": pack(tokens)}
+        content = asdict(reply) | {"tokens": pack(tokens)}
         if reply.end is None:
-            del content["stop_wanted"]
+            del content["stop_wanted"]  # it is others who set it
         self._connection.execute(update(replies).where(replies.c.message == message).values(content))
-        return bool(self._connection.scalar(select(replies.c.stop_wanted).where(replies.c.message == message)))
+
+    def begin_again(self, message: int, reply: Reply) -> None:
+        """Note that an ended reply is written on, in place."""
+        content = asdict(reply)
+        self._connection.execute(update(replies).where(replies.c.message == message).values(content))
 
     def want_stopped(self, reply: int) -> None:
         """Ask whichever process writes a reply to stop."""
@@ -142,6 +149,14 @@ class Messages:
 
     def _is_here(self) -> ColumnElement[bool]:
         return messages.c.conversation == self._conversation
+
+
+def stops_wanted(connection: Connection, writer: str) -> Sequence[int]:
+    """Which of the replies that a process writes somebody wants stopped."""
+    query = select(replies.c.message).where(
+        replies.c.end.is_(None), replies.c.writer == writer, replies.c.stop_wanted.is_(True)
+    )
+    return connection.execute(query).scalars().all()
 
 
 def end_orphans(connection: Connection, seen_after: float) -> int:

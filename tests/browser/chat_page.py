@@ -18,9 +18,9 @@ class ChatPage:
         self.page = page
         self.url = url
         self.input = page.get_by_test_id("stChatInputTextArea")
-        self.stop = page.get_by_role("button", name="Stop")
-        self.regenerate = page.get_by_role("button", name="Regenerate")
-        self.resume = page.get_by_role("button", name="Continue")
+        self.stop = page.get_by_role("button", name="Stop", exact=True)
+        self.regenerate = page.get_by_role("button", name="Regenerate", exact=True)
+        self.resume = page.get_by_role("button", name="Continue", exact=True)
         self.bubbles = page.get_by_test_id("stChatMessage")
 
     @property

@@ -113,12 +113,38 @@ def test_a_new_question_takes_the_place_of_a_reply_still_written(chat: ChatPage)
     expect(chat.bubbles.nth(1)).to_contain_text("stopped")
 
 
-def test_closing_the_tab_stops_the_engine(open_page: PageFactory, chat: ChatPage) -> None:
+def test_a_reload_finds_the_reply_growing_on(chat: ChatPage) -> None:
+    chat.type("slow reload")
+    expect(chat.reply).to_contain_text("word5 ")
+    chat.page.reload()
+    expect(chat.reply).to_contain_text("word5 ")
+    expect(chat.bubbles.first).to_contain_text("slow reload")
+    expect(chat.stop).to_be_visible()
+    wait_for_growth(chat)
+    assert not chat.was_cancelled("slow reload")
+
+
+def test_a_closed_tab_does_not_stop_the_reply(open_page: PageFactory, chat: ChatPage) -> None:
     other = open_page()
     other.type("slow tab")
-    expect(other.reply).to_contain_text("word5")
+    expect(other.reply).to_contain_text("word5 ")
+    address = other.page.url
     other.page.close()
-    chat.wait_until(lambda: chat.was_cancelled("slow tab"), "the engine still writes for nobody")
+    chat.page.goto(address)
+    expect(chat.reply).to_contain_text("word5 ")
+    wait_for_growth(chat)
+    assert not chat.was_cancelled("slow tab")
+
+
+def test_a_second_tab_stops_the_reply(open_page: PageFactory, chat: ChatPage) -> None:
+    chat.type("slow two")
+    expect(chat.reply).to_contain_text("word5 ")
+    other = open_page(chat.page.url.removeprefix(chat.url))
+    expect(other.reply).to_contain_text("word5 ")
+    other.stop.click()
+    for one in (other, chat):
+        expect(one.reply).to_contain_text("stopped")
+        expect(one.regenerate).to_be_visible()
 
 
 def test_a_lost_connection_that_comes_back_does_not_lose_the_reply(chat: ChatPage) -> None:

@@ -1,12 +1,15 @@
 """The page in memory, over a scripted engine."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.chats.replies import Replies
 from components.engine.host import EngineHost, Ready, State
+from components.store.database import Database
 from tests.scripted_engine import ScriptedEngine
 
 
@@ -32,7 +35,19 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
+def replies(tmp_path: Path) -> Iterator[Replies]:
+    """What the server keeps, in a database of the test's own."""
+    database = Database(f"sqlite:///{tmp_path / 'chats.db'}")
+    replies = Replies(database)
+    yield replies
+    replies.keeper.close()
+    database.close()
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch, replies: Replies) -> OpenPage:
+    monkeypatch.setattr("components.ui.chat.opening.get_replies", lambda: replies)
+
     def open_one(host: EngineHost) -> AppTest:
         for module in ("chat.page", "operations.page"):
             monkeypatch.setattr(f"components.ui.{module}.engine_host", lambda: host)

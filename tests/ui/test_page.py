@@ -156,7 +156,7 @@ def test_a_reply_that_was_cut_off_can_be_continued(page: AppTest, engine: Script
     engine.script = lambda _: ["a "] * 40
     page.slider(key="max_new_tokens").set_value(16)
     ask(page, "hello")
-    assert any(EN.cut in caption.value for caption in page.caption)
+    assert any(EN.ends["length"] in caption.value for caption in page.caption)
     page.button(key="resume").click().run()
     assert contents(engine.requests[1]) == [("user", "hello"), ("assistant", "a " * 16)]
     assert bubbles(page)[1] == ("a " * 32).strip()

@@ -9,18 +9,19 @@ from typing import Literal
 
 import streamlit as st
 
+from components.chats.chat import Chat, Controls
 from components.engine.interface import Engine
-from components.ui.chat.conversation import Controls, Conversation
 
 _KEY = "requested_action"
 
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do to the conversation."""
+    """One thing to do to the conversation; ``message`` is the id of the one that it is about."""
 
-    kind: Literal["ask", "regenerate", "resume"]
+    kind: Literal["ask", "edit", "regenerate", "resume"]
     question: str = ""
+    message: int = 0
 
 
 def request_action(action: Action) -> None:
@@ -33,12 +34,25 @@ def request_question(key: str) -> None:
     request_action(Action("ask", st.session_state[key]))
 
 
-def perform_requested(engine: Engine, conversation: Conversation, controls: Controls) -> None:
-    """Perform the action that was requested, once."""
-    match st.session_state.pop(_KEY, None):
-        case Action("ask", question):
-            conversation.ask(engine, question, controls)
-        case Action("regenerate"):
-            conversation.regenerate(engine, controls)
-        case Action("resume"):
-            conversation.resume(engine, controls)
+def perform_requested(engine: Engine, chat: Chat, controls: Controls) -> None:
+    """Perform the action that was requested, once.
+
+    Raises:
+        StoreError: what it needs cannot be read at present.
+    """
+    action: Action | None = st.session_state.pop(_KEY, None)
+    if action is None:
+        return
+    if action.kind == "ask":
+        chat.ask(engine, action.question, controls)
+        return
+    message = next((one for one in chat.shown if one.id == action.message), None)
+    if message is None:
+        return  # another tab changed the branch meanwhile
+    match action.kind:
+        case "edit":
+            chat.edit(engine, message, action.question, controls)
+        case "regenerate":
+            chat.regenerate(engine, message, controls)
+        case "resume":
+            chat.resume(engine, message, controls)

@@ -1,18 +1,30 @@
 """The conversation on the page: bubbles, what stands below a reply, and what the model no longer sees."""
 
+from typing import cast
+
 import streamlit as st
 
-from components.engine.errors import EngineError, LimitError, PromptError, QueueFullError
+from components.chats.chat import WINDOW, Chat
+from components.chats.records import finished_of
+from components.chats.replies import Written
 from components.engine.interface import Engine, EngineInfo
+from components.engine.receipts import Receipt
+from components.settings import get_settings
+from components.store.errors import StoreError
+from components.store.rows import Message, Reply
 from components.ui.chat.actions import Action, request_action
-from components.ui.chat.conversation import Conversation, Exchange
 from components.ui.chat.receipt import draw_receipt
-from components.ui.chat.reply import ReplyTask
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
 from components.ui.texts import ErrorKind, Texts
 
 _USER_AVATAR = ":material/person:"
 _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
+
+_EDITED = "edited_message"
+"""In the session: the id of the question that is being edited."""
+
+_RESUMABLE = ("length", "time", "cancelled", "cut", "failed")
+"""Ends behind which a reply may go on."""
 
 _STYLE = """<style>
 .stChatMessage :is(td, th) {white-space: pre-line}
@@ -37,92 +49,185 @@ def draw_welcome(texts: Texts) -> None:
             )
 
 
-def draw_history(conversation: Conversation, engine: Engine, forgotten: int, texts: Texts) -> None:
-    """Draw all exchanges; returns when the last reply has ended."""
+def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts) -> None:
+    """Draw what is shown of the conversation; returns when its last reply has ended."""
     st.html(_STYLE)
-    last = len(conversation.exchanges) - 1
-    for index, exchange in enumerate(conversation.exchanges):
-        _draw_exchange(exchange, engine, texts, is_last=index == last)
-        if index + 1 == forgotten:
+    if chat.earlier:
+        st.button(
+            texts.earlier.format(count=chat.earlier),
+            key="earlier",
+            icon=":material/expand_less:",
+            type="tertiary",
+            on_click=_show_earlier,
+            args=(chat,),
+        )
+    for message in chat.shown:
+        if first_seen is not None and message.id == first_seen.id:
             _draw_forgotten_line(texts)
-
-
-def _draw_exchange(exchange: Exchange, engine: Engine, texts: Texts, is_last: bool) -> None:
-    with st.chat_message("user", avatar=_USER_AVATAR):
-        st.text(exchange.question)  # as typed: no Markdown, all line breaks
-    with st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
-        if exchange.reply.end is None:
-            _draw_growing_reply(exchange.reply, engine, texts)
+        if message.role == "user":
+            _draw_question(chat, message, texts)
         else:
-            with st.container():
-                draw_text(exchange.reply.text)
-            with st.container():
-                _draw_below(exchange.reply, engine, texts, is_last)
+            _draw_reply(chat, message, engine, texts)
+    if first_seen is not None and chat.last is not None and first_seen.depth > chat.last.depth:
+        _draw_forgotten_line(texts)  # the next question will be all that the model sees
 
 
-def _draw_growing_reply(reply: ReplyTask, engine: Engine, texts: Texts) -> None:
+def _show_earlier(chat: Chat) -> None:
+    chat.window += WINDOW
+
+
+def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
+    with st.chat_message("user", avatar=_USER_AVATAR):
+        if st.session_state.get(_EDITED) == message.id:
+            _draw_editor(message, texts)
+            return
+        st.text(message.text)  # as typed: no Markdown, all line breaks
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            _draw_siblings(chat, message, texts)
+            st.button(
+                texts.edit,
+                key=f"edit_{message.id}",
+                icon=":material/edit:",
+                type="tertiary",
+                on_click=_edit,
+                args=(message.id,),
+            )
+
+
+def _edit(message: int | None) -> None:
+    st.session_state[_EDITED] = message
+
+
+def _draw_editor(message: Message, texts: Texts) -> None:
+    key = f"edited_{message.id}"
+    max_chars = get_settings().max_question_chars
+    st.text_area(texts.edit, message.text, key=key, max_chars=max_chars, label_visibility="collapsed")
+    with st.container(horizontal=True, gap="small"):
+        st.button(texts.send, key="send_edited", type="primary", on_click=_send_edited, args=(message.id, key))
+        st.button(texts.cancel, key="cancel_edit", on_click=_edit, args=(None,))
+
+
+def _send_edited(message: int, key: str) -> None:
+    _edit(None)
+    if text := st.session_state[key].strip():
+        request_action(Action("edit", text, message))
+
+
+def _draw_siblings(chat: Chat, message: Message, texts: Texts) -> None:
+    """Arrows to the other wordings of a question, or the other tries of a reply."""
+    siblings = chat.siblings.get(message.id, ())
+    if len(siblings) < 2:
+        return
+    place = siblings.index(message.id)
+    for step, icon, label in ((-1, "chevron_left", texts.previous), (1, "chevron_right", texts.next)):
+        if step == 1:
+            st.caption(f"{place + 1}/{len(siblings)}", width="content")
+        other = place + step
+        st.button(
+            "",
+            key=f"{icon}_{message.id}",
+            icon=f":material/{icon}:",
+            type="tertiary",
+            help=label,
+            disabled=not 0 <= other < len(siblings),
+            on_click=_select,
+            args=(chat, siblings[other % len(siblings)], texts),
+        )
+
+
+def _select(chat: Chat, message: int, texts: Texts) -> None:
+    try:
+        chat.select(message)
+    except StoreError as error:
+        st.toast(f"{texts.not_kept} {error}", icon=":material/cloud_off:")
+
+
+def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts) -> None:
+    with st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
+        if (written := chat.written(message)) is not None:
+            _draw_growing_reply(chat, message, written, engine, texts)
+        else:
+            message = chat.now(message)
+            with st.container():
+                draw_text(message.text)
+            with st.container():
+                _draw_below(chat, message, engine, texts)
+
+
+def _draw_growing_reply(chat: Chat, message: Message, written: Written, engine: Engine, texts: Texts) -> None:
     """Show the reply until it ends. When Streamlit ends the script run meanwhile, the next one goes on here.
 
     A regenerated reply stands where the old one stood. Streamlit keeps what a container holds when a container takes
     its place, so elements are put there first: the waiting text, and nothing below it.
     """
-    if reply.snapshot().text:
+    if written.snapshot().text:
         body, below = st.container(), st.empty()
     else:
         slot, below = st.empty(), st.empty()
-        show_waiting(reply, slot, texts)
+        show_waiting(written, slot, texts)
         body = slot.container()
-    show_growing(reply, body)
+    show_growing(written, body)
     with below.container():
-        _draw_below(reply, engine, texts, is_last=True)
+        _draw_below(chat, chat.now(message), engine, texts)
 
 
-def _draw_below(reply: ReplyTask, engine: Engine, texts: Texts, is_last: bool) -> None:
-    if reply.error is not None:
-        st.warning(texts.errors[_kind_of(reply.error)], icon=":material/error:")
-        st.caption(str(reply.error))
-    elif summary := _summary(reply, engine.info, texts):
+def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> None:
+    reply = message.reply
+    if reply is None:
+        return  # imported: nobody knows how it was written
+    if reply.error_kind:
+        st.warning(texts.errors[cast("ErrorKind", reply.error_kind)], icon=":material/error:")
+        st.caption(reply.error)
+    elif summary := _summary(message.text, reply, engine.info, texts):
         st.caption(summary)
-    if is_last:
-        _draw_buttons(reply, engine, texts)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        _draw_siblings(chat, message, texts)
+        if chat.last is not None and message.id == chat.last.id:
+            _draw_buttons(chat, message, reply, engine, texts)
 
 
-def _draw_buttons(reply: ReplyTask, engine: Engine, texts: Texts) -> None:
-    with st.container(horizontal=True, gap="small"):
+def _draw_buttons(chat: Chat, message: Message, reply: Reply, engine: Engine, texts: Texts) -> None:
+    st.button(
+        texts.retry if reply.error_kind else texts.regenerate,
+        key="regenerate",
+        icon=":material/refresh:",
+        type="tertiary",
+        on_click=request_action,
+        args=(Action("regenerate", message=message.id),),
+    )
+    penalty = reply.record.get("suggested_penalty")
+    if penalty is not None:
         st.button(
-            texts.retry if reply.end == "failed" else texts.regenerate,
-            key="regenerate",
-            icon=":material/refresh:",
+            texts.break_loop.format(penalty=penalty),
+            key="break_loop",
+            icon=":material/all_inclusive:",
+            type="tertiary",
+            on_click=_break_loop,
+            args=(message.id, penalty),
+        )
+    if reply.end in _RESUMABLE and message.text:
+        st.button(
+            texts.resume,
+            key="resume",
+            icon=":material/more_horiz:",
             type="tertiary",
             on_click=request_action,
-            args=(Action("regenerate"),),
+            args=(Action("resume", message=message.id),),
         )
-        penalty = reply.finished.suggested_penalty if reply.finished else None
-        if penalty is not None:
-            st.button(
-                texts.break_loop.format(penalty=penalty),
-                key="break_loop",
-                icon=":material/all_inclusive:",
-                type="tertiary",
-                on_click=_break_loop,
-                args=(penalty,),
-            )
-        if reply.end in ("length", "time", "cancelled") and reply.text:
-            st.button(
-                texts.resume,
-                key="resume",
-                icon=":material/more_horiz:",
-                type="tertiary",
-                on_click=request_action,
-                args=(Action("resume"),),
-            )
-        if reply.finished and reply.finished.receipt:
-            draw_receipt(reply.finished.receipt, engine, texts)
+    if "receipt" in reply.record and (receipt := _receipt(chat, message)) is not None:
+        draw_receipt(receipt, engine, texts)
 
 
-def _break_loop(penalty: float) -> None:
+def _receipt(chat: Chat, message: Message) -> Receipt | None:
+    try:
+        return chat.receipt(message)
+    except StoreError:
+        return None
+
+
+def _break_loop(message: int, penalty: float) -> None:
     st.session_state["repetition_penalty"] = penalty
-    request_action(Action("regenerate"))
+    request_action(Action("regenerate", message=message))
 
 
 def _draw_forgotten_line(texts: Texts) -> None:
@@ -131,20 +236,14 @@ def _draw_forgotten_line(texts: Texts) -> None:
         st.caption(texts.forgotten_above, text_alignment="center")
 
 
-def _summary(reply: ReplyTask, info: EngineInfo, texts: Texts) -> str:
+def _summary(text: str, reply: Reply, info: EngineInfo, texts: Texts) -> str:
     """How the reply ended and how fast it was written, in a line."""
     parts = []
-    if reply.end == "cancelled":
-        parts.append(texts.stopped)
-    if reply.end == "length":
-        parts.append(texts.cut)
-    if reply.end == "time":
-        parts.append(texts.timed_out)
-    if reply.end == "loop":
-        parts.append(texts.looped)
-    if reply.end == "stop" and not reply.text:
+    if reply.end in texts.ends:
+        parts.append(texts.ends[reply.end])
+    if reply.end == "stop" and not text:
         parts.append(texts.empty)
-    if finished := reply.finished:
+    if finished := finished_of(reply):
         about = "≈ " if finished.approximate else ""
         if finished.tokens_per_second is not None:
             parts.append(about + texts.speed.format(speed=finished.tokens_per_second))
@@ -154,15 +253,3 @@ def _summary(reply: ReplyTask, info: EngineInfo, texts: Texts) -> str:
         used = finished.prompt_tokens + finished.completion_tokens
         parts.append(about + texts.context.format(used=used, length=info.context_length))
     return " · ".join(parts)
-
-
-def _kind_of(error: EngineError) -> ErrorKind:
-    match error:
-        case PromptError():
-            return "prompt"
-        case QueueFullError():
-            return "queue"
-        case LimitError():
-            return "limit"
-        case _:
-            return "other"

@@ -5,9 +5,12 @@ import streamlit as st
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.settings import get_settings
+from components.store.errors import NotFoundError, StoreError
 from components.ui.chat.actions import perform_requested, request_question
-from components.ui.chat.conversation import Conversation
+from components.ui.chat.chat_list import draw_chat_list
 from components.ui.chat.history import draw_history, draw_welcome
+from components.ui.chat.notices import draw_not_found, draw_unkept
+from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
 from components.ui.chat.sidebar import draw_sidebar
 from components.ui.language import current_texts
 from components.ui.operations.page import draw_operations_link
@@ -31,13 +34,20 @@ def show_chat() -> None:
 
 def draw_chat(engine: Engine, texts: Texts) -> None:
     """The sidebar, the conversation, the input."""
-    conversation = current_conversation()
-    controls = draw_sidebar(engine.info, conversation, texts)
-    if current_reader().is_owner:
-        with st.sidebar:
+    try:
+        chat = current_chat(engine.info)
+    except (NotFoundError, StoreError) as error:
+        draw_not_found(error, texts)
+        return
+    controls = draw_sidebar(engine.info, texts, open_new_chat)
+    with st.sidebar:
+        draw_chat_list(chat, texts)
+        if current_reader().is_owner:
             draw_operations_link()
-    perform_requested(engine, conversation, controls)
-    forgotten = conversation.forgotten(engine, controls)
+    chat.remember(controls)
+    perform_requested(engine, chat, controls)
+    name_in_address(chat)
+    context = chat.context(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
     st.chat_input(
         texts.ask,
@@ -46,27 +56,17 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
         on_submit=request_question,
         args=("question",),
     )
-    if forgotten:
+    if context and context.first:
         note_slot.caption(texts.forgotten.format(length=engine.info.context_length))
     if engine.info.is_demo:
         st.info(texts.demo.format(model=engine.info.model), icon=":material/science:")
-    if not conversation.exchanges:
+    draw_unkept(chat, texts)
+    if not chat.shown:
         draw_welcome(texts)
-    if conversation.writing:
+    if chat.writing is not None:
         with stop_slot.container(horizontal=True, horizontal_alignment="center"):
-            st.button(texts.stop, key="stop", icon=":material/stop_circle:", on_click=conversation.stop)
-    draw_history(conversation, engine, forgotten, texts)
+            st.button(texts.stop, key="stop", icon=":material/stop_circle:", on_click=chat.stop)
+    draw_history(chat, engine, context.first if context else None, texts)
     stop_slot.empty()
-    if conversation.forgotten(engine, controls) != forgotten:
+    if chat.context(engine, controls) != context:
         st.rerun()  # the reply that has just ended pushed an older one out
-
-
-def current_conversation() -> Conversation:
-    """This reader's own conversation."""
-    if "conversation" not in st.session_state:
-        reader = current_reader()
-        st.session_state["conversation"] = Conversation(
-            visitor=reader.account, limited=reader.is_limited, address=reader.address
-        )
-    conversation: Conversation = st.session_state["conversation"]
-    return conversation

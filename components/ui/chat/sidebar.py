@@ -1,13 +1,15 @@
 """The sidebar: a new chat, the language, how to sample, the system prompt, and what is running."""
 
+from collections.abc import Callable
 from typing import cast
 
 import streamlit as st
 
+from components.chats.chat import Controls
 from components.engine.interface import EngineInfo
 from components.sampling.parameters import MAX_SEED, SamplingParams
 from components.settings import get_settings
-from components.ui.chat.conversation import Controls, Conversation
+from components.store.rows import Conversation
 from components.ui.language import draw_language_switch
 from components.ui.reader import draw_sign_out
 from components.ui.texts import Texts
@@ -19,11 +21,11 @@ _SEED = "seed"
 _SYSTEM = "system"
 
 
-def draw_sidebar(info: EngineInfo, conversation: Conversation, texts: Texts) -> Controls:
+def draw_sidebar(info: EngineInfo, texts: Texts, on_new_chat: Callable[[], None]) -> Controls:
     """Draw the sidebar and give back what it shows."""
     with st.sidebar:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=conversation.clear)
+            st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=on_new_chat)
             draw_language_switch(texts)
         system: str = st.text_area(
             texts.system,
@@ -41,6 +43,30 @@ def draw_sidebar(info: EngineInfo, conversation: Conversation, texts: Texts) -> 
         st.caption(_about(info, texts))
         draw_sign_out(texts)
     return Controls(SamplingParams.model_validate({**values, "seed": seed}), system.strip())
+
+
+def show_controls(conversation: Conversation, info: EngineInfo, *, keep_address: bool) -> None:
+    """Before the sidebar is drawn: have it show what this conversation was last asked with.
+
+    Args:
+        conversation: the one that is opened.
+        info: what is running.
+        keep_address: whether what the address says counts more.
+    """
+    kept = conversation.sampling
+    for name in SLIDERS:
+        if keep_address and name in st.query_params:
+            continue
+        low, high, _ = slider_bounds(name, info)
+        default = default_of(name, info)
+        value = kept.get(name)
+        if not isinstance(value, int | float):
+            value = default
+        st.session_state[name] = type(default)(min(max(value, low), high))
+    if not (keep_address and _SEED in st.query_params):
+        seed = kept.get(_SEED)
+        st.session_state[_SEED] = seed if isinstance(seed, int) and 0 <= seed <= MAX_SEED else None
+    st.session_state[_SYSTEM] = conversation.system
 
 
 def _draw_slider(name: str, info: EngineInfo, texts: Texts) -> float:

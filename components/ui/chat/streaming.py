@@ -6,7 +6,8 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.ui.chat.reply import ReplyTask, Snapshot
+from components.chats.replies import Written
+from components.chats.reply import Snapshot
 from components.ui.markdown.document import Document, complete_blocks
 from components.ui.texts import Texts
 
@@ -27,14 +28,14 @@ def draw_text(text: str) -> None:
         st.markdown(block)
 
 
-def show_waiting(reply: ReplyTask, slot: DeltaGenerator, texts: Texts) -> None:
+def show_waiting(reply: Written, slot: DeltaGenerator, texts: Texts) -> None:
     """Say in ``slot`` what the reader waits for, until the reply has text or has ended."""
     while not (snapshot := reply.snapshot()).text and snapshot.end is None:
         slot.markdown(f":shimmer[{_waiting_text(reply, snapshot, texts)}]")
         _pause(reply, snapshot)
 
 
-def show_growing(reply: ReplyTask, container: DeltaGenerator) -> None:
+def show_growing(reply: Written, container: DeltaGenerator) -> None:
     """Show the text in ``container`` until the reply ends."""
     writer = BlockWriter(container)
     while (snapshot := reply.snapshot()).end is None:
@@ -43,12 +44,12 @@ def show_growing(reply: ReplyTask, container: DeltaGenerator) -> None:
     writer.finish(snapshot.text)
 
 
-def _pause(reply: ReplyTask, shown: Snapshot) -> None:
+def _pause(reply: Written, shown: Snapshot) -> None:
     time.sleep(UPDATE_SECONDS)
     reply.wait(shown, LONGEST_PAUSE_SECONDS)
 
 
-def _waiting_text(reply: ReplyTask, snapshot: Snapshot, texts: Texts) -> str:
+def _waiting_text(reply: Written, snapshot: Snapshot, texts: Texts) -> str:
     text = texts.thinking
     if snapshot.waiting:
         text = texts.ahead.format(ahead=snapshot.waiting.ahead)

@@ -60,6 +60,16 @@ class Texts:
     examples: tuple[str, ...]
     language: str
     new_chat: str
+    chats: str
+    earlier: str
+    edit: str
+    send: str
+    cancel: str
+    previous: str
+    next: str
+    not_found: str
+    store_away: str
+    not_kept: str
     sign_in: str
     sign_in_by_code: str
     sign_out: str
@@ -98,10 +108,7 @@ class Texts:
     replay_inexact: str
     replay_impossible: str
     errors: dict[ErrorKind, str]
-    stopped: str
-    cut: str
-    timed_out: str
-    looped: str
+    ends: dict[str, str]
     empty: str
     speed: str
     first_token: str

@@ -4,9 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.access.identity import Identity
-from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
-from components.ui.chat.conversation import KEPT_CHARACTERS, Controls, Conversation
 from tests.scripted_engine import ScriptedEngine
 
 
@@ -22,24 +20,11 @@ def test_a_question_is_cut_where_a_browser_would_not_have_let_it_grow(page: AppT
     assert len(page.chat_message[0].text[0].value) == get_settings().max_question_chars
 
 
-def test_a_conversation_does_not_fill_the_memory(engine: ScriptedEngine) -> None:
-    conversation = Conversation()
-    size = KEPT_CHARACTERS // 3
-    for number in range(7):
-        conversation.ask(engine, str(number) * size, Controls(SamplingParams()))
-        conversation.stop()
-    questions = [exchange.question for exchange in conversation.exchanges]
-    assert sum(map(len, questions)) <= KEPT_CHARACTERS
-    assert questions[-1][0] == "6", "the newest stays"
-    conversation.ask(engine, "x" * 2 * KEPT_CHARACTERS, Controls(SamplingParams()))
-    assert len(conversation.exchanges) == 1
-
-
 def test_a_visitors_questions_count_for_their_network_too(
     page: AppTest, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.ui.chat.page.current_reader", lambda: Identity("visitor", "me", "192.0.2.9"))
-    del page.session_state["conversation"]
+    monkeypatch.setattr("components.ui.chat.opening.current_reader", lambda: Identity("visitor", "me", "192.0.2.9"))
+    del page.session_state["chat"]
     page.chat_input[0].set_value("hello").run()
     asked = engine.requests[-1]
     assert (asked.visitor, asked.address, asked.limited) == ("visitor:me", "192.0.2.9", True)

@@ -1,13 +1,12 @@
-"""A reply that goes on being written whatever happens to the script run that shows it.
+"""A reply that goes on being written whatever happens to the page that shows it.
 
-Streamlit ends a running script whenever a widget changes, the reader presses a button, or the connection drops. So a
-thread of the reply's own takes the engine's events, and any number of script runs, one after the other, look at the
-text so far. When nobody has looked for ``GRACE_SECONDS``, the reader is gone and the engine is told to stop.
+It belongs to the server: a thread of the reply's own takes the engine's events, and any number of pages, in any number
+of tabs, look at the text so far. Nobody need look; an owner may have it ended when nobody has for a while.
 """
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,13 +14,11 @@ from components.engine.errors import EngineError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
 from components.engine.interface import Generation
 
-GRACE_SECONDS = 10.0
-"""How long a reply is written on without a reader: enough for a phone that changes its network to come back."""
-
 CANCEL_SECONDS = 1.0
 """How long to wait for the engine's last figures after a stop. One that stands in line answers much later."""
 
-End = FinishReason | Literal["failed"]
+End = FinishReason | Literal["failed", "cut"]
+"""``failed``: by an error; ``cut``: the server that wrote it ended, or was killed."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +36,23 @@ class Snapshot:
 class ReplyTask:
     """The writing of one reply, from the request to its end: a task that script runs look at, wait for and stop."""
 
-    def __init__(self, written: str = "", tokens: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        written: str = "",
+        tokens: Sequence[int] = (),
+        unwatched_seconds: float | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         """Begin, or write a reply on.
 
         Args:
             written: the text that it already has.
             tokens: the token ids that this text came from, where they are known.
+            unwatched_seconds: after how long without anybody looking it is ended; None: never.
+            on_end: called once when it has ended, by whoever ended it.
         """
+        self._unwatched_seconds = unwatched_seconds
+        self._on_end = on_end
         self.text = written
         self.begun = tokens
         self.end: End | None = None
@@ -73,6 +80,11 @@ class ReplyTask:
             self.error = error
             self._settle("failed")
 
+    def cancel(self) -> None:
+        """Ask the engine to stop, and wait for nothing."""
+        if self._generation is not None:
+            self._generation.cancel()
+
     def stop(self) -> None:
         """Stop writing. What was written stays; the engine is free again when it answers."""
         with self._changed:
@@ -82,7 +94,13 @@ class ReplyTask:
             self._settle("cancelled")
 
     def snapshot(self) -> Snapshot:
-        """What there is now. Asking keeps the reply being written."""
+        """What there is now. Asking counts as looking."""
+        with self._changed:
+            self._looked_at = time.monotonic()
+            return self._snapshot()
+
+    def unseen(self) -> Snapshot:
+        """The same for the server's own use: nobody looks."""
         with self._changed:
             return self._snapshot()
 
@@ -90,15 +108,15 @@ class ReplyTask:
         """Like ``snapshot``, but only once it differs from ``seen``, or after ``timeout`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._snapshot() != seen, timeout)
+            self._looked_at = time.monotonic()
             return self._snapshot()
 
     def _snapshot(self) -> Snapshot:
-        self._looked_at = time.monotonic()
         return Snapshot(self.text, self._waiting, self.end)
 
     def _collect(self, generation: Generation) -> None:
         while self.end is None:
-            if time.monotonic() - self._looked_at > GRACE_SECONDS:
+            if self._unwatched_seconds is not None and time.monotonic() - self._looked_at > self._unwatched_seconds:
                 generation.cancel()
             try:
                 event = generation.get(timeout=1.0)
@@ -123,4 +141,5 @@ class ReplyTask:
     def _settle(self, end: End) -> None:
         if self.end is None:
             self.end = end
+            self._on_end()
         self._changed.notify_all()

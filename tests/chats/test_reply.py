@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from components.chats import reply as reply_module
+from components.chats.reply import ReplyTask, Snapshot
 from components.engine.errors import EngineError
 from components.engine.events import Delta, Finished, Waiting
 from components.engine.interface import Generation
-from components.ui.chat import reply as reply_module
-from components.ui.chat.reply import ReplyTask, Snapshot
 from tests.conftest import Clock
 
 
@@ -70,22 +70,27 @@ def test_an_error_ends_it_and_keeps_the_text(reply: ReplyTask, generation: Gener
     assert reply.error is error
 
 
-def test_nobody_looking_cancels_it(reply: ReplyTask, generation: Generation, clock: Clock) -> None:
+def test_nobody_need_look(reply: ReplyTask, generation: Generation, clock: Clock) -> None:
+    clock.now += 1e6
+    generation.put(Delta("a"))
+    wait_for(reply, Snapshot("a", None, None))
+    assert not generation.cancelled
+
+
+def test_an_owner_may_have_it_ended_when_nobody_looks(
+    generation: Generation, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_module, "time", SimpleNamespace(monotonic=clock))
     cancelled = threading.Event()
     generation.on_cancel = cancelled.set
-    reply.snapshot()
-    clock.now += reply_module.GRACE_SECONDS + 0.1
-    generation.put(Delta("a"))
-
-    assert cancelled.wait(60)
-
-
-def test_looking_keeps_it_going(reply: ReplyTask, generation: Generation, clock: Clock) -> None:
-    for number in range(20):
+    reply = ReplyTask(unwatched_seconds=10)
+    reply.follow(generation)
+    for number in range(5):
         generation.put(Delta("a"))
         wait_for(reply, Snapshot("a" * (number + 1), None, None))
-        clock.now += reply_module.GRACE_SECONDS - 0.1
-    generation.put(Delta("a"))
-    wait_for(reply, Snapshot("a" * 21, None, None))
-
+        clock.now += 9.9
     assert not generation.cancelled
+    reply.unseen()
+    clock.now += 0.2
+    assert cancelled.wait(60)
+    generation.put(Finished("cancelled", 1, 1, 1.0, 0.5))

@@ -1,0 +1,211 @@
+"""The replies that are being written in this process, and how they are kept while they grow."""
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol, cast
+
+from sqlalchemy import Connection
+
+from components.chats.keeper import Keeper
+from components.chats.records import reply_now
+from components.chats.reply import End, ReplyTask, Snapshot
+from components.engine.errors import EngineError
+from components.engine.interface import Engine, GenerationRequest
+from components.settings import get_settings
+from components.store.database import Database, get_database
+from components.store.errors import NotFoundError, StoreError
+from components.store.messages import Messages, stops_wanted
+from components.store.rows import Message, Reply
+
+POLL_SECONDS = 1.0
+
+LINGER_SECONDS = 30.0
+"""A reply is remembered for so long after it was kept: who has just read the store may have an older state of it."""
+
+
+class Written(Protocol):
+    """A reply being written, here or in another process, as pages look at it."""
+
+    began: float
+
+    def snapshot(self) -> Snapshot:
+        """What there is now."""
+
+    def wait(self, seen: Snapshot, timeout: float) -> Snapshot:
+        """The same, but only once it differs from ``seen``, or after ``timeout`` seconds."""
+
+    def stop(self) -> None:
+        """Have it stopped."""
+
+
+@dataclass
+class _Running:
+    conversation: str
+    message: int
+    begun: Reply
+    task: ReplyTask
+    kept: Snapshot | None = None
+    kept_at: float = 0.0
+
+    @property
+    def is_kept(self) -> bool:
+        return self.kept is not None and self.kept.end is not None
+
+
+class Replies:
+    """Starts replies and keeps them as they grow. All methods may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.process = secrets.token_urlsafe(12)
+        self.database = database
+        self._running: dict[int, _Running] = {}
+        self._lock = threading.Lock()
+        self.keeper = Keeper(database, self._keep_all)
+
+    def start(
+        self,
+        engine: Engine,
+        request: GenerationRequest,
+        message: Message,
+        tokens: Sequence[int] = (),
+    ) -> None:
+        """Have the reply ``message`` written, or written on behind ``tokens``. Returns at once.
+
+        A request that the engine refuses is a reply that ended with this error.
+        """
+        assert message.reply is not None
+        task = ReplyTask(
+            message.text,
+            tokens,
+            unwatched_seconds=get_settings().unwatched_reply_seconds,
+            on_end=self.keeper.wake,
+        )
+        with self._lock:
+            self._running[message.id] = _Running(message.conversation, message.id, message.reply, task)
+        try:
+            task.follow(engine.generate(request))
+        except EngineError as error:
+            task.fail(error)
+        except Exception:
+            # A fault of ours: the page says so. The reply must still end, or it would be waited for for ever.
+            task.fail(EngineError("The request could not be handed to the model. The server's log says why."))
+            raise
+
+    def find(self, message: Message) -> Written | None:
+        """The reply ``message`` while it is written, here or elsewhere, or is not kept yet; else None."""
+        if (running := self._find(message.id)) is not None:
+            return running.task
+        is_written = message.reply is not None and message.reply.end is None
+        return _Elsewhere(self.database, message) if is_written else None
+
+    def here(self, message: Message) -> Message:
+        """``message`` with what this process has written of it and the store may not have yet."""
+        if (running := self._find(message.id)) is None:
+            return message
+        now = running.task.unseen()
+        return replace(message, text=now.text, reply=reply_now(running.begun, running.task, now.end))
+
+    def now(self, message: Message) -> Message:
+        """``message`` as it is now: more of it may be written, here or elsewhere, than was read.
+
+        Raises:
+            NotFoundError: it was deleted meanwhile.
+            StoreError: it is in the store, which cannot be read at present.
+        """
+        message = self.here(message)
+        if message.reply is None or message.reply.end is not None or self._find(message.id) is not None:
+            return message
+        with self.database.reading() as connection:
+            return Messages(connection, message.conversation).get(message.id)
+
+    def is_kept(self, message: int) -> bool:
+        """Whether this process has nothing of a reply that the store has not, its end included."""
+        running = self._find(message)
+        return running is None or running.is_kept
+
+    def tokens(self, message: Message) -> Sequence[int]:
+        """The token ids of a reply that has ended; none where they are not known.
+
+        Raises:
+            StoreError: they are in the store, which cannot be read at present.
+        """
+        if (running := self._find(message.id)) is not None:
+            return running.task.tokens
+        with self.database.reading() as connection:
+            return Messages(connection, message.conversation).tokens(message.id)
+
+    def cancel_all(self, conversation: str) -> None:
+        """Stop what is being written in a conversation."""
+        with self._lock:
+            tasks = [running.task for running in self._running.values() if running.conversation == conversation]
+        for task in tasks:
+            task.cancel()
+
+    def _find(self, message: int) -> _Running | None:
+        with self._lock:
+            return self._running.get(message)
+
+    def _keep_all(self, connection: Connection) -> Callable[[], None]:
+        with self._lock:
+            for one in list(self._running.values()):
+                if one.is_kept and time.monotonic() - one.kept_at > LINGER_SECONDS:
+                    del self._running[one.message]
+            running = [one for one in self._running.values() if not one.is_kept]
+        if not running:
+            return lambda: None
+        seen = [(one, one.task.unseen()) for one in running]
+        for one, now in seen:
+            if now != one.kept:
+                # The token ids are known at the end; until then a reply that is cut goes on by its text.
+                tokens = one.task.tokens if now.end is not None else ()
+                reply = reply_now(one.begun, one.task, now.end)
+                Messages(connection, one.conversation).set_reply(one.message, now.text, tokens, reply)
+        for message in stops_wanted(connection, self.process):
+            if (wanted := self._find(message)) is not None:
+                wanted.task.cancel()
+
+        def note() -> None:
+            with self._lock:
+                for one, now in seen:
+                    one.kept, one.kept_at = now, time.monotonic()
+
+        return note
+
+
+class _Elsewhere:
+    """A reply that another process writes: what the store has of it, looked at once a second."""
+
+    def __init__(self, database: Database, message: Message) -> None:
+        self.began = time.monotonic() - max(0.0, time.time() - message.created)
+        self._database = database
+        self._message = message
+
+    def snapshot(self) -> Snapshot:
+        """What the store has now; while it cannot be read, what it had."""
+        with contextlib.suppress(StoreError, NotFoundError), self._database.reading() as connection:
+            self._message = Messages(connection, self._message.conversation).get(self._message.id)
+        end = self._message.reply.end if self._message.reply else "cut"
+        return Snapshot(self._message.text, None, cast("End | None", end))
+
+    def wait(self, seen: Snapshot, timeout: float) -> Snapshot:
+        """Look again until something has changed."""
+        deadline = time.monotonic() + timeout
+        while (now := self.snapshot()) == seen and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, POLL_SECONDS))
+        return now
+
+    def stop(self) -> None:
+        """Leave word for the process that writes."""
+        with contextlib.suppress(StoreError), self._database.writing() as connection:
+            Messages(connection, self._message.conversation).want_stopped(self._message.id)
+
+
+@lru_cache(maxsize=1)
+def get_replies() -> Replies:
+    """The replies of this process."""
+    return Replies(get_database())

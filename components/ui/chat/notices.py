@@ -1,0 +1,27 @@
+"""What the page says when a conversation cannot be shown, or is not kept."""
+
+import streamlit as st
+
+from components.chats.chat import Chat
+from components.store.errors import NotFoundError, StoreError
+from components.ui.chat.opening import open_new_chat
+from components.ui.texts import Texts
+
+
+def draw_not_found(error: NotFoundError | StoreError, texts: Texts) -> None:
+    """Why the conversation that the address names is not shown, and a way on."""
+    st.title(texts.title, anchor=False)
+    if isinstance(error, NotFoundError):
+        st.warning(texts.not_found, icon=":material/search_off:")
+        st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=open_new_chat)
+    else:
+        st.warning(texts.store_away, icon=":material/cloud_off:")
+        st.caption(str(error))
+        st.button(texts.load_again, key="load_again", icon=":material/refresh:")
+
+
+def draw_unkept(chat: Chat, texts: Texts) -> None:
+    """That something is not kept at present, and why."""
+    if (problem := chat.unkept or chat.problem) is not None:
+        st.warning(texts.not_kept, icon=":material/cloud_off:")
+        st.caption(problem)

@@ -1,0 +1,86 @@
+import pytest
+
+from components.chats.chat import Chat, Controls
+from components.chats.context import FIRST_LOOK
+from components.sampling.parameters import SamplingParams
+from tests.chats.helpers import CONTROLS, ask, asked, texts
+from tests.scripted_engine import ScriptedEngine
+
+
+def room_for(characters: int, engine: ScriptedEngine) -> Controls:
+    """Settings that leave so many characters to the prompt; a scripted engine's tokens are characters."""
+    return Controls(SamplingParams(max_new_tokens=engine.info.context_length - characters))
+
+
+def test_everything_is_seen_while_it_fits(chat: Chat, engine: ScriptedEngine) -> None:
+    assert chat.context(engine, CONTROLS) is None
+    ask(chat, engine, "one")
+    context = chat.context(engine, CONTROLS)
+    assert context is not None
+    assert context.first is None
+
+
+def test_the_oldest_turns_are_left_out_first(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.with_info(context_length=4096)
+    for question in ("one", "two", "three"):
+        ask(chat, engine, question)
+    small = room_for(len("three" + "You said: three") + 1, engine)
+    context = chat.context(engine, small)
+    assert context is not None
+    assert context.first == chat.shown[4]
+    ask(chat, engine, "x", small)
+    assert asked(engine) == ["three", "You said: three", "x"]
+
+
+def test_it_is_worked_out_once(chat: Chat, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(chat, engine, "one")
+    before = chat.context(engine, CONTROLS)
+    monkeypatch.delattr(ScriptedEngine, "build_prompt")
+    assert chat.context(engine, CONTROLS) is before
+
+
+def test_a_turn_that_was_left_out_is_not_seen(chat: Chat, engine: ScriptedEngine) -> None:
+    for question in ("one", "two"):
+        ask(chat, engine, question)
+    chat.put(chat.shown[0].id, "left_out")
+    chat.refresh()
+    ask(chat, engine, "three")
+    assert asked(engine) == ["two", "You said: two", "three"]
+
+
+def test_a_pinned_turn_stays_when_later_ones_go(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.with_info(context_length=4096)
+    for question in ("one", "two", "three"):
+        ask(chat, engine, question)
+    chat.put(chat.shown[0].id, "pinned")
+    small = room_for(len("one" + "You said: one" + "three" + "You said: three") + 1, engine)
+    ask(chat, engine, "x", small)
+    assert asked(engine) == ["one", "You said: one", "three", "You said: three", "x"]
+
+
+def test_what_is_pinned_gives_way_to_the_question(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.with_info(context_length=4096)
+    ask(chat, engine, "one")
+    chat.put(chat.shown[0].id, "pinned")
+    ask(chat, engine, "x" * 20, room_for(20, engine))
+    assert asked(engine) == ["x" * 20]
+
+
+def test_a_pinned_turn_long_ago_is_seen(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.with_info(context_length=4096)
+    ask(chat, engine, "remember this")
+    chat.put(chat.shown[0].id, "pinned")
+    for number in range(FIRST_LOOK):
+        ask(chat, engine, f"{number} {'x' * 40}")
+    ask(chat, engine, "x", room_for(1000, engine))
+    assert asked(engine)[:2] == ["remember this", "You said: remember this"]
+    assert len(asked(engine)) > 6
+
+
+def test_a_long_history_is_seen_as_far_as_it_fits(chat: Chat, engine: ScriptedEngine) -> None:
+    for number in range(FIRST_LOOK):
+        ask(chat, engine, str(number))
+    ask(chat, engine, "last")
+    assert asked(engine)[0] == "0"
+    assert len(asked(engine)) == 2 * FIRST_LOOK + 1
+    assert texts(chat.shown)[-2] == "last"

@@ -1,0 +1,111 @@
+"""What is kept of a reply while it is written, and when the database is away."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from components.chats.chat import Chat
+from components.chats.replies import Replies
+from components.engine.errors import EngineError
+from components.engine.events import Finished
+from components.engine.interface import GenerationRequest
+from components.engine.receipts import Receipt
+from components.sampling.parameters import SamplingParams
+from components.store.errors import StoreError
+from tests.chats.helpers import CONTROLS, Start, ask, asked, finish, texts, wait_until
+from tests.scripted_engine import ScriptedEngine, endless
+
+
+def kept(chat: Chat, start: Start) -> list[str]:
+    """What a server that knows nothing but the database shows."""
+    return texts(Chat.open(chat.asker, start(), chat.conversation.id).shown)
+
+
+def test_the_question_is_kept_before_the_first_token(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    release = threading.Event()
+
+    def held(_: GenerationRequest) -> Iterator[str]:
+        release.wait(60)
+        yield "late"
+
+    engine.script = held
+    chat.ask(engine, "one", CONTROLS)
+    assert kept(chat, start) == ["one", ""]
+    release.set()
+
+
+def test_a_growing_reply_is_kept(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    engine.script = endless
+    chat.ask(engine, "one", CONTROLS)
+    wait_until(lambda: len(kept(chat, start)[1]) > 10)
+    chat.stop()
+
+
+def test_another_tab_streams_the_same_reply(chat: Chat, engine: ScriptedEngine, replies: Replies) -> None:
+    engine.script = endless
+    chat.ask(engine, "one", CONTROLS)
+    other = Chat.open(chat.asker, replies, chat.conversation.id)
+    writing = other.writing
+    assert writing is not None
+    wait_until(lambda: len(writing.snapshot().text) > 10)
+    other.stop()
+    finish(chat)
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    assert chat.last.reply.end == "cancelled"
+
+
+def test_another_process_follows_and_stops_it(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    engine.script = endless
+    chat.ask(engine, "one", CONTROLS)
+    other = Chat.open(chat.asker, start(), chat.conversation.id)
+    writing = other.writing
+    assert writing is not None
+    wait_until(lambda: len(writing.snapshot().text) > 10)
+    other.stop()
+    wait_until(lambda: writing.snapshot().end == "cancelled")
+
+
+def test_an_error_is_kept_with_the_text(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    engine.script = lambda _: ["Half", EngineError("The device ran out of memory.")]
+    ask(chat, engine, "one")
+    again = Chat.open(chat.asker, start(), chat.conversation.id)
+    assert again.last is not None
+    assert again.last.reply is not None
+    assert (again.last.text, again.last.reply.end) == ("Half", "failed")
+    assert again.last.reply.error == "The device ran out of memory."
+
+
+def test_the_receipt_and_continue_work_after_a_restart(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    sampling = SamplingParams(seed=3)
+    messages = [{"role": "user", "content": "one"}]
+    receipt = Receipt(messages, None, (5, 6), sampling, True, 0, "M", "abc", "cpu", "float32", "local", {"torch": "2"})  # type: ignore[arg-type]
+    engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5, receipt=receipt)]
+    ask(chat, engine, "one")
+    again = Chat.open(chat.asker, start(), chat.conversation.id)
+    assert again.last is not None
+    assert again.receipt(again.last) == receipt
+    again.resume(engine, again.last, CONTROLS)
+    assert engine.requests[-1].continues == (5, 6)
+    assert asked(engine) == ["one"]
+
+
+def test_what_cannot_be_kept_is_kept_later(
+    chat: Chat, engine: ScriptedEngine, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> Iterator[None]:
+        raise StoreError("The database is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chat.replies.database, "_transaction", away)
+        chat.ask(engine, "one", CONTROLS)
+        wait_until(lambda: chat.writing is None)
+        chat.ask(engine, "two", CONTROLS)
+        wait_until(lambda: chat.writing is None)
+        chat.refresh()
+        assert [chat.now(message).text for message in chat.shown] == ["one", "You said: one", "two", "You said: two"]
+        assert chat.unkept == "The database is away."
+        assert asked(engine)[-1] == "two"
+    wait_until(lambda: chat.unkept is None)
+    assert kept(chat, start) == ["one", "You said: one", "two", "You said: two"]
