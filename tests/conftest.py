@@ -15,6 +15,7 @@ import pytest
 
 from components.checkpoints.locate import DEMO_NAME, is_complete
 from components.logs import REQUESTS
+from tests.postgres import Cluster
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "models"
@@ -64,6 +65,14 @@ def demo_model() -> Path:
             command = [sys.executable, "download.py", "--source", "demo", "--dir", str(MODELS)]
             subprocess.run(command, cwd=ROOT, check=True)
     return MODELS / DEMO_NAME
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for the tests of this process."""
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture

@@ -1,17 +1,18 @@
 """The conversations of readers: listing, searching, changing, deleting. One class over a connection."""
 
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from components.store.errors import NotFoundError
-from components.store.folding import fold
 from components.store.rows import Conversation
 from components.store.schema import conversations as table
-from components.store.schema import messages
+from components.store.schema import insert_new, messages
+from components.store.texts import fold
 
 EXCERPT_CHARACTERS = 90
 
@@ -45,7 +46,7 @@ class Conversations:
         query = (
             select(table)
             .where(self._is_own(), table.c.deleted.is_(None))
-            .order_by(table.c.pinned.desc(), table.c.changed.desc())
+            .order_by(table.c.pinned.desc(), table.c.changed.desc(), table.c.id)
             .limit(limit)
             .offset(offset)
         )
@@ -100,8 +101,7 @@ class Conversations:
 
     def add(self, conversation: Conversation) -> None:
         """Keep a new one. One that is there already stays as it is, so trying again does no harm."""
-        if not self._connection.scalar(select(exists().where(table.c.id == conversation.id))):
-            self._connection.execute(insert(table).values(asdict(conversation) | {"reader": self._reader}))
+        insert_new(self._connection, table, asdict(conversation) | {"reader": self._reader})
 
     def change(self, conversation: str, **values: Any) -> None:
         """Set columns of one's own conversation: title, pinned, system, sampling, leaf, changed.
@@ -146,7 +146,10 @@ def purge(connection: Connection, before: float) -> int:
 def excerpt(text: str, words: Sequence[str]) -> str:
     """The part of ``text`` around the first of ``words`` (folded), in one line."""
     line = " ".join(text.split())
-    places = [place for word in words if (place := fold(line).find(word)) >= 0]
-    start = max(0, min(places, default=0) - EXCERPT_CHARACTERS // 3)
+    folded = fold(line)
+    found = min((place for word in words if (place := folded.find(word)) >= 0), default=0)
+    # Folding may change how long a text is: look for the place in ``line`` up to which it folds into what is before.
+    place = bisect_right(range(len(line)), found, key=lambda end: len(fold(line[:end]))) - 1
+    start = max(0, place - EXCERPT_CHARACTERS // 3)
     part = line[start : start + EXCERPT_CHARACTERS]
     return ("… " if start else "") + part + (" …" if start + EXCERPT_CHARACTERS < len(line) else "")

@@ -1,22 +1,24 @@
 """The connection to the database: where it is, how it is opened, and what its errors mean."""
 
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from components.settings import ENV_PREFIX, SettingsError, get_settings
-from components.store.errors import ConflictError, StoreError
+from components.store import migrating
+from components.store.errors import ConflictError, LaterVersionError, StoreError
+from components.store.faults import explain
 
 FILE_NAME = "chats.db"
 """Of the SQLite database in the data folder."""
@@ -25,9 +27,18 @@ CONNECT_SECONDS = 5
 BUSY_SECONDS = 10
 """How long a connection to PostgreSQL may take, and how long a writer waits for another one."""
 
-_MIGRATIONS = Path(__file__).with_name("migrations")
-_MIGRATION_LOCK = 20_231_206
-"""Any number: processes that start at once over one PostgreSQL take turns by it."""
+_POSTGRES = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "baichuan-chat",
+    # A server that has vanished without a word is noticed in seconds, not in the operating system's quarter of an hour.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
+_File = tuple[int, int]
+"""Device and inode."""
 
 
 class Database:
@@ -45,17 +56,26 @@ class Database:
         """
         self._url = _checked(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = create_engine(self._url, pool_pre_ping=not self.is_sqlite, **self._options())
-        self._migrated = False
+        self.file = Path(self._url.database) if self.is_sqlite and self._url.database else None
+        options = {"timeout": BUSY_SECONDS} if self.is_sqlite else _POSTGRES
+        self._engine = create_engine(self._url, pool_pre_ping=not self.is_sqlite, connect_args=options)
+        self._migrated: _File | bool = False
         self._lock = threading.Lock()
+        self._failure, self._failed_at = "", 0.0
         if self.is_sqlite:
-            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "connect", self._prepare_sqlite)
+            event.listen(self._engine, "checkout", self._check_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+
+    @property
+    def url(self) -> str:
+        """With the password, as another ``Database`` takes it."""
+        return self._url.render_as_string(hide_password=False)
 
     @property
     def name(self) -> str:
         """The database for people to read, without the password."""
-        return self._url.render_as_string(hide_password=True)
+        return self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -79,40 +99,48 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Make the tables, or bring them up to date. Does nothing after the first time.
+        """Make the tables, or bring them up to date. Does nothing when they were found to be so before.
 
         Raises:
-            StoreError: the database cannot be written at present, or is of a later version than this program.
+            StoreError: the database cannot be written at present.
+            LaterVersionError: it is of a later version than this program.
         """
+        asked = time.monotonic()
         with self._lock:
-            if self._migrated:
+            if self._migrated == (self._present() or True):
                 return
-            with self._explained():
-                if self.is_sqlite and self._url.database:
-                    Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-                with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-                    if not self.is_sqlite:
-                        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-                    _upgrade(connection)
-            self._migrated = True
+            if self._failed_at >= asked:  # for whoever came before, while this thread waited
+                raise StoreError(self._failure)
+            try:
+                with self._explained():
+                    self._migrate()
+            except StoreError as error:
+                self._failure, self._failed_at = str(error), time.monotonic()
+                raise
+            self._migrated = self._present() or True
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def _options(self) -> dict[str, object]:
-        if self.is_sqlite:
-            return {"connect_args": {"timeout": BUSY_SECONDS}}
-        return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+    def _migrate(self) -> None:
+        if self.file is not None:
+            _make_folder(self.file.parent)
+        with self._begun(writes=False) as connection:
+            if migrating.is_current(connection):
+                return
+        with self._begun(writes=True) as connection:
+            migrating.upgrade(connection)
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         self.migrate()
-        with (
-            self._explained(),
-            self._engine.connect().execution_options(writes=writes) as connection,
-            connection.begin(),
-        ):
+        with self._explained(), self._begun(writes=writes) as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, *, writes: bool) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -121,10 +149,35 @@ class Database:
             yield
         except IntegrityError as error:
             raise ConflictError(str(error.orig)) from error
-        except (SQLAlchemyError, OSError) as error:
-            reason = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-            first_line = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__
-            raise StoreError(f"The database {self.name} cannot be used: {first_line}") from error
+        except LaterVersionError as error:
+            raise LaterVersionError(f"The database {self.name} cannot be used: {error}") from None
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            self._migrated = False  # it may be another one when it is back
+            raise StoreError(f"The database {self.name} cannot be used: {explain(error)}") from error
+
+    def _present(self) -> _File | None:
+        """The SQLite file that is there now. Whoever deletes or replaces it has no further use for the old one."""
+        try:
+            found = os.stat(self.file) if self.file is not None else None  # noqa: PTH116 - several times as fast
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
+
+    def _prepare_sqlite(self, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        assert isinstance(connection, sqlite3.Connection)
+        connection.isolation_level = None  # Python's sqlite3 would begin transactions by rules of its own
+        try:
+            _set_journal(connection)
+            for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}").close()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        entry.info["file"] = self._present()
+
+    def _check_sqlite(self, _: DBAPIConnection, entry: ConnectionPoolEntry, __: object) -> None:
+        if entry.info["file"] != self._present():
+            raise DisconnectionError("The file is another one now.")
 
 
 @lru_cache(maxsize=1)
@@ -140,34 +193,19 @@ def get_database() -> Database:
     return Database(f"sqlite:///{settings.data_dir / FILE_NAME}")
 
 
-def alembic_config() -> Config:
-    """Where Alembic finds the migrations."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _upgrade(connection: Connection) -> None:
-    config = alembic_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
 def _checked(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError(_not_usable("it is no URL")) from None
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice would be psycopg2
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise SettingsError(_not_usable(f"{url.drivername} is neither sqlite nor postgresql"))
-    try:
-        url.get_dialect()
-    except (NoSuchModuleError, ImportError) as error:
-        raise SettingsError(_not_usable(str(error))) from None
-    return url
+    match url.get_backend_name():
+        case "postgresql" | "postgres":
+            return url.set(drivername="postgresql+psycopg")  # the one driver that is installed
+        case "sqlite" if url.database and url.database != ":memory:":
+            return url.set(drivername="sqlite")
+        case "sqlite":
+            raise SettingsError(_not_usable("it names no file"))
+    raise SettingsError(_not_usable(f"{url.drivername} is neither sqlite nor postgresql"))
 
 
 def _not_usable(reason: str) -> str:
@@ -177,11 +215,27 @@ def _not_usable(reason: str) -> str:
     )
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # Python's sqlite3 would begin transactions by rules of its own
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"The folder {folder} cannot be made: {error.strerror}. Name another one.") from error
+
+
+def _set_journal(connection: sqlite3.Connection) -> None:
+    """Let readers read while somebody writes.
+
+    SQLite waits for nobody where it changes the kind of journal, which happens once in a file's life.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with closing(connection.execute("PRAGMA journal_mode=WAL")):
+                return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:

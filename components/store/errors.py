@@ -5,6 +5,10 @@ class StoreError(Exception):
     """The database cannot be read or written at present; it says why and what to do. Trying again may help."""
 
 
+class LaterVersionError(StoreError):
+    """The database was made by a later version of this application."""
+
+
 class NotFoundError(Exception):
     """There is no such thing, or it is somebody else's, which nobody needs to know."""
 

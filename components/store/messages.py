@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, update
 
-from components.store.errors import NotFoundError
-from components.store.folding import fold
+from components.store.errors import ConflictError, NotFoundError
 from components.store.rows import Message, Place, Reply
-from components.store.schema import messages, processes, replies
+from components.store.schema import insert_new, messages, replies
+from components.store.texts import fold
 
 _REPLY_COLUMNS = [column for column in replies.c if column.name not in ("message", "tokens")]
 _MESSAGE_COLUMNS = [column for column in messages.c if column.name != "folded"]
@@ -80,7 +80,8 @@ class Messages:
 
     def has_children(self, message: int) -> bool:
         """Whether anything follows a message."""
-        return bool(self._connection.scalar(select(exists().where(messages.c.parent == message))))
+        query = select(messages.c.id).where(messages.c.parent == message, self._is_here()).limit(1)
+        return self._connection.scalar(query) is not None
 
     def by_ids(self, ids: Iterable[int]) -> Sequence[Message]:
         """These messages, as far as they are here, the oldest first."""
@@ -94,42 +95,41 @@ class Messages:
         return unpack(packed or b"")
 
     def add(self, message: Message, tokens: Sequence[int] = ()) -> None:
-        """Keep a new one. One that is there already stays as it is, so trying again does no harm."""
-        if self._connection.scalar(select(exists().where(messages.c.id == message.id))):
-            return
+        """Keep a new one. One that is there already stays as it is, so trying again does no harm.
+
+        Raises:
+            ConflictError: the message that it follows is not here.
+        """
         content = {column.name: getattr(message, column.name) for column in _MESSAGE_COLUMNS}
         content |= {
             "conversation": self._conversation,
-            "text": storable(message.text),
-            "folded": fold(storable(message.text)),
+            "depth": self._depth_below(message.parent),
+            "folded": fold(message.text),
         }
-        self._connection.execute(insert(messages).values(content))
-        if message.reply is not None:
-            content = asdict(message.reply) | {"message": message.id, "tokens": pack(tokens)}
-            self._connection.execute(insert(replies).values(content))
+        if insert_new(self._connection, messages, content) and message.reply is not None:
+            reply = asdict(message.reply) | {"message": message.id, "tokens": pack(tokens)}
+            insert_new(self._connection, replies, reply)
 
     def set_reply(self, message: int, text: str, tokens: Sequence[int], reply: Reply) -> None:
         """Keep what a reply is now, growing or ended. One that is gone, with its conversation, stays so."""
-        texts = {"text": storable(text), "folded": fold(storable(text))}
+        texts = {"text": text, "folded": fold(text)}
         self._connection.execute(update(messages).where(messages.c.id == message, self._is_here()).values(texts))
         content = asdict(reply) | {"tokens": pack(tokens)}
         if reply.end is None:
             del content["stop_wanted"]  # it is others who set it
-        self._connection.execute(update(replies).where(replies.c.message == message).values(content))
+        self._update_reply(message, **content)
 
     def begin_again(self, message: int, reply: Reply) -> None:
         """Note that an ended reply is written on, in place."""
-        content = asdict(reply)
-        self._connection.execute(update(replies).where(replies.c.message == message).values(content))
+        self._update_reply(message, **asdict(reply))
 
     def want_stopped(self, reply: int) -> None:
         """Ask whichever process writes a reply to stop."""
-        here = select(messages.c.id).where(messages.c.id == reply, self._is_here())
-        self._connection.execute(update(replies).where(replies.c.message.in_(here)).values(stop_wanted=True))
+        self._update_reply(reply, stop_wanted=True)
 
     def rate(self, message: int, rating: int, note: str) -> None:
         """Keep what somebody thinks of a message."""
-        self._update(message, rating=rating, note=storable(note))
+        self._update(message, rating=rating, note=note)
 
     def put(self, message: int, place: Place) -> None:
         """Pin a message to what the model sees, leave it out, or neither."""
@@ -147,6 +147,18 @@ class Messages:
         if not done.rowcount:
             raise NotFoundError(str(message))
 
+    def _update_reply(self, message: int, **values: Any) -> None:
+        here = select(messages.c.id).where(messages.c.id == message, self._is_here())
+        self._connection.execute(update(replies).where(replies.c.message.in_(here)).values(**values))
+
+    def _depth_below(self, parent: int | None) -> int:
+        if parent is None:
+            return 0
+        depth = self._connection.scalar(select(messages.c.depth).where(messages.c.id == parent, self._is_here()))
+        if depth is None:
+            raise ConflictError(f"The message {parent} is not in this conversation, so nothing can follow it.")
+        return int(depth) + 1
+
     def _is_here(self) -> ColumnElement[bool]:
         return messages.c.conversation == self._conversation
 
@@ -157,18 +169,6 @@ def stops_wanted(connection: Connection, writer: str) -> Sequence[int]:
         replies.c.end.is_(None), replies.c.writer == writer, replies.c.stop_wanted.is_(True)
     )
     return connection.execute(query).scalars().all()
-
-
-def end_orphans(connection: Connection, seen_after: float) -> int:
-    """Mark as cut what is said to be written by processes that were not seen after that time; gives their number."""
-    alive = select(processes.c.id).where(processes.c.seen >= seen_after)
-    orphans = update(replies).where(replies.c.end.is_(None), replies.c.writer.not_in(alive))
-    return connection.execute(orphans.values(end="cut")).rowcount
-
-
-def storable(text: str) -> str:
-    """``text`` with a mark in place of what databases cannot keep: NUL, and halves of characters."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def pack(tokens: Sequence[int]) -> bytes:

@@ -1,10 +1,13 @@
 """The tables. ``migrations/`` holds how databases of earlier versions become this."""
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Double,
     ForeignKey,
     Index,
@@ -15,7 +18,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
+from sqlalchemy.dialects import postgresql, sqlite
+
+from components.store.texts import storable
 
 metadata = MetaData(
     naming_convention={
@@ -25,20 +32,50 @@ metadata = MetaData(
     }
 )
 
+
+class KeptString(TypeDecorator[str]):
+    """Text without what databases cannot keep, wherever it comes from: ids stand in addresses, for instance."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """What the database is given."""
+        return None if value is None else storable(value)
+
+
+class KeptText(KeptString):
+    """The same of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
+class KeptId(TypeDecorator[int]):
+    """The number of a message; what is no 64-bit number is nobody's."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> int | None:  # noqa: ARG002
+        """What the database is given."""
+        return value if value is None or -(2**63) <= value < 2**63 else -1
+
+
 READER_LENGTH = 255
 """Of the key that says whose a conversation is, in characters."""
 
 conversations = Table(
     "conversations",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("reader", String(READER_LENGTH), nullable=False),
-    Column("title", Text, nullable=False),
+    Column("id", KeptString(32), primary_key=True),
+    Column("reader", KeptString(READER_LENGTH), nullable=False),
+    Column("title", KeptText, nullable=False),
     Column("pinned", Boolean, nullable=False),
-    Column("system", Text, nullable=False),
+    Column("system", KeptText, nullable=False),
     Column("sampling", JSON, nullable=False),
     # The end of the branch that is shown. No foreign key: tables that point at each other cannot be filled in order.
-    Column("leaf", BigInteger),
+    Column("leaf", KeptId),
     # Times are seconds since 1970.
     Column("created", Double, nullable=False),
     Column("changed", Double, nullable=False),
@@ -49,19 +86,20 @@ conversations = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", KeptId, primary_key=True, autoincrement=False),
     Column("conversation", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
-    Column("parent", ForeignKey("messages.id", ondelete="CASCADE"), index=True),
+    # Messages go with their conversation, all at once: databases follow no chain of thousands of them.
+    Column("parent", ForeignKey("messages.id"), index=True),
     Column("depth", Integer, nullable=False),
-    Column("role", String(9), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("role", KeptString(9), nullable=False),
+    Column("text", KeptText, nullable=False),
     # What is searched: the text without differences of case and width.
-    Column("folded", Text, nullable=False),
+    Column("folded", KeptText, nullable=False),
     Column("created", Double, nullable=False),
     # Whether the model sees it: "usual", "pinned" or "left_out".
-    Column("place", String(8), nullable=False),
+    Column("place", KeptString(8), nullable=False),
     Column("rating", SmallInteger, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", KeptText, nullable=False),
     Index(None, "conversation", "depth"),
 )
 
@@ -70,14 +108,14 @@ replies = Table(
     metadata,
     Column("message", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     # How it ended; null while it is written.
-    Column("end", String(12), index=True),
-    Column("error_kind", String(12), nullable=False),
-    Column("error", Text, nullable=False),
+    Column("end", KeptString(12), index=True),
+    Column("error_kind", KeptString(12), nullable=False),
+    Column("error", KeptText, nullable=False),
     # Token ids, four bytes each, little-endian.
     Column("tokens", LargeBinary, nullable=False),
     Column("sampling", JSON, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("weights", Text, nullable=False),
+    Column("model", KeptText, nullable=False),
+    Column("weights", KeptText, nullable=False),
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
     Column("seconds", Double),
@@ -85,15 +123,15 @@ replies = Table(
     # The rest of the receipt, as the engine wrote it.
     Column("record", JSON, nullable=False),
     # The process that writes it, and whether somebody wants it stopped.
-    Column("writer", String(32), nullable=False),
+    Column("writer", KeptString(32), nullable=False),
     Column("stop_wanted", Boolean, nullable=False),
 )
 
 processes = Table(
     "processes",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("host", Text, nullable=False),
+    Column("id", KeptString(32), primary_key=True),
+    Column("host", KeptText, nullable=False),
     Column("pid", Integer, nullable=False),
     # When it was begun by the operating system's account, since another process gets the same number later.
     Column("started", Double, nullable=False),
@@ -103,12 +141,19 @@ processes = Table(
 shares = Table(
     "shares",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("reader", String(READER_LENGTH), nullable=False, index=True),
+    Column("id", KeptString(32), primary_key=True),
+    Column("reader", KeptString(READER_LENGTH), nullable=False, index=True),
     Column("conversation", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("title", Text, nullable=False),
+    Column("title", KeptText, nullable=False),
     # The branch as it was when it was shared.
     Column("content", JSON, nullable=False),
     Column("created", Double, nullable=False),
     Column("expires", Double),
 )
+
+
+def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless there is one with its key already; gives whether it was new."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount > 0

@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["conversation"], ["conversations.id"], name=op.f("fk_messages_conversation"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["parent"], ["messages.id"], name=op.f("fk_messages_parent"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["parent"], ["messages.id"], name=op.f("fk_messages_parent")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     op.create_index(op.f("ix_messages_conversation_depth"), "messages", ["conversation", "depth"], unique=False)

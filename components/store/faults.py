@@ -1,0 +1,79 @@
+"""What is wrong with a database, from the error of its library: in words for people, with what to do."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+_SQLITE = {
+    "SQLITE_BUSY": "another program has kept it locked for too long. End that program, or wait for it.",
+    "SQLITE_CANTOPEN": "the file cannot be opened. It must not be a folder, and whoever runs this must be allowed to "
+    "read and write both the file and its folder.",
+    "SQLITE_CORRUPT": "the file is damaged. Move it away and restore a back-up: python data.py restore FILE",
+    "SQLITE_FULL": "there is no room left on the disk. Make room.",
+    "SQLITE_IOERR": "the file cannot be read or written. The disk may be full, damaged or gone.",
+    "SQLITE_NOTADB": "the file is no SQLite database. Move it away, then a new one is made; or name another file.",
+    "SQLITE_PERM": "whoever runs this must be allowed to read and write both the file and its folder.",
+    "SQLITE_READONLY": "it can be read but not written. Whoever runs this must be allowed to write both the file and "
+    "its folder.",
+}
+"""By the beginning of SQLite's name for the error."""
+
+_STATES = {
+    "25006": "it can be read but not written: it may be a standby. Name the primary server.",
+    "40": "several writers were in each other's way. Try again.",
+    "42501": "its user may not do this. GRANT the user all rights on the database and on its schema public.",
+    "53100": "there is no room left on the server's disk. Make room.",
+    "53300": "the server has too many connections. Raise max_connections, or end other clients.",
+    "57": "the server was stopped, or is starting. Try again when it runs.",
+    "58": "the server cannot read or write its files. Its log says more.",
+}
+"""By the beginning of PostgreSQL's SQLSTATE."""
+
+_WORDS = {
+    "too many clients": "the server has too many connections. Raise max_connections, or end other clients.",
+    "remaining connection slots": "the server has too many connections. Raise max_connections, or end other clients.",
+    "password": "the server refuses the user or the password. Mend them in the URL.",
+    "authentication failed": "the server refuses the user or the password. Mend them in the URL.",
+    "pg_hba.conf": "the server takes nobody from here under this name. Add a line to its pg_hba.conf.",
+    'role "': "the server has no such user. Create it with: createuser",
+    'database "': "the server has no such database. Create it with: createdb",
+    "starting up": "the server is starting. Try again when it runs.",
+    "shutting down": "the server is stopping. Try again when it runs.",
+    "resolve": "there is no host of this name. Mend the URL.",
+    "translate host": "there is no host of this name. Mend the URL.",
+    "refused": "no server answers there. Start it, or mend host and port in the URL.",
+    "no such file": "no server answers there. Start it, or mend the folder of its socket in the URL.",
+    "timeout": "no server answers there in time. Start it, or mend host and port in the URL.",
+    "connection option": "the URL has an option that PostgreSQL does not know. Mend the URL.",
+    "closed": "the connection was lost. Try again when the server runs.",
+    "lost": "the connection was lost. Try again when the server runs.",
+    "terminat": "the server ended the connection. Try again when it runs.",
+}
+"""By what PostgreSQL's library says where there is no SQLSTATE: while connecting, and when a connection breaks."""
+
+_EXISTS = "it has tables of another application. Name a database that is for this application alone."
+
+
+def explain(error: Exception) -> str:
+    """What is wrong, what to do, and the library's own words, in one line."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    said = " ".join(str(cause).split()) or type(cause).__name__
+    advice = _advice(cause, said)
+    return f"{advice} ({said})" if advice else said
+
+
+def _advice(cause: BaseException, said: str) -> str:
+    if isinstance(cause, TimeoutError):  # SQLAlchemy's, of its pool
+        return "all connections to it have been in use for too long. Try again."
+    if "already exists" in said:
+        return _EXISTS
+    if isinstance(cause, sqlite3.Error):
+        return _by_beginning(_SQLITE, getattr(cause, "sqlite_errorname", None) or "")
+    if state := getattr(cause, "sqlstate", None):
+        return _by_beginning(_STATES, state)
+    lower = said.lower()
+    return next((advice for words, advice in _WORDS.items() if words in lower), "")
+
+
+def _by_beginning(advices: dict[str, str], code: str) -> str:
+    return next((advice for beginning, advice in advices.items() if code.startswith(beginning)), "")
