@@ -15,7 +15,7 @@ import psycopg
 
 START_SECONDS = 60
 
-PASSWORD_USER, PASSWORD = "locked", "right"
+PASSWORD_USER, PASSWORD = "locked", "correct-horse"
 """Of the one user who needs a password."""
 
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")

@@ -58,7 +58,12 @@ class Database:
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.file = Path(self._url.database) if self.is_sqlite and self._url.database else None
         options = {"timeout": BUSY_SECONDS} if self.is_sqlite else _POSTGRES
-        self._engine = create_engine(self._url, pool_pre_ping=not self.is_sqlite, connect_args=options)
+        self._engine = create_engine(
+            self._url,
+            pool_pre_ping=not self.is_sqlite,
+            connect_args=options,
+            hide_parameters=True,  # what readers wrote must not get into the log with an error
+        )
         self._migrated: _File | bool = False
         self._lock = threading.Lock()
         self._failure, self._failed_at = "", 0.0
@@ -152,7 +157,9 @@ class Database:
         except LaterVersionError as error:
             raise LaterVersionError(f"The database {self.name} cannot be used: {error}") from None
         except (SQLAlchemyError, sqlite3.Error) as error:
-            self._migrated = False  # it may be another one when it is back
+            # It may be another database when it is back, and what was opened before may be good for nothing.
+            self._migrated = False
+            self._engine.dispose()
             raise StoreError(f"The database {self.name} cannot be used: {explain(error)}") from error
 
     def _present(self) -> _File | None:

@@ -4,17 +4,20 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+_RIGHTS = (
+    "whoever runs this must be allowed to write the file, those beside it that begin with its name (-wal, -shm), and "
+    "their folder."
+)
+
 _SQLITE = {
     "SQLITE_BUSY": "another program has kept it locked for too long. End that program, or wait for it.",
-    "SQLITE_CANTOPEN": "the file cannot be opened. It must not be a folder, and whoever runs this must be allowed to "
-    "read and write both the file and its folder.",
+    "SQLITE_CANTOPEN": f"the file cannot be opened. It must not be a folder, and {_RIGHTS}",
     "SQLITE_CORRUPT": "the file is damaged. Move it away and restore a back-up: python data.py restore FILE",
     "SQLITE_FULL": "there is no room left on the disk. Make room.",
     "SQLITE_IOERR": "the file cannot be read or written. The disk may be full, damaged or gone.",
     "SQLITE_NOTADB": "the file is no SQLite database. Move it away, then a new one is made; or name another file.",
-    "SQLITE_PERM": "whoever runs this must be allowed to read and write both the file and its folder.",
-    "SQLITE_READONLY": "it can be read but not written. Whoever runs this must be allowed to write both the file and "
-    "its folder.",
+    "SQLITE_PERM": _RIGHTS,
+    "SQLITE_READONLY": f"it can be read but not written: {_RIGHTS}",
 }
 """By the beginning of SQLite's name for the error."""
 
