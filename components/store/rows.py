@@ -110,3 +110,21 @@ class Message:
     rating: int = 0
     note: str = ""
     reply: Reply | None = None
+
+
+@dataclass(frozen=True)
+class ProcessRow:
+    """A process that writes replies.
+
+    Attributes:
+        host: the operating system that it runs under.
+        pid: its number there.
+        started: when it was begun by that system's account, since another process gets the same number later.
+        seen: when it was last known to live, by the database's clock.
+    """
+
+    id: str
+    host: str
+    pid: int
+    started: float
+    seen: float
