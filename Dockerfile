@@ -8,7 +8,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements.txt
-COPY app.py download.py keys.py LICENSE ./
+COPY app.py data.py download.py keys.py LICENSE ./
 COPY .streamlit .streamlit
 COPY components components
 RUN useradd --create-home chat && mkdir data models && chown chat data models

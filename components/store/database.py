@@ -66,7 +66,8 @@ class Database:
         )
         self._migrated: _File | bool = False
         self._lock = threading.Lock()
-        self._failure, self._failed_at = "", 0.0
+        self._failure: StoreError | None = None
+        self._failed_at = 0.0
         if self.is_sqlite:
             event.listen(self._engine, "connect", self._prepare_sqlite)
             event.listen(self._engine, "checkout", self._check_sqlite)
@@ -83,13 +84,13 @@ class Database:
         return self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads.
+    def reading(self, *, one_moment: bool = False) -> Iterator[Connection]:
+        """A transaction that only reads; all of ``one_moment``, if that matters, whoever writes meanwhile.
 
         Raises:
             StoreError: the database cannot be read at present.
         """
-        with self._transaction(writes=False) as connection:
+        with self._transaction(writes=False, one_moment=one_moment) as connection:
             yield connection
 
     @contextmanager
@@ -114,13 +115,13 @@ class Database:
         with self._lock:
             if self._migrated == (self._present() or True):
                 return
-            if self._failed_at >= asked:  # for whoever came before, while this thread waited
-                raise StoreError(self._failure)
+            if self._failure is not None and self._failed_at >= asked:  # for whoever came before, meanwhile
+                raise self._failure
             try:
                 with self._explained():
                     self._migrate()
             except StoreError as error:
-                self._failure, self._failed_at = str(error), time.monotonic()
+                self._failure, self._failed_at = error, time.monotonic()
                 raise
             self._migrated = self._present() or True
 
@@ -130,7 +131,7 @@ class Database:
 
     def _migrate(self) -> None:
         if self.file is not None:
-            _make_folder(self.file.parent)
+            _make_file(self.file)
         with self._begun(writes=False) as connection:
             if migrating.is_current(connection):
                 return
@@ -138,15 +139,18 @@ class Database:
             migrating.upgrade(connection)
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+    def _transaction(self, *, writes: bool, one_moment: bool = False) -> Iterator[Connection]:
         self.migrate()
-        with self._explained(), self._begun(writes=writes) as connection:
+        with self._explained(), self._begun(writes=writes, one_moment=one_moment) as connection:
             yield connection
 
     @contextmanager
-    def _begun(self, *, writes: bool) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
-            yield connection
+    def _begun(self, *, writes: bool, one_moment: bool = False) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(writes=writes) as connection:
+            if one_moment and not self.is_sqlite:  # where every transaction is so
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -155,12 +159,12 @@ class Database:
         except IntegrityError as error:
             raise ConflictError(str(error.orig)) from error
         except LaterVersionError as error:
-            raise LaterVersionError(f"The database {self.name} cannot be used: {error}") from None
+            raise LaterVersionError(error.reason, self.name) from None
         except (SQLAlchemyError, sqlite3.Error) as error:
             # It may be another database when it is back, and what was opened before may be good for nothing.
             self._migrated = False
             self._engine.dispose()
-            raise StoreError(f"The database {self.name} cannot be used: {explain(error)}") from error
+            raise StoreError(explain(error), self.name) from error
 
     def _present(self) -> _File | None:
         """The SQLite file that is there now. Whoever deletes or replaces it has no further use for the old one."""
@@ -222,11 +226,15 @@ def _not_usable(reason: str) -> str:
     )
 
 
-def _make_folder(folder: Path) -> None:
+def _make_file(file: Path) -> None:
+    """Make a file that only its owner may read, if there is none; those that SQLite puts beside it are like it."""
+    if file.exists():
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
     except OSError as error:
-        raise StoreError(f"The folder {folder} cannot be made: {error.strerror}. Name another one.") from error
+        raise StoreError(f"{file} cannot be made: {error.strerror}. Name another file.") from error
 
 
 def _set_journal(connection: sqlite3.Connection) -> None:

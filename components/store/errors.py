@@ -2,7 +2,15 @@
 
 
 class StoreError(Exception):
-    """The database cannot be read or written at present; it says why and what to do. Trying again may help."""
+    """The database cannot be read or written at present; it says why and what to do. Trying again may help.
+
+    Attributes:
+        reason: the same without which database it is.
+    """
+
+    def __init__(self, reason: str, database: str | None = None) -> None:
+        super().__init__(f"The database {database} cannot be used: {reason}" if database else reason)
+        self.reason = reason
 
 
 class LaterVersionError(StoreError):

@@ -111,5 +111,5 @@ def database_time(connection: Connection) -> float:
     """Seconds since 1970 by the clock that all processes share: the server's, or this machine's for a file."""
     if connection.dialect.name == "sqlite":
         return time.time()
-    seconds = connection.scalar(select(cast(extract("epoch", func.clock_timestamp()), Double)))
-    return float(seconds or 0.0)
+    query = select(cast(extract("epoch", func.clock_timestamp()), Double))
+    return float(connection.execute(query).scalar_one())
