@@ -31,8 +31,8 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
     try:
         source = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=JSON_OPTIONS)
     except ValueError as error:
-        return str(error)
-    return str(LLMatcher.validate_grammar(source, None, limits=LIMITS)) or None
+        return shortened(str(error))
+    return shortened(str(LLMatcher.validate_grammar(source, None, limits=LIMITS))) or None
 
 
 def _slashed(regex: str) -> str:
@@ -47,3 +47,8 @@ def _slashed(regex: str) -> str:
             escaped += character
             after_backslash = character == "\\" and not after_backslash
     return escaped
+
+
+def shortened(text: str) -> str:
+    """A message of the library's, on one line."""
+    return " ".join(text.split())[:300]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from components.sampling.errors import SamplingError
-from components.sampling.forms import JSON_OPTIONS, LIMITS, lark_of
+from components.sampling.forms import JSON_OPTIONS, LIMITS, lark_of, shortened
 from components.sampling.parameters import SamplingParams
 
 
@@ -59,7 +59,7 @@ class Grammar:
 
     def _check(self) -> None:
         if self._matcher.is_error() or (self._matcher.is_stopped() and not self._matcher.is_accepting()):
-            reason = _shortened(self._matcher.get_error() or self._matcher.stop_reason())
+            reason = shortened(self._matcher.get_error() or self._matcher.stop_reason())
             raise SamplingError(
                 "The reply cannot follow the JSON schema any further: the schema is too complex, or the reply has left "
                 f"it ({reason}). Ask for fewer optional properties, fewer alternatives and shorter patterns."
@@ -98,7 +98,7 @@ class Grammars:
         """
         matcher = LLMatcher(self._prepared, LLMatcher.grammar_from_lark(grammar), log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise GrammarError(f"The form of the reply cannot be used: {_shortened(matcher.get_error())}")
+            raise GrammarError(f"The form of the reply cannot be used: {shortened(matcher.get_error())}")
         return Grammar(matcher, self._vocabulary)
 
     def compile(self, schema: str) -> Grammar:
@@ -113,9 +113,5 @@ class Grammars:
             raise GrammarError(f"The JSON schema cannot be read: {error}") from error
         matcher = LLMatcher(self._prepared, source, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise GrammarError(f"The JSON schema cannot be used: {_shortened(matcher.get_error())}")
+            raise GrammarError(f"The JSON schema cannot be used: {shortened(matcher.get_error())}")
         return Grammar(matcher, self._vocabulary)
-
-
-def _shortened(text: str) -> str:
-    return " ".join(text.split())[:300]

@@ -51,13 +51,15 @@ def moved(schema: JsonValue, root: str) -> JsonValue:
     return kept
 
 
-def where_it_fails(schema: Mapping[str, JsonValue]) -> str | None:
-    """The innermost part that makes a schema unusable, as a pointer such as ``#/properties/a``; None: not found."""
+def problem_and_place(schema: Mapping[str, JsonValue]) -> str | None:
+    """What about a schema cannot be used and, where that is found, a pointer to it such as ``#/properties/a``."""
     problem = schema_problem(schema)
+    if problem is None:
+        return None
     for pointer, part in islice(_parts(schema, "#"), MOST_TRIED):
-        if problem and schema_problem(_without_references(part)) == problem:
-            return pointer
-    return None
+        if schema_problem(_without_references(part)) == problem:
+            return f"{problem}, in {pointer}"
+    return problem
 
 
 def _without_references(part: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from components.api.errors import Failure
 from components.api.openai.errors import ApiError
-from components.api.openai.json_schemas import Schema, where_it_fails
+from components.api.openai.json_schemas import Schema, problem_and_place
 from components.api.openai.schema_base import RequestPart, ignored, refused, refuses
 from components.engine.errors import SchemaError
 
@@ -113,7 +113,7 @@ def unusable_form(error: SchemaError, form: Constraint | None) -> ApiError:
     param = form.name if form else None
     message = str(error)
     for place, schema in form.schemas.items() if form else ():
-        if pointer := where_it_fails(schema):
-            param, message = place, f"{message.rstrip('.')}, in {pointer} of {place}."
+        if problem := problem_and_place(schema):
+            param, message = place, f"The JSON schema cannot be used: {problem} of {place}."
             break
     return ApiError(Failure(HTTPStatus.BAD_REQUEST, message, "invalid_json_schema", param))
