@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Annotated
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, JsonValue
+from pydantic import AfterValidator, BeforeValidator, JsonValue
 from pydantic_core import PydanticCustomError
 
 from components.sampling.forms import schema_problem
@@ -30,6 +30,20 @@ def _not_endless(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 Schema = Annotated[dict[str, JsonValue], AfterValidator(_not_endless)]
 """A JSON schema in which references may go round in a circle only where there is a way out."""
+
+
+def _parsed(schema: object) -> object:
+    if not isinstance(schema, str):
+        return schema
+    try:
+        return json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        why = f"The JSON schema cannot be read: {error}"
+        raise PydanticCustomError("refused", "{why}", {"why": why}) from error
+
+
+WrittenSchema = Annotated[Schema, BeforeValidator(_parsed)]
+"""The same, or written as JSON in a text."""
 
 
 def moved(schema: JsonValue, root: str) -> JsonValue:

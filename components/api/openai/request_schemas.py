@@ -12,7 +12,7 @@ from starlette.requests import Request
 from components.api.body import read_json
 from components.api.errors import BodyError, failure_of
 from components.api.openai.errors import ApiError, bad_body
-from components.api.openai.json_schemas import Schema
+from components.api.openai.json_schemas import WrittenSchema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.schema_base import RequestPart, Stop, ignored, refused, refuses, sampling_field
 from components.api.openai.structured_outputs import Constraint, ResponseFormat, StructuredOutputs, of_schema
@@ -108,7 +108,7 @@ class GenerationFields(ModelField):
     structured_outputs: StructuredOutputs | None = Field(
         None, description="vLLM's: the reply follows a JSON schema or a regular expression, or is one of some texts."
     )
-    guided_json: str | Schema | None = Field(None, description="vLLM's older name of structured_outputs.json.")
+    guided_json: WrittenSchema | None = Field(None, description="vLLM's older name of structured_outputs.json.")
     guided_regex: str | None = Field(None, min_length=1, description="And of structured_outputs.regex.")
     guided_choice: list[str] | None = Field(None, min_length=1, description="And of structured_outputs.choice.")
 

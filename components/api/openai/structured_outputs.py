@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from components.api.errors import Failure
 from components.api.openai.errors import ApiError
-from components.api.openai.json_schemas import Schema, problem_and_place
+from components.api.openai.json_schemas import Schema, WrittenSchema, problem_and_place
 from components.api.openai.schema_base import RequestPart, ignored, refused, refuses
 from components.engine.errors import SchemaError
 
@@ -81,7 +81,7 @@ class ResponseFormat(RequestPart):
 class StructuredOutputs(RequestPart):
     """vLLM's way to say it: one of these."""
 
-    json_: str | Schema | None = Field(None, alias="json", description="A JSON schema.")
+    json_: WrittenSchema | None = Field(None, alias="json", description="A JSON schema.")
     json_object: bool | None = Field(None, description="Any JSON object.")
     regex: str | None = Field(None, min_length=1, description="A regular expression that the whole reply matches.")
     choice: list[str] | None = Field(None, min_length=1, description="The reply is one of these texts.")
@@ -101,10 +101,8 @@ class StructuredOutputs(RequestPart):
         return [one for one in found if one is not None]
 
 
-def of_schema(schema: str | Schema, name: str) -> Constraint:
+def of_schema(schema: Schema, name: str) -> Constraint:
     """JSON that a schema allows."""
-    if isinstance(schema, str):
-        return Constraint(name, json_schema=schema)
     return Constraint(name, {name: schema}, json_schema=json.dumps(schema))
 
 

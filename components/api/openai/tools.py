@@ -171,10 +171,11 @@ class Offer:
         if text is not None:
             assert text.json_schema is not None
             words = _embedded(json.loads(text.json_schema))
+        more = f' ("\\n" call){{0,{self.most - 1}}}' if self.most > 1 else ""
         return Constraint(
             "tools",
             {**schemas, **(text.schemas if text else {})},
-            grammar=f'start: calls | words\ncalls: call ("\\n" call){{0,{self.most - 1}}}\n'
+            grammar=f"start: calls | words\ncalls: call{more}\n"
             f'call: "{OPEN}" {_embedded(calls)} "{CLOSE}"\nwords: {words}\n',
         )
 

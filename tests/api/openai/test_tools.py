@@ -10,10 +10,12 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_openai import ChatOpenAI
+from llguidance import LLMatcher, LLTokenizer
 from pydantic import BaseModel, SecretStr
 
+from components.api.openai.structured_outputs import of_schema
 from components.api.openai.tool_calls import ToolCallReader
-from components.api.openai.tools import CLOSE, MOST_CALLS, OPEN
+from components.api.openai.tools import CLOSE, MOST_CALLS, OPEN, Function, Offer
 from tests.api.scripted_server import serving_engine
 from tests.scripted_engine import ScriptedEngine
 
@@ -101,6 +103,34 @@ def test_with_auto_the_real_model_answers_with_a_text_or_a_call(client: openai.O
     for choice in answer.choices:
         assert choice.message.content or choice.message.tool_calls
         assert not (choice.message.content or "").startswith(OPEN)
+
+
+def accepts(grammar: str, text: str) -> bool:
+    """Whether a reply that follows the grammar can be this text."""
+    tokenizer = LLTokenizer("byte")
+    matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(grammar), log_level=0)
+    return bool(matcher.consume_tokens(list(text.encode())) and matcher.is_accepting())
+
+
+@pytest.mark.parametrize("most", [1, MOST_CALLS])
+@pytest.mark.parametrize("text", [None, {"type": "object", "properties": {"a": {"enum": [1]}}, "required": ["a"]}])
+def test_with_auto_the_grammar_lets_so_many_calls_through_and_no_other_text_with_marks(
+    most: int, text: dict[str, Any] | None
+) -> None:
+    function = Function(**TIME["function"])
+    form = None if text is None else of_schema(text, "response_format")
+    grammar = Offer({"tools.0": function}, must_call=False, most=most).constraint(form).grammar
+    assert grammar is not None
+    call = call_text("time", {"zone": "CET"})
+
+    for count in range(1, MOST_CALLS + 2):
+        assert accepts(grammar, in_form([call] * count, "marked")) == (count <= most)
+    for wrong in (call.replace("CET", "EST"), call.replace("time", "sun"), "{}", ""):
+        assert not accepts(grammar, in_form([wrong], "marked"))
+    assert not accepts(grammar, f"{in_form([call], 'marked')} So.")
+    assert accepts(grammar, "It is noon.") == (text is None)
+    assert accepts(grammar, '{"a": 1}')
+    assert not accepts(grammar, f"{OPEN} is a mark")
 
 
 def call_text(name: str, arguments: Any) -> str:
@@ -284,6 +314,8 @@ def test_with_none_the_model_hears_of_no_tools(monkeypatch: pytest.MonkeyPatch) 
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [TIME], "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
         ({"tools": [TIME], "guided_regex": "a"}, "tools"),
+        ({"tools": [TIME], "guided_json": "{"}, "guided_json"),
+        ({"tools": [TIME], "guided_json": "5"}, "guided_json"),
         ({"tools": [TIME], "messages": [*HI, {"role": "assistant", "content": "It"}]}, "tools"),
         ({"tools": [tool("f", a={"type": "nothing"})], "tool_choice": "required"}, "tools.0.function.parameters"),
         ({"tools": [SUN, tool("f", a={"type": "nothing"})]}, "tools.1.function.parameters"),
