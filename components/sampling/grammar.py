@@ -1,4 +1,4 @@
-"""Replies that follow a JSON schema: which tokens may come next.
+"""Replies that follow a JSON schema, a regular expression or the like: which tokens may come next.
 
 llguidance does the work. Against xgrammar it needs neither a compiler nor a copy of the vocabulary per schema, and it
 says which part of a schema it does not know instead of ignoring it. It never raises: a matcher that cannot go on stays
@@ -7,20 +7,16 @@ in an error state, in which it looks as if it had come to its end, so every step
 
 from collections.abc import Collection, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from components.sampling.errors import SamplingError
+from components.sampling.forms import JSON_OPTIONS, LIMITS, lark_of, shortened
 from components.sampling.parameters import SamplingParams
-
-LIMITS = LLParserLimits(max_items_in_row=20_000, step_max_items=200_000, verbose_errors=False)
-"""Ten and four times the library's own: 500 optional properties are a schema that people have. A step stays within
-some hundredths of a second, and compiling what fits into ``SamplingParams.json_schema`` within a second or so."""
 
 
 class GrammarError(ValueError):
@@ -63,7 +59,7 @@ class Grammar:
 
     def _check(self) -> None:
         if self._matcher.is_error() or (self._matcher.is_stopped() and not self._matcher.is_accepting()):
-            reason = _shortened(self._matcher.get_error() or self._matcher.stop_reason())
+            reason = shortened(self._matcher.get_error() or self._matcher.stop_reason())
             raise SamplingError(
                 "The reply cannot follow the JSON schema any further: the schema is too complex, or the reply has left "
                 f"it ({reason}). Ask for fewer optional properties, fewer alternatives and shorter patterns."
@@ -90,8 +86,8 @@ class Grammars:
         Raises:
             GrammarError: what it should follow cannot be used.
         """
-        if sampling.grammar is not None:
-            return self.compile_lark(sampling.grammar)
+        if (grammar := lark_of(sampling)) is not None:
+            return self.compile_lark(grammar)
         return None if sampling.json_schema is None else self.compile(sampling.json_schema)
 
     def compile_lark(self, grammar: str) -> Grammar:
@@ -102,7 +98,7 @@ class Grammars:
         """
         matcher = LLMatcher(self._prepared, LLMatcher.grammar_from_lark(grammar), log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise GrammarError(f"The form of the reply cannot be used: {_shortened(matcher.get_error())}")
+            raise GrammarError(f"The form of the reply cannot be used: {shortened(matcher.get_error())}")
         return Grammar(matcher, self._vocabulary)
 
     def compile(self, schema: str) -> Grammar:
@@ -111,17 +107,11 @@ class Grammars:
         Raises:
             GrammarError: it is no JSON schema, or uses what the library does not know.
         """
-        # Free white space is where small models lose themselves: nothing in the schema ends it.
-        options: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         try:
-            source = LLMatcher.grammar_from_json_schema(schema, defaults=options)
+            source = LLMatcher.grammar_from_json_schema(schema, defaults=JSON_OPTIONS)
         except ValueError as error:
             raise GrammarError(f"The JSON schema cannot be read: {error}") from error
         matcher = LLMatcher(self._prepared, source, log_level=0, limits=LIMITS)
         if matcher.is_error():
-            raise GrammarError(f"The JSON schema cannot be used: {_shortened(matcher.get_error())}")
+            raise GrammarError(f"The JSON schema cannot be used: {shortened(matcher.get_error())}")
         return Grammar(matcher, self._vocabulary)
-
-
-def _shortened(text: str) -> str:
-    return " ".join(text.split())[:300]

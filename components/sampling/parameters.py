@@ -11,6 +11,9 @@ MAX_SEED = 2**53 - 1
 """Largest seed: every JSON and JavaScript reader holds it exactly."""
 
 
+LONGEST_FORM = 65536
+"""The longest JSON schema, regular expression or grammar, in characters."""
+
 TokenId = Annotated[int, Field(ge=0)]
 
 
@@ -122,12 +125,23 @@ class SamplingParams(BaseModel):
     )
     json_schema: str | None = Field(
         None,
-        max_length=65536,
+        max_length=LONGEST_FORM,
         description="A JSON schema, written as JSON, that the reply follows.",
+    )
+    regex: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_FORM,
+        description="A regular expression that the whole reply matches.",
+    )
+    choice: Annotated[tuple[str, ...], FromJson] | None = Field(
+        None,
+        min_length=1,
+        description="The reply is one of these texts.",
     )
     grammar: str | None = Field(
         None,
-        max_length=65536,
+        max_length=LONGEST_FORM,
         description="A grammar in llguidance's Lark form that the reply follows.",
     )
 
@@ -149,6 +163,11 @@ class SamplingParams(BaseModel):
                 continue
             defaults = defaults.model_copy(update={name: value})
         return defaults
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the reply follows a schema or the like, to its end or not at all."""
+        return any(form is not None for form in (self.json_schema, self.regex, self.choice, self.grammar))
 
     def fitting(self, context_length: int) -> Self:
         """The same for a context of so many tokens: a reply may fill half of it at most, so that a question fits."""

@@ -21,7 +21,7 @@ from components.api.openai.response_schemas import (
     ReplyMessage,
     ToolCall,
 )
-from components.api.openai.tools import ToolCallReader
+from components.api.openai.tool_calls import CallPiece, ToolCallReader
 from components.engine.events import ChosenToken, Delta, Finished
 from components.engine.interface import GenerationRequest
 
@@ -34,8 +34,8 @@ async def create_chat_completion(request: Request) -> Response:
     what does not fit the context is refused with the code context_length_exceeded. A reply that goes round in a circle
     or takes too long is ended with "finish_reason": "length" and "stop_reason": "loop" or "time".
 
-    With tools, a reply that must call one follows its JSON schema; with "tool_choice": "auto" the model is told of them
-    in the system prompt and may call one or answer in words. Baichuan 2 was not trained to call tools.
+    With tools, calls follow their JSON schemas; with "tool_choice": "auto" the model is told of them in the system
+    prompt and may call some or answer in words. Baichuan 2 was not trained to call tools.
     """
     body = await read_request(request, ChatCompletionRequest)
     engine = engine_for(body.model)
@@ -45,7 +45,7 @@ async def create_chat_completion(request: Request) -> Response:
         logprobs=body.told_logprobs,
         origin="v1",
     )
-    new_reader = partial(ToolCallReader, must_call=body.must_call) if body.callable_functions else None
+    new_reader = partial(ToolCallReader, must_call=body.offer.must_call) if body.offer else None
     writer = ChatChoiceWriter(bool(body.logprobs), new_reader)
     return await respond(request, engine, body, [prompt], writer)
 
@@ -67,12 +67,12 @@ class ChatChoiceWriter(ChoiceWriter):
         """See ``ChoiceWriter.whole``."""
         message: ReplyMessage = {"role": "assistant", "content": text.text, "refusal": None}
         if reader := self._reader(index):
-            pieces = [reader.push(text.text), reader.finish()]
-            message["content"] = "".join(piece for piece, _ in pieces) or None
-            if calls := [call for _, calls in pieces for call in calls]:
-                arguments = "".join(call["function"]["arguments"] for call in calls)
-                function: CalledFunction = {"name": calls[0]["function"]["name"], "arguments": arguments}
-                message["tool_calls"] = [{"id": calls[0]["id"], "type": "function", "function": function}]
+            said, pieces = reader.push(text.text)
+            message["content"] = (said + reader.finish()) or None
+            if pieces:
+                message["tool_calls"] = [
+                    {"id": call["id"], "type": "function", "function": call["function"]} for call in _calls(pieces)
+                ]
         return {
             "index": index,
             "message": message,
@@ -97,7 +97,7 @@ class ChatChoiceWriter(ChoiceWriter):
     def ending(self, index: int, finished: Finished) -> ChatChunkChoice:
         """See ``ChoiceWriter.ending``."""
         reader = self._reader(index)
-        told = _told(*reader.finish()) if reader else ChoiceDelta()
+        told = _told(reader.finish(), []) if reader else ChoiceDelta()
         return {"index": index, "delta": told, "logprobs": None, "finish_reason": self._finish_reason(index, finished)}
 
     def _reader(self, index: int) -> ToolCallReader | None:
@@ -114,17 +114,22 @@ class ChatChoiceWriter(ChoiceWriter):
         return {"content": [chosen(token) for token in tokens], "refusal": None} if self._with_logprobs else None
 
 
-def _told(text: str, calls: list[ToolCall]) -> ChoiceDelta:
+def _told(text: str, pieces: Sequence[CallPiece]) -> ChoiceDelta:
     told: ChoiceDelta = {}
     if text:
         told["content"] = text
-    if calls:
-        told["tool_calls"] = _joined(calls)
+    if pieces:
+        told["tool_calls"] = _calls(pieces)
     return told
 
 
-def _joined(calls: list[ToolCall]) -> list[ToolCall]:
-    """The beginning of a call and a piece of its arguments, as one."""
-    arguments = "".join(call["function"]["arguments"] for call in calls)
-    function: CalledFunction = {**calls[0]["function"], "arguments": arguments}
-    return [{**calls[0], "function": function}]
+def _calls(pieces: Sequence[CallPiece]) -> list[ToolCall]:
+    """What pieces add to each call, with the id and the name where the call begins."""
+    calls: dict[int, ToolCall] = {}
+    for piece in pieces:
+        if piece.name is not None:
+            function: CalledFunction = {"name": piece.name, "arguments": piece.arguments}
+            calls[piece.index] = {"index": piece.index, "id": piece.id, "type": "function", "function": function}
+        else:
+            calls[piece.index] = {"index": piece.index, "function": {"arguments": piece.arguments}}
+    return list(calls.values())

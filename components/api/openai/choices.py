@@ -28,9 +28,10 @@ from components.api.openai.models import fingerprint_of
 from components.api.openai.request_schemas import GenerationFields
 from components.api.openai.response_schemas import FinishReason, Usage
 from components.api.openai.streaming import EventStream
-from components.engine.errors import EngineError, UnsupportedError
+from components.api.openai.structured_outputs import unusable_form
+from components.engine.errors import EngineError, SchemaError, UnsupportedError
 from components.engine.events import Delta, Event, Finished
-from components.engine.interface import Engine, GenerationRequest
+from components.engine.interface import Engine, Generation, GenerationRequest
 
 Choice = Mapping[str, object]
 """One of the ``choices`` of a response, or what a chunk adds to it."""
@@ -90,7 +91,7 @@ async def respond(
         if body.stream:
             return EventStream(_chunks(head, body, _ends(texts), len(texts), writer), (), headers)
     else:
-        generations = await start(engine, [prompt for prompt, _ in fitted])
+        generations = await begin(engine, body, [prompt for prompt, _ in fitted])
         if body.stream:
             chunks = _chunks(head, body, read_events(generations), len(generations), writer)
             return EventStream(chunks, generations, headers)
@@ -101,6 +102,19 @@ async def respond(
         for index, text in enumerate(_best(texts, body.written, body.choices))
     ]
     return JSONResponse({**head, "choices": choices, "usage": usage}, headers=headers)
+
+
+async def begin(engine: Engine, body: GenerationFields, prompts: Sequence[GenerationRequest]) -> list[Generation]:
+    """Start all of the replies or, if one cannot be started, none.
+
+    Raises:
+        ApiError: the form that they should have cannot be used.
+        EngineError: a reply cannot be started.
+    """
+    try:
+        return await start(engine, prompts)
+    except SchemaError as error:
+        raise await off_the_loop(unusable_form, error, body.form) from error
 
 
 async def fit(

@@ -1,13 +1,14 @@
 """The messages of a chat request, as OpenAI's clients write them, and as the model's chat format takes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.api.openai.schema_base import RequestPart, ignored, one_or_several, refuses
-from components.api.openai.tools import EarlierCall
+from components.api.openai.tool_calls import EarlierCall
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
@@ -45,7 +46,7 @@ class ChatMessage(RequestPart):
     reasoning_content: JsonValue = ignored("what a model thought is not part of what it said")
     audio: JsonValue = refuses("the model does not hear: send its transcript as content")
     tool_calls: list[EarlierCall] | None = Field(None, description="Calls that the model made in this reply.")
-    tool_call_id: JsonValue = ignored("a tool's answer belongs to the call before it")
+    tool_call_id: str | None = Field(None, description="Which of the calls before it a tool's message answers.")
     function_call: JsonValue = refuses("send tool_calls, and the answer as a message with the role tool")
 
     @model_validator(mode="after")
@@ -71,12 +72,22 @@ class ChatMessage(RequestPart):
 def to_conversation(messages: Sequence[ChatMessage], added: str | None = None) -> list[Message]:
     """As the chat format takes it: at most one system message, in front, to which something may be ``added``."""
     system = [*(message.text for message in messages if message.is_system), *([added] if added else [])]
-    turns: list[Message] = [
-        {"role": "assistant" if message.role == "assistant" else "user", "content": message.text}
-        for message in messages
-        if not message.is_system
-    ]
+    turns = list(_turns([message for message in messages if not message.is_system]))
     return [{"role": "system", "content": "\n\n".join(system)}, *turns] if system else turns
+
+
+def _turns(messages: Sequence[ChatMessage]) -> Iterator[Message]:
+    """The turns; what tools answered to the calls of one reply is one turn, in the order of the calls."""
+    calls: list[str | None] = []
+    for is_tool, group in groupby(messages, lambda message: message.role == "tool"):
+        if is_tool:
+            places = {call: place for place, call in enumerate(calls)}
+            answers = sorted(group, key=lambda one: places.get(one.tool_call_id, len(places)))
+            yield {"role": "user", "content": "\n".join(answer.text for answer in answers)}
+            continue
+        for message in group:
+            calls = [call.id for call in message.tool_calls or ()]
+            yield {"role": "assistant" if message.role == "assistant" else "user", "content": message.text}
 
 
 def is_rearranged(messages: Sequence[ChatMessage]) -> bool:

@@ -3,6 +3,7 @@
 See ``schema_base`` for how they are read, and for the three groups that they are in.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
@@ -11,28 +12,14 @@ from starlette.requests import Request
 from components.api.body import read_json
 from components.api.errors import BodyError, failure_of
 from components.api.openai.errors import ApiError, bad_body
+from components.api.openai.json_schemas import WrittenSchema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.schema_base import RequestPart, Stop, ignored, refused, refuses, sampling_field
-from components.api.openai.structured_outputs import (
-    Constraint,
-    ResponseFormat,
-    Schema,
-    StructuredOutputs,
-    of_choice,
-    of_regex,
-    of_schema,
-)
-from components.api.openai.tools import (
-    Function,
-    NamedTool,
-    Tool,
-    may_call_constraint,
-    must_call_constraint,
-    tools_prompt,
-)
+from components.api.openai.structured_outputs import Constraint, ResponseFormat, StructuredOutputs, of_schema
+from components.api.openai.tools import MOST_CALLS, Offer, Tool, ToolChoice, chosen_tools, make_offer
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
-from components.sampling.parameters import MAX_SEED, SamplingParams
+from components.sampling.parameters import LONGEST_FORM, MAX_SEED, SamplingParams
 
 T = TypeVar("T", bound=RequestPart)
 
@@ -64,6 +51,9 @@ _SAMPLING = (
     "min_tokens",
 )
 """Fields that are sampling parameters of the same name."""
+
+_FORMS = ("json_schema", "regex", "choice", "grammar")
+"""Sampling parameters for what the reply follows."""
 
 
 class StreamOptions(RequestPart):
@@ -118,7 +108,7 @@ class GenerationFields(ModelField):
     structured_outputs: StructuredOutputs | None = Field(
         None, description="vLLM's: the reply follows a JSON schema or a regular expression, or is one of some texts."
     )
-    guided_json: str | Schema | None = Field(None, description="vLLM's older name of structured_outputs.json.")
+    guided_json: WrittenSchema | None = Field(None, description="vLLM's older name of structured_outputs.json.")
     guided_regex: str | None = Field(None, min_length=1, description="And of structured_outputs.regex.")
     guided_choice: list[str] | None = Field(None, min_length=1, description="And of structured_outputs.choice.")
 
@@ -165,21 +155,25 @@ class GenerationFields(ModelField):
             raise refused("repeat_penalty", "repetition_penalty says otherwise. Send one of them")
         if len(self._constraints) > 1:
             raise refused("response_format", "a reply follows one form only. Send one of the fields that ask for one")
+        if self.form and self.form.length > LONGEST_FORM:
+            raise refused(self.form.name, f"what the reply should follow is longer than {LONGEST_FORM} characters")
         if self.longest is not None and self.min_tokens is not None and self.min_tokens > self.longest:
             raise refused("min_tokens", f"it is more than the longest reply, {self.longest} tokens")
         return self
 
     def sampling(self, defaults: SamplingParams) -> SamplingParams:
         """How to choose tokens: what the request says, else the defaults."""
-        [constraint] = self._constraints or [Constraint()]
-        given: dict[str, Any] = {name: getattr(self, name) for name in _SAMPLING} | {
-            "repetition_penalty": self.repetition_penalty or self.repeat_penalty,
-            "stop": (self.stop,) if isinstance(self.stop, str) else self.stop,
-            "stop_token_ids": self.stop_token_ids,
-            "max_new_tokens": LONGEST if self.fills_context else self.longest or None,
-            "json_schema": constraint.json_schema,
-            "grammar": constraint.grammar,
-        }
+        form = self.form
+        given: dict[str, Any] = (
+            {name: getattr(self, name) for name in _SAMPLING}
+            | {
+                "repetition_penalty": self.repetition_penalty or self.repeat_penalty,
+                "stop": (self.stop,) if isinstance(self.stop, str) else self.stop,
+                "stop_token_ids": self.stop_token_ids,
+                "max_new_tokens": LONGEST if self.fills_context else self.longest or None,
+            }
+            | ({name: getattr(form, name) for name in _FORMS} if form else {})
+        )
         if self.top_k == -1:
             given["top_k"] = 0
         if self.top_p == 0:
@@ -187,8 +181,13 @@ class GenerationFields(ModelField):
         values = defaults.model_dump() | {name: value for name, value in given.items() if value is not None}
         try:
             return SamplingParams.model_validate(values)
-        except ValidationError as error:  # what is left: a schema that is too long, a token that is no number
+        except ValidationError as error:  # what is left: a token that is no number
             raise bad_body(error, SamplingParams.model_fields) from error
+
+    @property
+    def form(self) -> Constraint | None:
+        """What the reply follows; None leaves it free."""
+        return next(iter(self._constraints), None)
 
     @property
     def choices(self) -> int:
@@ -226,9 +225,9 @@ class GenerationFields(ModelField):
         found = [
             self.response_format.constraint if self.response_format else None,
             *(self.structured_outputs.constraints if self.structured_outputs else ()),
-            of_schema(self.guided_json) if self.guided_json is not None else None,
-            of_regex(self.guided_regex) if self.guided_regex is not None else None,
-            of_choice(self.guided_choice) if self.guided_choice is not None else None,
+            of_schema(self.guided_json, "guided_json") if self.guided_json is not None else None,
+            Constraint("guided_regex", regex=self.guided_regex) if self.guided_regex is not None else None,
+            Constraint("guided_choice", choice=tuple(self.guided_choice)) if self.guided_choice is not None else None,
         ]
         return [one for one in found if one is not None]
 
@@ -259,18 +258,22 @@ class ChatCompletionRequest(GenerationFields):
         description="vLLM's. A last message of the assistant's is continued anyway; true insists that there is one.",
     )
     tools: list[Tool] | None = Field(
-        None, description="Functions that the model may call, one a reply. Baichuan 2 was not trained to."
+        None, description="Functions that the model may call. Baichuan 2 was not trained to."
     )
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = Field(
-        None, description="required, or a function's name: the reply is a call. auto: a call or a text. none: a text."
+    tool_choice: ToolChoice | None = Field(
+        None,
+        description="required, or a function's name: the reply is a call. auto: a call or a text. none: a text. "
+        "allowed_tools: auto or required, of some of them.",
+    )
+    parallel_tool_calls: bool | None = Field(
+        None, description=f"false: one call at most. Else up to {MOST_CALLS}, but for a function that is named."
     )
     functions: list[dict[str, JsonValue]] | None = Field(
         None, description='Not supported: only an empty list, or any with "function_call": "none".'
     )
-    function_call: Literal["none", "auto"] | None = None
+    function_call: JsonValue = None
     modalities: list[Literal["text"]] | None = Field(None, description="There is only text.")
 
-    parallel_tool_calls: JsonValue = ignored("a reply makes one call at most")
     prediction: JsonValue = ignored()
     reasoning_effort: JsonValue = ignored("the model does not think before it answers")
     reasoning: JsonValue = ignored("the model does not think before it answers")
@@ -290,7 +293,8 @@ class ChatCompletionRequest(GenerationFields):
     def _only_what_can_be_done(self) -> Self:
         if self.functions and self.function_call != "none":
             raise refused("functions", 'send tools instead, or "function_call": "none"')
-        self._check_tools()
+        if self.offer and self.messages[-1].role == "assistant":
+            raise refused("tools", "a last message of the assistant's is continued, which cannot become a call")
         if self.top_logprobs and not self.logprobs:
             raise refused("top_logprobs", 'it needs "logprobs": true')
         if None not in (self.max_tokens, self.max_completion_tokens) and self.max_tokens != self.max_completion_tokens:
@@ -306,23 +310,14 @@ class ChatCompletionRequest(GenerationFields):
     @property
     def conversation(self) -> list[Message]:
         """What the model answers."""
-        prompt = tools_prompt(self.callable_functions, must_call=self.must_call) if self.callable_functions else None
-        return to_conversation(self.messages, prompt)
+        return to_conversation(self.messages, self.offer.prompt if self.offer else None)
 
-    @property
-    def callable_functions(self) -> list[Function]:
-        """What the reply may call."""
-        functions = [tool.function for tool in self.tools or ()]
-        if self.tool_choice == "none":
-            return []
-        if isinstance(self.tool_choice, NamedTool):
-            return [one for one in functions if one.name == self.tool_choice.function.name]
-        return functions
-
-    @property
-    def must_call(self) -> bool:
-        """Whether the reply has to be a call."""
-        return self.tool_choice not in (None, "none", "auto")
+    @cached_property
+    def offer(self) -> Offer | None:
+        """The functions that the reply may call, if any."""
+        most = 1 if self.parallel_tool_calls is False else MOST_CALLS
+        functions = {f"tools.{i}.function": tool.function for i, tool in enumerate(self.tools or ())}
+        return make_offer(functions, chosen_tools(self.tool_choice, most), super()._constraints)
 
     @property
     def notes(self) -> list[str]:
@@ -331,23 +326,8 @@ class ChatCompletionRequest(GenerationFields):
 
     @property
     def _constraints(self) -> list[Constraint]:
-        found = super()._constraints
-        if not self.callable_functions:
-            return found
-        if self.must_call:
-            return [must_call_constraint(self.callable_functions)]
-        return [may_call_constraint(self.callable_functions, found[0] if found else None)]
-
-    def _check_tools(self) -> None:
-        if self.must_call and not self.callable_functions:
-            raise refused("tool_choice", "it names no function that is in tools")
-        names = [one.name for one in self.callable_functions]
-        if len(set(names)) < len(names):
-            raise refused("tools", "two functions have the same name")
-        if any(form.grammar for form in super()._constraints) and self.callable_functions:
-            raise refused("tools", "a reply that may call them can follow a JSON schema else, and no other form")
-        if self.callable_functions and self.messages[-1].role == "assistant":
-            raise refused("tools", "a last message of the assistant's is continued, which cannot become a call")
+        forms = super()._constraints
+        return [self.offer.constraint(forms[0] if forms else None)] if self.offer and len(forms) < 2 else forms
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:

@@ -168,14 +168,28 @@ class OutputText(TypedDict):
     logprobs: list[ChosenToken]
 
 
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+
+
 class OutputMessage(TypedDict):
-    """The one item of a response."""
+    """The text of a response."""
 
     id: str
     type: Literal["message"]
     role: Literal["assistant"]
-    status: Literal["completed", "incomplete"]
+    status: ItemStatus
     content: list[OutputText]
+
+
+class OutputCall(TypedDict):
+    """A call of a function, with arguments as JSON. ``call_id`` is what its answer names."""
+
+    id: str
+    type: Literal["function_call"]
+    status: ItemStatus
+    call_id: str
+    name: str
+    arguments: str
 
 
 class CachedInputTokens(CachedTokens):
@@ -208,7 +222,7 @@ class ResponsesResponse(TypedDict):
     created_at: int
     model: str
     status: Literal["completed", "incomplete"]
-    output: list[OutputMessage]
+    output: list[OutputMessage | OutputCall]
     usage: ResponseUsage
 
 

@@ -1,7 +1,7 @@
-"""``POST /v1/responses``: what OpenAI's current clients call by default. Text in, text out; nothing is stored."""
+"""``POST /v1/responses``: what OpenAI's current clients call by default. Text in, text or calls out; nothing kept."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -10,20 +10,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from components.api.errors import Failure
-from components.api.generation import GeneratedText, read_events, read_texts, start
-from components.api.openai.choices import finish_reason, fit, usage_of
-from components.api.openai.logprobs import chosen
+from components.api.generation import GeneratedText, read_events, read_texts
+from components.api.openai.choices import begin, finish_reason, fit, usage_of
 from components.api.openai.models import engine_for
 from components.api.openai.request_schemas import read_request
-from components.api.openai.response_schemas import ChosenToken
+from components.api.openai.response_output import Event, ResponseOutput, written
 from components.api.openai.responses_request import ResponsesRequest, TextFormat
+from components.api.openai.schema_base import RequestPart
 from components.api.openai.streaming import EventStream
+from components.api.openai.tool_calls import ToolCallReader
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest
 
 
 async def create_response(request: Request) -> Response:
-    """Reply to a question or a conversation, as a response of one message.
+    """Reply to a question or a conversation, as a response of one message, or of calls where there are functions.
 
     With "stream": true its events come as they happen, from response.created to response.completed, or to
     response.incomplete or response.failed with the reason. Nothing is stored: what needs an earlier response is
@@ -34,13 +35,13 @@ async def create_response(request: Request) -> Response:
     sampling = body.sampling(engine.info.defaults)
     wanted = GenerationRequest(body.conversation, sampling, logprobs=body.told_logprobs, origin="v1")
     [(fitted, _)] = await fit(request, engine, body, [wanted])
-    generations = await start(engine, [fitted])
+    generations = await begin(engine, body, [fitted])
     response = _ResponseWriter(engine, body, fitted)
     headers = body.response_headers()
     if body.stream:
         return _ResponseStream(response, response.events(generations), generations, headers)
     [text] = await read_texts(request, generations)
-    return JSONResponse(response.finished(text), headers=headers)
+    return JSONResponse(response.whole(text), headers=headers)
 
 
 class _ResponseWriter:
@@ -48,8 +49,8 @@ class _ResponseWriter:
 
     def __init__(self, engine: Engine, body: ResponsesRequest, request: GenerationRequest) -> None:
         self._body = body
-        self._with_logprobs = request.logprobs is not None
-        self._message_id = f"msg_{uuid4().hex}"
+        reader = ToolCallReader(must_call=body.offer.must_call) if body.offer else None
+        self._output = ResponseOutput(reader, with_logprobs=request.logprobs is not None)
         self._number = 0
         form = body.text.format if body.text and body.text.format else TextFormat(type="text")
         self._head: dict[str, object] = {
@@ -62,38 +63,26 @@ class _ResponseWriter:
             "temperature": request.sampling.temperature,
             "top_p": request.sampling.top_p,
             "top_logprobs": body.top_logprobs or 0,
-            "text": {"format": form.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)},
+            "text": {"format": _as_sent(form)},
             "metadata": body.metadata or {},
             "background": False,
-            "parallel_tool_calls": False,
+            "parallel_tool_calls": body.parallel_tool_calls is not False,
             "previous_response_id": None,
             "reasoning": {"effort": None, "summary": None},
             "store": False,
-            "tool_choice": "none",
-            "tools": [],
+            "tool_choice": _as_sent(body.tool_choice) if body.tool_choice else "auto",
+            "tools": [{"strict": None, **_as_sent(tool)} for tool in body.tools or ()],
             "truncation": "disabled",
         }
 
-    def finished(self, text: GeneratedText) -> dict[str, object]:
-        """The response when its reply is there.
+    def whole(self, text: GeneratedText) -> dict[str, object]:
+        """The response to a reply that is there.
 
         Raises:
             EngineError: the reply was cancelled on the server while its reader still wanted it.
         """
-        is_whole = finish_reason(text.finished) == "stop"
-        usage = usage_of([text.finished], 1)
-        return self._response(
-            "completed" if is_whole else "incomplete",
-            [self._message(text, "completed" if is_whole else "incomplete")],
-            incomplete_details=None if is_whole else {"reason": "max_output_tokens"},
-            usage={
-                "input_tokens": usage["prompt_tokens"],
-                "input_tokens_details": {**usage["prompt_tokens_details"], "cache_write_tokens": 0},
-                "output_tokens": usage["completion_tokens"],
-                "output_tokens_details": {"reasoning_tokens": 0},
-                "total_tokens": usage["total_tokens"],
-            },
-        )
+        output = written(self._output, text.deltas, is_whole=finish_reason(text.finished) == "stop")
+        return self._finished(output, text.finished)
 
     def failed(self, failure: Failure) -> Mapping[str, object]:
         """The last event of a stream that broke off."""
@@ -104,33 +93,39 @@ class _ResponseWriter:
         """A stream's events. Raises the ``EngineError`` that broke it off."""
         for kind in ("response.created", "response.in_progress"):
             yield self._event(kind, response=self._response("in_progress", []))
-        empty: dict[str, object] = {"id": self._message_id, "type": "message", "role": "assistant", "content": []}
-        item: dict[str, object] = {"output_index": 0}
-        part: dict[str, object] = {**item, "item_id": self._message_id, "content_index": 0}
-        yield self._event("response.output_item.added", **item, item={**empty, "status": "in_progress"})
-        yield self._event("response.content_part.added", **part, part=_output_text("", []))
-        deltas: list[Delta] = []
+        for told in self._events(self._output.start()):
+            yield told
         async with aclosing(read_events(generations)) as events:
             async for _, event in events:
                 match event:
                     case Delta():
-                        deltas.append(event)
-                        logprobs = self._logprobs([event])
-                        yield self._event("response.output_text.delta", **part, delta=event.text, logprobs=logprobs)
+                        for told in self._events(self._output.push(event)):
+                            yield told
                     case Finished():
-                        for last in self._endings(GeneratedText(deltas, event), item, part):
-                            yield last
+                        is_whole = finish_reason(event) == "stop"
+                        for told in self._events(self._output.finish(is_whole=is_whole)):
+                            yield told
+                        response = self._finished(self._output.items, event)
+                        yield self._event(f"response.{response['status']}", response=response)
 
-    def _endings(
-        self, text: GeneratedText, item: dict[str, object], part: dict[str, object]
-    ) -> Iterator[Mapping[str, object]]:
-        response = self.finished(text)
-        status = str(response["status"])
-        logprobs = self._logprobs(text.deltas)
-        yield self._event("response.output_text.done", **part, text=text.text, logprobs=logprobs)
-        yield self._event("response.content_part.done", **part, part=_output_text(text.text, logprobs))
-        yield self._event("response.output_item.done", **item, item=self._message(text, status))
-        yield self._event(f"response.{status}", response=response)
+    def _finished(self, output: Sequence[object], finished: Finished) -> dict[str, object]:
+        is_whole = finish_reason(finished) == "stop"
+        usage = usage_of([finished], 1)
+        return self._response(
+            "completed" if is_whole else "incomplete",
+            output,
+            incomplete_details=None if is_whole else {"reason": "max_output_tokens"},
+            usage={
+                "input_tokens": usage["prompt_tokens"],
+                "input_tokens_details": {**usage["prompt_tokens_details"], "cache_write_tokens": 0},
+                "output_tokens": usage["completion_tokens"],
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": usage["total_tokens"],
+            },
+        )
+
+    def _events(self, told: Iterable[Event]) -> Iterator[Mapping[str, object]]:
+        return (self._event(f"response.{kind}", **content) for kind, content in told)
 
     def _event(self, kind: str, **content: object) -> Mapping[str, object]:
         self._number += 1
@@ -139,13 +134,6 @@ class _ResponseWriter:
     def _response(self, status: str, output: Sequence[object], **rest: object) -> dict[str, object]:
         nothing: dict[str, object] = {"error": None, "incomplete_details": None, "usage": None}
         return {**self._head, "status": status, "output": output, **nothing, **rest}
-
-    def _message(self, text: GeneratedText, status: str) -> dict[str, object]:
-        content = [_output_text(text.text, self._logprobs(text.deltas))]
-        return {"id": self._message_id, "type": "message", "role": "assistant", "status": status, "content": content}
-
-    def _logprobs(self, deltas: Sequence[Delta]) -> list[ChosenToken]:
-        return [chosen(token) for delta in deltas for token in delta.tokens] if self._with_logprobs else []
 
 
 class _ResponseStream(EventStream):
@@ -170,5 +158,5 @@ class _ResponseStream(EventStream):
         return self._response.failed(failure)
 
 
-def _output_text(text: str, logprobs: Sequence[ChosenToken]) -> dict[str, object]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
+def _as_sent(part: RequestPart | str) -> Any:
+    return part if isinstance(part, str) else part.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)

@@ -1,11 +1,15 @@
 """What ``POST /v1/responses`` takes: OpenAI's fields, and those for sampling that the other endpoints have, too."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from components.api.openai.json_schemas import Schema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.request_schemas import GenerationFields
+from components.api.openai.responses_input import InputItems, to_messages
+from components.api.openai.responses_tools import AnyTool, ResponsesToolChoice, chosen_function, functions_of
 from components.api.openai.schema_base import (
     USE,
     RequestPart,
@@ -16,6 +20,7 @@ from components.api.openai.schema_base import (
     sampling_field,
 )
 from components.api.openai.structured_outputs import Constraint, JsonSchema, ResponseFormat, of_schema
+from components.api.openai.tools import MOST_CALLS, Offer, make_offer
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
@@ -24,19 +29,11 @@ WITH_LOGPROBS = "message.output_text.logprobs"
 _STORED = "nothing is stored here. Send the whole conversation in input"
 
 
-class InputMessage(ChatMessage):
-    """A turn of the conversation, or one of the replies of an earlier response, sent back as it came."""
-
-    type: Literal["message"] | None = None
-    id: JsonValue = ignored()
-    status: JsonValue = ignored()
-
-
 class TextFormat(JsonSchema):
     """``response_format`` as this API writes it: what a JSON schema has stands beside its type."""
 
     type: Literal["text", "json_object", "json_schema"]
-    schema_: dict[str, JsonValue] | None = Field(None, alias="schema")  # type: ignore[assignment]
+    schema_: Schema | None = Field(None, alias="schema")  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _schema_where_needed(self) -> Self:
@@ -48,7 +45,7 @@ class TextFormat(JsonSchema):
     def constraint(self) -> Constraint | None:
         """What it asks for; None leaves the reply free."""
         if self.schema_ is not None:
-            return of_schema(self.schema_)
+            return of_schema(self.schema_, "text.format.schema")
         return ResponseFormat(type="json_object").constraint if self.type == "json_object" else None
 
 
@@ -63,12 +60,11 @@ class ResponsesRequest(GenerationFields):
     """The body of ``POST /v1/responses``."""
 
     input: Annotated[
-        Annotated[str, Field(min_length=1), Tag(UNNAMED + "one")]
-        | Annotated[list[InputMessage], Field(min_length=1), Tag(UNNAMED + "several")],
+        Annotated[str, Field(min_length=1), Tag(UNNAMED + "one")] | Annotated[InputItems, Tag(UNNAMED + "several")],
         Discriminator(
             one_or_several,
             custom_error_type="input",
-            custom_error_message="Input should be a text or a list of messages",
+            custom_error_message="Input should be a text or a list of items",
         ),
     ] = Field(description="A question, or a conversation.")
     instructions: str | None = Field(None, description="A system message before all others.")
@@ -80,13 +76,18 @@ class ResponsesRequest(GenerationFields):
     include: list[str] | None = Field(
         None, description=f"{WITH_LOGPROBS} tells how likely each token was; others change nothing."
     )
-    tools: list[JsonValue] | None = Field(
-        None, description='Not supported: only an empty list, or any with "tool_choice": "none".'
+    tools: list[AnyTool] | None = Field(
+        None, description='Functions that the model may call. Tools of OpenAI\'s only with "tool_choice": "none".'
     )
-    tool_choice: JsonValue = None
-
-    parallel_tool_calls: JsonValue = ignored()
-    max_tool_calls: JsonValue = ignored()
+    tool_choice: ResponsesToolChoice | None = Field(
+        None,
+        description="required, or a function's name: the response is a call. auto: a call or a text. none: a text. "
+        "allowed_tools: auto or required, of some of them.",
+    )
+    parallel_tool_calls: bool | None = Field(
+        None, description=f"false: one call at most. Else up to {MOST_CALLS}, but for a function that is named."
+    )
+    max_tool_calls: JsonValue = ignored("it limits OpenAI's own tools, and there are none")
     reasoning: JsonValue = ignored("the model does not think before it answers")
     truncation: JsonValue = ignored("a conversation that is too long is refused, never cut")
     context_management: JsonValue = ignored("a conversation that is too long is refused, never cut")
@@ -101,8 +102,10 @@ class ResponsesRequest(GenerationFields):
 
     @model_validator(mode="after")
     def _only_what_can_be_done(self) -> Self:
-        if self.tools and self.tool_choice != "none":
-            raise refused("tools", 'the model cannot call any here. Leave tools out, or send "tool_choice": "none"')
+        if not self._all_messages:
+            raise refused("input", "there is no message in it to answer")
+        if self.offer and self._all_messages[-1].role == "assistant":
+            raise refused("tools", "a last message of the assistant's is continued, which cannot become a call")
         if self.choices > 1:
             raise refused("n", "a response has one reply: leave it out")
         if self.max_output_tokens == 0:
@@ -112,7 +115,14 @@ class ResponsesRequest(GenerationFields):
     @property
     def conversation(self) -> list[Message]:
         """What the model answers."""
-        return to_conversation(self._all_messages)
+        return to_conversation(self._all_messages, self.offer.prompt if self.offer else None)
+
+    @cached_property
+    def offer(self) -> Offer | None:
+        """The functions that the response may call, if any."""
+        most = 1 if self.parallel_tool_calls is False else MOST_CALLS
+        choice = chosen_function(self.tool_choice, most)
+        return make_offer(functions_of(self.tools or (), choice), choice, self._forms)
 
     @property
     def notes(self) -> list[str]:
@@ -132,10 +142,17 @@ class ResponsesRequest(GenerationFields):
     @property
     def _all_messages(self) -> list[ChatMessage]:
         system = [ChatMessage(role="system", content=self.instructions)] if self.instructions else []
-        turns = [ChatMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        turns = (
+            [ChatMessage(role="user", content=self.input)] if isinstance(self.input, str) else to_messages(self.input)
+        )
         return [*system, *turns]
 
     @property
     def _constraints(self) -> list[Constraint]:
+        forms = self._forms
+        return [self.offer.constraint(forms[0] if forms else None)] if self.offer and len(forms) < 2 else forms
+
+    @property
+    def _forms(self) -> list[Constraint]:
         form = self.text and self.text.format and self.text.format.constraint
         return [*super()._constraints, *([form] if form else [])]

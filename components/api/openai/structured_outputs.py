@@ -1,24 +1,46 @@
 """Replies of a given form: OpenAI's ``response_format``, and vLLM's ``structured_outputs`` and ``guided_*`` fields."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from components.api.errors import Failure
+from components.api.openai.errors import ApiError
+from components.api.openai.json_schemas import Schema, WrittenSchema, problem_and_place
 from components.api.openai.schema_base import RequestPart, ignored, refused, refuses
-
-Schema = dict[str, JsonValue]
+from components.engine.errors import SchemaError
 
 ANY_OBJECT: Schema = {"type": "object"}
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a reply must follow, token by token: a JSON schema, written as JSON, or a grammar in llguidance's form."""
+    """What a reply must follow, token by token: one of these, under the names of the sampling parameters.
 
+    Attributes:
+        name: of the request's field that asks for it.
+        schemas: the JSON schemas that it is made of, by their fields in the request.
+        json_schema: a JSON schema, written as JSON.
+        regex: a regular expression that the whole reply matches.
+        choice: texts of which the reply is one.
+        grammar: in llguidance's form.
+    """
+
+    name: str
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
     json_schema: str | None = None
+    regex: str | None = None
+    choice: tuple[str, ...] | None = None
     grammar: str | None = None
+
+    @property
+    def length(self) -> int:
+        """In characters."""
+        return sum(map(len, [self.json_schema or "", self.regex or "", self.grammar or "", *(self.choice or ())]))
 
 
 class JsonSchema(RequestPart):
@@ -50,15 +72,16 @@ class ResponseFormat(RequestPart):
             case "text":
                 return None
             case "json_object":
-                return of_schema(ANY_OBJECT if self.schema_ is None else self.schema_)
+                schema = ANY_OBJECT if self.schema_ is None else self.schema_
+                return of_schema(schema, "response_format.schema")
         assert self.json_schema is not None
-        return of_schema(self.json_schema.schema_)
+        return of_schema(self.json_schema.schema_, "response_format.json_schema.schema")
 
 
 class StructuredOutputs(RequestPart):
     """vLLM's way to say it: one of these."""
 
-    json_: str | Schema | None = Field(None, alias="json", description="A JSON schema.")
+    json_: WrittenSchema | None = Field(None, alias="json", description="A JSON schema.")
     json_object: bool | None = Field(None, description="Any JSON object.")
     regex: str | None = Field(None, min_length=1, description="A regular expression that the whole reply matches.")
     choice: list[str] | None = Field(None, min_length=1, description="The reply is one of these texts.")
@@ -68,39 +91,27 @@ class StructuredOutputs(RequestPart):
     @property
     def constraints(self) -> list[Constraint]:
         """All that it asks for."""
+        place = "structured_outputs"
         found = [
-            of_schema(self.json_) if self.json_ is not None else None,
-            of_schema(ANY_OBJECT) if self.json_object else None,
-            of_regex(self.regex) if self.regex is not None else None,
-            of_choice(self.choice) if self.choice is not None else None,
+            of_schema(self.json_, f"{place}.json") if self.json_ is not None else None,
+            of_schema(ANY_OBJECT, f"{place}.json_object") if self.json_object else None,
+            Constraint(f"{place}.regex", regex=self.regex) if self.regex is not None else None,
+            Constraint(f"{place}.choice", choice=tuple(self.choice)) if self.choice is not None else None,
         ]
         return [one for one in found if one is not None]
 
 
-def of_schema(schema: str | Schema) -> Constraint:
+def of_schema(schema: Schema, name: str) -> Constraint:
     """JSON that a schema allows."""
-    return Constraint(json_schema=schema if isinstance(schema, str) else json.dumps(schema))
+    return Constraint(name, {name: schema}, json_schema=json.dumps(schema))
 
 
-def of_regex(regex: str) -> Constraint:
-    """A text that matches from its beginning to its end."""
-    return Constraint(grammar=f"start: /{_slashed(regex)}/")
-
-
-def of_choice(texts: list[str]) -> Constraint:
-    """One of several texts."""
-    return Constraint(grammar=f"start: {' | '.join(json.dumps(text) for text in dict.fromkeys(texts))}")
-
-
-def _slashed(regex: str) -> str:
-    """A regular expression as it stands between slashes: with those in it escaped, and on one line."""
-    escaped, after_backslash = "", False
-    for character in regex:
-        if character in "/\n\r":
-            character = {"/": "/", "\n": "n", "\r": "r"}[character]
-            escaped += character if after_backslash else f"\\{character}"
-            after_backslash = False
-        else:
-            escaped += character
-            after_backslash = character == "\\" and not after_backslash
-    return escaped
+def unusable_form(error: SchemaError, form: Constraint | None) -> ApiError:
+    """The answer where a form cannot be used: what about it, and where. Takes as long as reading it some times."""
+    param = form.name if form else None
+    message = str(error)
+    for place, schema in form.schemas.items() if form else ():
+        if problem := problem_and_place(schema):
+            param, message = place, f"The JSON schema cannot be used: {problem} of {place}."
+            break
+    return ApiError(Failure(HTTPStatus.BAD_REQUEST, message, "invalid_json_schema", param))

@@ -1,33 +1,41 @@
 """Tools: functions that the client offers and the model may call, by writing JSON that the grammar keeps in form.
 
-Baichuan 2 was not trained for it. A call that is required follows the function's JSON schema, so it can always be
-read; whether it is a sensible one, and with ``auto`` whether the model calls at all, is up to the model. A reply makes
-one call at most.
+Baichuan 2 was not trained for it. What is called follows the function's JSON schema, so it can always be read; whether
+it is a sensible call, and with ``auto`` whether the model calls at all, is up to the model.
+
+How calls are written depends on what else the reply may be. One that must be made is an object by itself, and several
+are an array of such objects: JSON schemas, which other servers know, too. Where the reply may also be a text, each call
+stands between marks.
 """
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
-from uuid import uuid4
 
-from pydantic import Field, JsonValue
+from pydantic import Discriminator, Field, JsonValue, Tag
 
-from components.api.openai.response_schemas import ToolCall
-from components.api.openai.schema_base import RequestPart, ignored
-from components.api.openai.structured_outputs import Constraint, Schema
+from components.api.openai.json_schemas import Schema, moved
+from components.api.openai.schema_base import RequestPart, ignored, refused
+from components.api.openai.structured_outputs import Constraint
+from components.api.problems import UNNAMED
+from components.sampling.forms import JSON_OPTIONS
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 """Around a call where the reply may also be a text; the marks of Hermes and Qwen, which many models know."""
 
-_BEGINNING = re.compile(r'\s*\{\s*"name"\s*:\s*"([^"]*)"\s*,\s*"arguments"\s*:\s*(?=\S)')
+MOST_CALLS = 8
+"""So many calls a reply makes at most: a small model does not always know when it has called enough."""
 
 _PROMPT = """Functions, one in a line:
 {functions}
-{how} {open}{{"name": …, "arguments": {{…}}}}{close}"""
+{how}"""
 
-_MUST = "Answer with nothing but a call of one:"
-_MAY = "If one helps, answer with nothing but a call of it, else in words. A call:"
+_CALL = '{"name": …, "arguments": {…}}'
+_MUST_ONE = f"Answer with nothing but a call of one: {_CALL}"
+_MUST = f"Answer with nothing but a list of calls, often of one only: [{_CALL}]"
+_MAY_ONE = f"If one helps, answer with nothing but a call of it, else in words. A call: {OPEN}{_CALL}{CLOSE}"
+_MAY = f"If some help, answer with nothing but calls, each in a line, else in words. A call: {OPEN}{_CALL}{CLOSE}"
 
 
 class Function(RequestPart):
@@ -53,157 +61,168 @@ class FunctionName(RequestPart):
 
 
 class NamedTool(RequestPart):
-    """The tool that must be called."""
+    """A tool by its name: one that must be called, or one of those that may be."""
 
     type: Literal["function"]
     function: FunctionName
 
 
-class EarlierFunction(RequestPart):
-    """A call in a conversation. ``arguments`` is JSON."""
+class SomeTools(RequestPart):
+    """Some of the tools, and whether one of them must be called."""
 
-    name: str
-    arguments: str = "{}"
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool] = Field(min_length=1)
 
 
-class EarlierCall(RequestPart):
-    """A call that the model made in an earlier reply."""
+class AllowedTools(RequestPart):
+    """Only some of the tools may be called in this reply."""
 
-    id: str | None = None
-    type: Literal["function"] | None = None
-    function: EarlierFunction
+    type: Literal["allowed_tools"]
+    allowed_tools: SomeTools
+
+
+def kind_of_choice(value: object) -> str | None:
+    """Which of the forms of ``tool_choice`` a value is, as a tag."""
+    match value:
+        case str():
+            return UNNAMED + "mode"
+        case {"type": "allowed_tools"}:
+            return UNNAMED + "some"
+        case {"type": "function"}:
+            return UNNAMED + "named"
+    return None
+
+
+Mode = Annotated[Literal["none", "auto", "required"], Tag(UNNAMED + "mode")]
+
+NO_CHOICE = 'Input should be "none", "auto", "required", a function or allowed_tools'
+
+ToolChoice = Annotated[
+    Mode | Annotated[NamedTool, Tag(UNNAMED + "named")] | Annotated[AllowedTools, Tag(UNNAMED + "some")],
+    Discriminator(kind_of_choice, custom_error_type="tool_choice", custom_error_message=NO_CHOICE),
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a request says of the calls in its reply.
+
+    Attributes:
+        must_call: whether the reply has to be a call.
+        names: the functions that may be called; None for all.
+        most: how many calls there may be.
+    """
+
+    must_call: bool
+    names: tuple[str, ...] | None
+    most: int
+
+
+def chosen_tools(choice: Literal["none", "auto", "required"] | NamedTool | AllowedTools | None, most: int) -> Choice:
+    """What a request's ``tool_choice`` means; ``most`` is how many calls it wants where it leaves that open."""
+    match choice:
+        case NamedTool():
+            return Choice(must_call=True, names=(choice.function.name,), most=1)
+        case AllowedTools(allowed_tools=some):
+            names = tuple(one.function.name for one in some.tools)
+            return Choice(must_call=some.mode == "required", names=names, most=most)
+        case "none":
+            return Choice(must_call=False, names=(), most=most)
+    return Choice(must_call=choice == "required", names=None, most=most)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The functions that a reply may call, and how it is made to.
+
+    Attributes:
+        functions: by their fields in the request.
+        must_call: whether the reply has to be a call.
+        most: how many calls there may be.
+    """
+
+    functions: Mapping[str, Function]
+    must_call: bool
+    most: int
 
     @property
-    def text(self) -> str:
-        """As the model wrote it."""
-        name = json.dumps(self.function.name, ensure_ascii=False)
-        return f'{OPEN}{{"name": {name}, "arguments": {self.function.arguments or "{}"}}}{CLOSE}'
+    def prompt(self) -> str:
+        """What tells the model of the functions."""
+        described = [
+            {"name": one.name, "description": one.description or "", "parameters": one.parameters or {}}
+            for one in self.functions.values()
+        ]
+        lines = "\n".join(json.dumps(one, ensure_ascii=False) for one in described)
+        how = {(True, True): _MUST, (True, False): _MUST_ONE, (False, True): _MAY, (False, False): _MAY_ONE}
+        return _PROMPT.format(functions=lines, how=how[self.must_call, self.most > 1])
+
+    def constraint(self, text: Constraint | None) -> Constraint:
+        """What the reply follows: calls or, where none must be made, a text of the given form if there is one."""
+        schemas = {f"{field}.parameters": one.parameters for field, one in self.functions.items() if one.parameters}
+        calls = _call_schema(self.functions.values())
+        if self.must_call:
+            if self.most > 1:
+                call: JsonValue = {"anyOf": calls.pop("anyOf")}
+                calls |= {"type": "array", "items": call, "minItems": 1, "maxItems": self.most}
+            return Constraint("tools", schemas, json_schema=json.dumps(calls))
+        # Written with "&", the text is none of xgrammar's language: of a schema that stands in a grammar, xgrammar
+        # would quietly leave out what it does not know. vLLM goes on to llguidance then, which says so.
+        words = f"(TEXT)?\nTEXT: /(?s:.+)/ & ~/(?s:{OPEN}.*)/"
+        if text is not None:
+            assert text.json_schema is not None
+            words = _embedded(json.loads(text.json_schema))
+        more = f' ("\\n" call){{0,{self.most - 1}}}' if self.most > 1 else ""
+        return Constraint(
+            "tools",
+            {**schemas, **(text.schemas if text else {})},
+            grammar=f"start: calls | words\ncalls: call{more}\n"
+            f'call: "{OPEN}" {_embedded(calls)} "{CLOSE}"\nwords: {words}\n',
+        )
 
 
-def tools_prompt(functions: Sequence[Function], *, must_call: bool) -> str:
-    """What tells the model of the functions."""
-    described = [
-        {"name": one.name, "description": one.description or "", "parameters": one.parameters or {}}
-        for one in functions
-    ]
-    lines = "\n".join(json.dumps(one, ensure_ascii=False) for one in described)
-    marks = {"open": "", "close": ""} if must_call else {"open": OPEN, "close": CLOSE}
-    return _PROMPT.format(functions=lines, how=_MUST if must_call else _MAY, **marks)
+def make_offer(functions: Mapping[str, Function], choice: Choice, forms: Sequence[Constraint]) -> Offer | None:
+    """The functions that a reply may call; None where it may not.
+
+    Args:
+        functions: all that the request has, by their fields.
+        choice: which of them, and how many times.
+        forms: what else the request says of the reply's form.
+
+    Raises:
+        PydanticCustomError: what is asked for cannot be done.
+    """
+    known = [one.name for one in functions.values()]
+    if missing := set(choice.names or ()) - set(known):
+        raise refused("tool_choice", f"there is no function {min(missing)} in tools")
+    offered = {field: one for field, one in functions.items() if choice.names is None or one.name in choice.names}
+    if choice.must_call and not offered:
+        raise refused("tool_choice", "there are no tools to call")
+    if not offered:
+        return None
+    if len(set(known)) < len(known):
+        raise refused("tools", "two functions have the same name")
+    if not choice.must_call and any(form.json_schema is None for form in forms):
+        raise refused("tools", "a reply that may call them can follow a JSON schema else, and no other form")
+    return Offer(offered, choice.must_call, choice.most)
 
 
-def must_call_constraint(functions: Sequence[Function]) -> Constraint:
-    """The reply is a call, and nothing else."""
-    return Constraint(json_schema=json.dumps(_call_schema(functions)))
+def _embedded(schema: Schema) -> str:
+    return f"%json {json.dumps({**schema, 'x-guidance': JSON_OPTIONS})}"
 
 
-def may_call_constraint(functions: Sequence[Function], text: Constraint | None) -> Constraint:
-    """The reply is a call between its marks, or else a text, of the given form if there is one."""
-    options = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    call = json.dumps({**_call_schema(functions), "x-guidance": options})
-    free = f"(TEXT)?\nTEXT: /(?s:.+)/ & ~/(?s:{OPEN}.*)/"
-    words = free if text is None else f"%json {text.json_schema}"
-    return Constraint(grammar=f'start: call | words\ncall: "{OPEN}" %json {call} "{CLOSE}"\nwords: {words}\n')
-
-
-def _call_schema(functions: Sequence[Function]) -> Schema:
+def _call_schema(functions: Iterable[Function]) -> Schema:
+    functions = list(functions)
     # Each function's parameters are kept whole, so that references within them need only a longer beginning.
-    places = {f"function{i}": one for i, one in enumerate(functions)}
     calls: list[JsonValue] = [
         {
             "type": "object",
-            "properties": {"name": {"const": one.name}, "arguments": {"$ref": f"#/$defs/{place}"}},
+            "properties": {"name": {"const": one.name}, "arguments": {"$ref": f"#/$defs/{one.name}"}},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
-        for place, one in places.items()
+        for one in functions
     ]
     parameters: Schema = {
-        place: _moved({"type": "object", **(one.parameters or {})}, f"#/$defs/{place}") for place, one in places.items()
+        one.name: moved({"type": "object", **(one.parameters or {})}, f"#/$defs/{one.name}") for one in functions
     }
     return {"anyOf": calls, "$defs": parameters}
-
-
-def _moved(schema: JsonValue, root: str) -> JsonValue:
-    """A schema as it is below ``root``."""
-    if isinstance(schema, list):
-        return [_moved(item, root) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: root + value[1:]
-        if name == "$ref" and isinstance(value, str) and value.startswith("#")
-        else _moved(value, root)
-        for name, value in schema.items()
-    }
-
-
-class ToolCallReader:
-    """Finds in a growing reply what is text and what is a call, and holds back what may still become the other."""
-
-    def __init__(self, *, must_call: bool) -> None:
-        self._is_call: bool | None = True if must_call else None
-        self._id = f"call_{uuid4().hex}"
-        self._text = ""
-        self._told = 0  # characters of the text
-        self._name: str | None = None
-
-    @property
-    def has_call(self) -> bool:
-        """Whether a call has begun, as far as its name."""
-        return self._name is not None
-
-    def push(self, text: str) -> tuple[str, list[ToolCall]]:
-        """The next piece of the reply: what of it is text, and what it adds to the call."""
-        self._text += text
-        if self._is_call is None and not OPEN.startswith(self._text[: len(OPEN)]):
-            self._is_call = False
-        elif self._is_call is None and self._text.startswith(OPEN):
-            self._is_call, self._told = True, len(OPEN)
-        if self._is_call is None:
-            return "", []
-        if not self._is_call:
-            return self._tell(len(self._text)), []
-        return "", self._read_call(is_last=False)
-
-    def finish(self) -> tuple[str, list[ToolCall]]:
-        """What was held back and, now that nothing follows, is text or belongs to the call."""
-        if self._is_call:
-            return "", self._read_call(is_last=True)
-        return self._tell(len(self._text)), []
-
-    def _read_call(self, *, is_last: bool) -> list[ToolCall]:
-        beginning: list[ToolCall] = []
-        if self._name is None:
-            found = _BEGINNING.match(self._text, self._told)
-            if found is None:
-                return []
-            self._name, self._told = found[1], found.end()
-            beginning = [
-                {"index": 0, "id": self._id, "type": "function", "function": {"name": found[1], "arguments": ""}}
-            ]
-        end = self._end_of_arguments(is_last=is_last)
-        if end <= self._told:
-            return beginning
-        return [*beginning, {"index": 0, "function": {"arguments": self._tell(end)}}]
-
-    def _end_of_arguments(self, *, is_last: bool) -> int:
-        """Up to where the text is surely arguments: the last brace may be that of the call around them."""
-        body = self._text.removesuffix(CLOSE).rstrip()
-        if is_last:
-            start = len(OPEN) if self._text.startswith(OPEN) else 0
-            return len(body) - 1 if _is_json(body[start:]) else len(self._text)
-        brace = self._text.rfind("}")
-        rest = self._text[brace + 1 :].strip()
-        return brace if brace >= 0 and CLOSE.startswith(rest) else len(self._text)
-
-    def _tell(self, end: int) -> str:
-        told, self._told = self._text[self._told : end], max(self._told, end)
-        return told
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

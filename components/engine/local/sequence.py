@@ -171,9 +171,7 @@ class Sequence:
     @property
     def _stopped_by_caller(self) -> FinishReason:
         """Why a reply ended that one of the caller's stops has cut: to a program, "stop" means that JSON is whole."""
-        return (
-            "stop" if self.request.sampling.json_schema is None and self.request.sampling.grammar is None else "length"
-        )
+        return "length" if self.request.sampling.has_form else "stop"
 
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end. A character that is not complete is not handed out."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from components.engine.errors import EngineError, EngineNotReadyError
+from components.engine.errors import EngineError, EngineNotReadyError, PromptError
 from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Load
 from components.engine.line.estimates import Estimates, Remaining
@@ -304,7 +304,8 @@ class Worker:
         try:
             return action(sequence, *arguments)
         except SamplingError as error:
-            self._fail(sequence, EngineError(str(error)), ours=isinstance(error, NotNumbersError))
+            ours = isinstance(error, NotNumbersError)
+            self._fail(sequence, EngineError(str(error)) if ours else PromptError(str(error)), ours=ours)
         except Exception as error:  # one bad reply must not end the others
             logger.exception("A reply failed")
             self._free_scratch()

@@ -1,14 +1,13 @@
 """From a request to what OpenAI's API takes, and what to leave out for a server that does not know it all."""
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from openai import APIStatusError
 
-from components.engine.errors import PromptError, UnsupportedError
 from components.engine.interface import GenerationRequest
+from components.engine.remote.forms import form_fields
 from components.engine.remote.server import Call, continuation
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
@@ -33,7 +32,13 @@ _UNKNOWN = re.compile(
 )
 
 
-def build_call(request: GenerationRequest, messages: Sequence[Message], model: str, refused: Collection[str]) -> Call:
+def build_call(
+    request: GenerationRequest,
+    messages: Sequence[Message],
+    model: str,
+    refused: Collection[str],
+    kind: str | None = None,
+) -> Call:
     """The call that writes a reply to ``request``.
 
     Args:
@@ -41,10 +46,11 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
         messages: as many of its messages as fit.
         model: the model's name on the server.
         refused: what the server refuses, as ``refused_by`` tells it.
+        kind: the server's, as ``form_fields`` wants it.
 
     Raises:
         PromptError: the JSON schema is no JSON.
-        UnsupportedError: the reply should follow another form than a JSON schema.
+        UnsupportedError: the server cannot be asked for the form that the reply should follow.
     """
     sampling = request.sampling
     standard: dict[str, Any] = {
@@ -69,13 +75,7 @@ def build_call(request: GenerationRequest, messages: Sequence[Message], model: s
     for name in ("min_p", "logit_bias", "stop_token_ids", "ignore_eos", "min_tokens"):
         if value := getattr(sampling, name):
             extensions[name] = value
-    if sampling.grammar is not None:
-        raise UnsupportedError(
-            "The server behind this one is not asked for replies that follow a regular expression, a choice or tools. "
-            "Send a JSON schema instead."
-        )
-    if sampling.json_schema is not None:
-        extensions["response_format"] = _response_format(sampling.json_schema)
+    extensions |= form_fields(sampling, kind)
     if request.prompt is None:
         standard["messages"] = list(messages)
         extensions |= continuation(messages)
@@ -107,14 +107,6 @@ def refused_by(error: APIStatusError, call: Call) -> str | None:
 def used_sampling(sampling: SamplingParams, refused: Collection[str]) -> SamplingParams:
     """The sampling parameters that the server was really given."""
     return sampling.model_copy(update={key: value for name in refused for key, value in OPTIONAL.get(name, {}).items()})
-
-
-def _response_format(schema: str) -> dict[str, Any]:
-    try:
-        content = json.loads(schema)
-    except ValueError as error:
-        raise PromptError(f"The JSON schema cannot be read: {error}") from error
-    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": content, "strict": True}}
 
 
 def _without(parameters: dict[str, Any], refused: Collection[str]) -> dict[str, Any]:

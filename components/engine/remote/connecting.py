@@ -48,7 +48,7 @@ def connect(settings: Settings, on_stage: Callable[[Stage], None]) -> RemoteEngi
         defaults=SamplingParams().fitting(context_length),
         engine=f"OpenAI-compatible server at {server.address}",
     )
-    return RemoteEngine(server, loop, info, settings)
+    return RemoteEngine(server, loop, info, settings, model.owned_by)
 
 
 def _choose(loop: LoopThread, server: Server, wanted: str | None) -> ServedModel:

@@ -47,13 +47,16 @@ REMEMBERED_LENGTHS = 256
 class RemoteEngine(Engine):
     """Hands requests to one OpenAI-compatible server."""
 
-    def __init__(self, server: Server, loop: LoopThread, info: EngineInfo, settings: Settings) -> None:
-        """Take over ``server`` and the ``loop`` that it runs in."""
+    def __init__(
+        self, server: Server, loop: LoopThread, info: EngineInfo, settings: Settings, kind: str | None = None
+    ) -> None:
+        """Take over ``server``, which is of this ``kind``, and the ``loop`` that it runs in."""
         super().__init__()
         self.info = info
         self._server = server
         self._loop = loop
         self._settings = settings
+        self._kind = kind
         self._length_of_json = lru_cache(REMEMBERED_LENGTHS)(lambda text: len(self.tokenize(json.loads(text))))
         self._refused: set[str] = set()  # what the server does not take
         self._estimates = Estimates()
@@ -107,7 +110,7 @@ class RemoteEngine(Engine):
             _parted(request.messages)
         elif not request.prompt:
             raise PromptError("The prompt is empty: send at least one token.")
-        build_call(request, request.messages, self.info.model, self._refused)  # says what is wrong with the request
+        self._call_for(request, request.messages)  # says what is wrong with the request
         reply = StreamedReply(request, generation)
         generation.on_cancel = lambda: self._loop.call(self._cancel, reply)
         with self._lock:
@@ -117,6 +120,9 @@ class RemoteEngine(Engine):
             check_line(request.origin, len(self._waiting), places, self._settings.max_queue)
             self._waiting.push(request.visitor, reply)
         self._loop.call(self._admit)
+
+    def _call_for(self, request: GenerationRequest, messages: Sequence[Message]) -> Call:
+        return build_call(request, messages, self.info.model, self._refused, self._kind)
 
     def _length_of(self, text: Text) -> int:
         return self._length_of_json(json.dumps(text))
@@ -196,7 +202,7 @@ class RemoteEngine(Engine):
         messages = await asyncio.to_thread(self._fitting, reply.request)
         attempt = 0
         while True:
-            call = build_call(reply.request, messages, self.info.model, self._refused)
+            call = self._call_for(reply.request, messages)
             try:
                 await self._stream(reply, call)
             except (APIError, DroppedError) as error:

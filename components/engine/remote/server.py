@@ -28,9 +28,10 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class ServedModel(BaseModel):
-    """A model in the server's list. vLLM and SGLang tell its context, in tokens."""
+    """A model in the server's list. vLLM and SGLang tell its context, in tokens; each kind of server has its owner."""
 
     id: str
+    owned_by: str | None = None
     max_model_len: int | None = None
 
 

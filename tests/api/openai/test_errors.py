@@ -105,7 +105,7 @@ def assert_error(answer: requests.Response, status: int) -> dict[str, Any]:
                 "messages": HI,
                 "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "zzz"}}},
             },
-            "response_format",
+            "response_format.json_schema.schema",
             "schema cannot be used",
         ),
         (
@@ -113,7 +113,7 @@ def assert_error(answer: requests.Response, status: int) -> dict[str, Any]:
                 "messages": HI,
                 "response_format": {"type": "json_schema", "json_schema": {"schema": {"enum": ["x" * 70_000]}}},
             },
-            "json_schema",
+            "response_format.json_schema.schema",
             "65536",
         ),
     ],

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Any, Literal
 
 import openai
 import pytest
 import requests
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.tools import tool as langchain_tool
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, SecretStr
 
+from components.api.openai.tools import CLOSE, OPEN
 from components.engine.errors import EngineError
 from components.engine.events import Finished
 from components.engine.interface import GenerationRequest
@@ -23,6 +30,11 @@ SCHEMA = {
     "required": ["flies"],
     "additionalProperties": False,
 }
+
+
+HOT = {"type": "object", "properties": {"hot": {"enum": [1]}}, "required": ["hot"], "additionalProperties": False}
+SUN: Any = {"type": "function", "name": "sun", "strict": True, "parameters": HOT}
+RAIN: Any = {"type": "function", "name": "rain", "description": "Does it?", "parameters": HOT, "strict": False}
 
 
 def test_a_text_is_answered_as_the_reference_does(client: openai.OpenAI) -> None:
@@ -99,6 +111,182 @@ def test_the_clients_own_stream_helper_understands_the_events(client: openai.Ope
     assert texts
 
 
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("required", {"sun", "rain"}),
+        ({"type": "function", "name": "rain"}, {"rain"}),
+        ({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "sun"}]}, {"sun"}),
+    ],
+)
+def test_a_required_or_named_function_is_called(client: openai.OpenAI, choice: Any, names: set[str]) -> None:
+    response = client.responses.create(
+        model=MODEL, input="?", tools=[SUN, RAIN], tool_choice=choice, parallel_tool_calls=False
+    )
+
+    [call] = response.output
+    assert call.type == "function_call"
+    assert call.name in names
+    assert call.status == response.status == "completed"
+    assert json.loads(call.arguments) == {"hot": 1}
+    assert call.call_id != call.id
+    assert response.output_text == ""
+    assert response.parallel_tool_calls is False
+    assert [told.to_dict() for told in response.tools] == [SUN, RAIN]
+    assert response.to_dict()["tool_choice"] == choice
+
+
+def test_the_clients_own_helpers_stream_and_parse_calls(client: openai.OpenAI) -> None:
+    class Sun(BaseModel):
+        hot: Literal[1]
+
+    tools: Any = [openai.pydantic_function_tool(Sun, name="sun")["function"] | {"type": "function"}]
+    fields: Any = {"model": MODEL, "input": "?", "tools": tools, "tool_choice": "required"}
+    fields |= {"parallel_tool_calls": False}
+    parsed: Any = client.responses.parse(**fields).output[0]
+    assert parsed.parsed_arguments == {"hot": 1}
+    with client.responses.stream(**fields) as stream:
+        pieces = [event.snapshot for event in stream if event.type == "response.function_call_arguments.delta"]
+        [call] = stream.get_final_response().output
+    assert call.type == "function_call"
+    assert call.parsed_arguments == {"hot": 1}
+    assert pieces[-1] == call.arguments
+
+
+CALLS = [{"name": "sun", "arguments": {"hot": 1}}, {"name": "rain", "arguments": {"hot": 1}}]
+MARKED = "\n".join(f"{OPEN}{json.dumps(call)}{CLOSE}" for call in CALLS)
+
+
+def answered_by(text: str, monkeypatch: pytest.MonkeyPatch, finish: str = "stop", **fields: Any) -> list[Any]:
+    """The events of a response whose reply is this text; the last one has the whole, which is the same unstreamed."""
+    ending: Any = Finished(finish, 2, 1, 1.0, 0.1)  # type: ignore[arg-type]
+    with (
+        serving_engine(ScriptedEngine(lambda _: [*text, ending]), monkeypatch) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
+    ):
+        whole = client.responses.create(model="Scripted-1B", input="?", **fields)
+        events = list(client.responses.create(model="Scripted-1B", input="?", stream=True, **fields))
+
+    def comparable(output: Any) -> list[Any]:
+        return [{name: value for name, value in item.to_dict().items() if "id" not in name} for item in output]
+
+    assert comparable(events[-1].response.output) == comparable(whole.output)
+    assert events[-1].response.status == whole.status
+    return events
+
+
+def test_several_calls_are_items_with_events_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = answered_by(MARKED, monkeypatch, tools=[SUN, RAIN])
+    kinds = [event.type.removeprefix("response.") for event in events]
+    assert [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before] == [
+        "created",
+        "in_progress",
+        *["output_item.added", "function_call_arguments.delta", "function_call_arguments.done", "output_item.done"] * 2,
+        "completed",
+    ]
+    output = events[-1].response.output
+    assert [(item.type, item.name, item.status) for item in output] == [
+        ("function_call", "sun", "completed"),
+        ("function_call", "rain", "completed"),
+    ]
+    for index, item in enumerate(output):
+        own = [event for event in events if getattr(event, "output_index", None) == index]
+        pieces = [event.delta for event in own if event.type == "response.function_call_arguments.delta"]
+        [done] = [event for event in own if event.type == "response.function_call_arguments.done"]
+        assert "".join(pieces) == done.arguments == item.arguments == json.dumps({"hot": 1})
+        assert {event.item_id for event in own if hasattr(event, "item_id")} == {item.id}
+        assert {event.item.id for event in own if hasattr(event, "item")} == {item.id}
+        assert own[0].item.arguments == ""
+        assert own[-1].item == item
+
+
+@pytest.mark.parametrize("text", ["It is hot.", "<tool", "", "<b>"])
+def test_with_functions_a_text_is_a_message(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    events = answered_by(text, monkeypatch, tools=[SUN])
+    [message] = events[-1].response.output
+
+    assert message.type == "message"
+    assert message.content[0].text == text
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == text
+    [done] = [event for event in events if event.type == "response.output_item.done"]
+    assert done.item == message
+
+
+def test_a_call_that_was_cut_short_is_an_incomplete_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = answered_by(MARKED[: -len("1}}" + CLOSE)], monkeypatch, finish="length", tools=[SUN, RAIN])
+    response = events[-1].response
+
+    assert response.status == "incomplete"
+    assert [item.status for item in response.output] == ["completed", "incomplete"]
+    assert response.output[1].arguments == '{"hot": '
+
+
+def test_calls_and_what_they_brought_are_told_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ScriptedEngine()
+    calls = [{"type": "function_call", "id": "fc_1", "call_id": name, "name": name, "arguments": "{}"} for name in "ab"]
+    items: list[Any] = [
+        {"role": "user", "content": "?"},
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "So.", "annotations": []}],
+        },
+        *calls,
+        {"type": "function_call_output", "call_id": "b", "output": "2", "status": "completed"},
+        {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "1"}]},
+        calls[0],
+        {"type": "function_call_output", "call_id": "a", "output": "3"},
+    ]
+    with serving_engine(engine, monkeypatch) as address:
+        answer = requests.post(f"{address}/v1/responses", json={"input": items, "tools": [SUN]}, timeout=60)
+
+    assert answer.status_code == 200, answer.text
+    first, second = (f'{OPEN}{{"name": "{name}", "arguments": {{}}}}{CLOSE}' for name in "ab")
+    [system, *turns] = engine.requests[0].messages
+    assert "sun" in system["content"]
+    assert turns == [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": f"So.\n{first}\n{second}"},
+        {"role": "user", "content": "<tool_response>1</tool_response>\n<tool_response>2</tool_response>"},
+        {"role": "assistant", "content": first},
+        {"role": "user", "content": "<tool_response>3</tool_response>"},
+    ]
+
+
+def test_tools_of_openais_are_no_matter_where_none_may_be_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ScriptedEngine()
+    with serving_engine(engine, monkeypatch) as address:
+        body: Any = {"input": "?", "tools": [SUN, {"type": "web_search"}], "tool_choice": "none"}
+        assert requests.post(f"{address}/v1/responses", json=body, timeout=60).status_code == 200
+
+    assert engine.requests[0].messages == [{"role": "user", "content": "?"}]
+    assert not engine.requests[0].sampling.has_form
+
+
+def test_langchain_binds_tools_over_this_api(server: str) -> None:
+    @langchain_tool
+    def climb(metres: Literal[1, 2]) -> str:
+        """Climb."""
+        return f"{metres} m higher"
+
+    chat = ChatOpenAI(base_url=f"{server}/v1", api_key=SecretStr("none"), model=MODEL, use_responses_api=True)
+    bound = chat.bind_tools([climb], tool_choice="required", parallel_tool_calls=False)
+    reply = bound.invoke("Up!")
+    assert isinstance(reply, AIMessage)
+    [call] = reply.tool_calls
+    assert (call["name"], call["args"]["metres"] in (1, 2)) == ("climb", True)
+    streamed = list(bound.stream("Up!"))
+    whole = reduce(add, streamed[1:], streamed[0])
+    assert isinstance(whole, AIMessage)
+    assert [one["name"] for one in whole.tool_calls] == ["climb"]
+
+    short = chat.model_copy(update={"max_tokens": 4})
+    history: Any = [HumanMessage("Up!"), reply, climb.invoke(call)]
+    answer = short.bind_tools([climb]).invoke(history)
+    assert isinstance(answer, AIMessage)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_reply_follows_a_json_schema(client: openai.OpenAI, stream: bool) -> None:
     text: Any = {"format": {"type": "json_schema", "name": "bird", "schema": SCHEMA, "strict": True}}
@@ -132,6 +320,19 @@ def test_log_probabilities_are_told_when_asked_for(client: openai.OpenAI) -> Non
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"background": True}, "background"),
         ({"tools": [{"type": "web_search"}]}, "tools"),
+        ({"tools": [SUN, {"type": "mcp", "server_label": "x", "server_url": "y"}]}, "tools"),
+        ({"tools": [{"type": "custom", "name": "x"}], "tool_choice": "required"}, "tools"),
+        ({"tools": [{"type": "function"}]}, "tools.0.name"),
+        ({"tools": [{}]}, "tools.0.type"),
+        ({"tools": [SUN], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
+        ({"tools": [SUN], "tool_choice": {"type": "web_search_preview"}}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [{**SUN, "parameters": {"type": "zzz"}}]}, "tools.0.parameters"),
+        ({"tools": [SUN], "input": [{"role": "assistant", "content": "It"}]}, "tools"),
+        ({"input": [{"type": "function_call", "name": "x"}]}, "input.0.call_id"),
+        ({"input": [{"type": "function_call_output", "call_id": "x"}]}, "input.0.output"),
+        ({"input": [{"type": "web_search_call", "id": "x"}]}, "input.0.type"),
+        ({"input": [{"type": "reasoning", "id": "x", "summary": []}]}, "input"),
         ({"input": ""}, "input"),
         ({"input": [{"type": "item_reference", "id": "x", "role": "user"}]}, "input.0.type"),
         (

@@ -155,6 +155,50 @@ def test_every_sampling_parameter_reaches_the_server(stub: OpenAIStub, remote: C
     assert body["response_format"]["json_schema"]["schema"] == schema
 
 
+LARK = 'start: "a"'
+
+
+@pytest.mark.parametrize(
+    ("owner", "form", "sent"),
+    [
+        ("vllm", {"regex": "a+"}, {"structured_outputs": {"regex": "a+"}, "guided_regex": "a+"}),
+        ("vllm", {"choice": ("a", "b")}, {"structured_outputs": {"choice": ["a", "b"]}, "guided_choice": ["a", "b"]}),
+        ("vllm", {"grammar": LARK}, {"structured_outputs": {"grammar": LARK}, "guided_grammar": LARK}),
+        ("sglang", {"regex": "a+"}, {"regex": "a+"}),
+        ("sglang", {"choice": ("a.", "b")}, {"regex": r"(a\.)|(b)"}),
+        ("sglang", {"grammar": LARK}, "SGLang, cannot"),
+        ("llamacpp", {"regex": "a+"}, "llama-server, cannot be asked for replies that follow a regular expression"),
+        (
+            "llamacpp",
+            {"choice": ('"', "\\\n", "好")},
+            {"grammar": r'root ::= "\U00000022" | "\U0000005C\U0000000A" | "好"'},
+        ),
+        ("llamacpp", {"grammar": LARK}, 'tool_choice": "required"'),
+        ("baichuan-chat", {"regex": "a+"}, {"structured_outputs": {"regex": "a+"}}),
+        ("baichuan-chat", {"choice": ("a", "b")}, {"structured_outputs": {"choice": ["a", "b"]}}),
+        ("baichuan-chat", {"grammar": LARK}, "cannot"),
+        ("somebody", {"regex": "a+"}, "Send a JSON schema"),
+        (None, {"choice": ("a",)}, "Send a JSON schema"),
+        (None, {"grammar": LARK}, "Send a JSON schema"),
+    ],
+)
+def test_forms_are_asked_for_as_the_kind_of_server_wants_them(
+    stub: OpenAIStub, remote: Connect, owner: str | None, form: dict[str, Any], sent: dict[str, Any] | str
+) -> None:
+    stub.models = [{"id": MODEL, "max_model_len": 4096, **({"owned_by": owner} if owner else {})}]
+    engine = remote()
+    if isinstance(sent, str):
+        with pytest.raises(UnsupportedError, match=sent):
+            ask(engine, **form)
+        assert not stub.replies
+    else:
+        ask(engine, **form)
+        names = {"structured_outputs", "grammar", "regex", "guided_regex", "guided_choice", "guided_grammar"}
+        body = stub.replies[-1]
+        assert {name: body[name] for name in names & body.keys()} == sent
+        assert "response_format" not in body
+
+
 def test_no_limit_on_top_k_is_said_in_so_many_words(stub: OpenAIStub, remote: Connect) -> None:
     """Left out, it would be what the server finds in the checkpoint."""
     ask(remote(), top_k=0)

@@ -1,0 +1,54 @@
+"""The forms that a reply can follow, in llguidance's language, and what about one cannot be used."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llguidance import LLMatcher, LLParserLimits
+
+from components.sampling.parameters import SamplingParams
+
+LIMITS = LLParserLimits(max_items_in_row=20_000, step_max_items=200_000, verbose_errors=False)
+"""Ten and four times the library's own: 500 optional properties are a schema that people have. A step stays within
+some hundredths of a second, and compiling what fits into ``SamplingParams.json_schema`` within a second or so."""
+
+
+JSON_OPTIONS: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""Free white space is where small models lose themselves: nothing in a schema ends it."""
+
+
+def lark_of(sampling: SamplingParams) -> str | None:
+    """What a reply follows, in llguidance's form of Lark's language; None if it is free, or follows a JSON schema."""
+    if sampling.regex is not None:
+        return f"start: /{_slashed(sampling.regex)}/"
+    if sampling.choice is not None:
+        return f"start: {' | '.join(json.dumps(text) for text in dict.fromkeys(sampling.choice))}"
+    return sampling.grammar
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str | None:
+    """What about a JSON schema cannot be used, in the library's words; None if it can."""
+    try:
+        source = LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=JSON_OPTIONS)
+    except ValueError as error:
+        return shortened(str(error))
+    return shortened(str(LLMatcher.validate_grammar(source, None, limits=LIMITS))) or None
+
+
+def _slashed(regex: str) -> str:
+    """A regular expression as it stands between slashes: with those in it escaped, and on one line."""
+    escaped, after_backslash = "", False
+    for character in regex:
+        if character in "/\n\r":
+            character = {"/": "/", "\n": "n", "\r": "r"}[character]
+            escaped += character if after_backslash else f"\\{character}"
+            after_backslash = False
+        else:
+            escaped += character
+            after_backslash = character == "\\" and not after_backslash
+    return escaped
+
+
+def shortened(text: str) -> str:
+    """A message of the library's, on one line."""
+    return " ".join(text.split())[:300]
