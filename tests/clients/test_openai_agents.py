@@ -1,0 +1,36 @@
+"""OpenAI's agents, which speak /v1/responses unless told otherwise."""
+
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import CALLING_MODEL, assert_is_city, run_program
+
+PROGRAM = "with_openai_agents.py"
+
+
+@pytest.fixture(scope="module")
+def said(server: str) -> Any:
+    return run_program(PROGRAM, server, "default", "typed", "streamed")
+
+
+def test_output_is_of_the_type_asked_for(said: Any) -> None:
+    assert_is_city(said["typed"])
+
+
+def test_a_stream_is_what_was_said_in_pieces(said: Any) -> None:
+    streamed = said["streamed"]
+    assert len(streamed["pieces"]) > 1
+    assert "".join(streamed["pieces"]) == streamed["output"]
+    assert streamed["last"] in ("response.completed", "response.incomplete")
+
+
+def test_an_agent_that_must_call_its_tool_does(server: str) -> None:
+    called = run_program(PROGRAM, server, "default", "tool")["tool"]
+    assert called
+    assert set(called) == {"swordfish"}
+
+
+@pytest.mark.parametrize("scenario", ["tool_streamed", "chat_tool"])
+def test_an_agent_calls_its_tool_and_hears_the_answer(calling_server: str, scenario: str) -> None:
+    assert run_program(PROGRAM, calling_server, CALLING_MODEL, scenario) == {scenario: "It says: swordfish"}
