@@ -53,8 +53,10 @@ def test_an_object_grows_while_it_is_written(said: Any, model: str) -> None:
 
 
 def test_a_prompt_is_written_on(said: Any) -> None:
-    assert said[".completion"]["text"]
-    assert 0 < said[".completion"]["tokens"] <= 4
+    completion = said[".completion"]
+    assert completion["text"]
+    assert 0 < completion["tokens"] <= 4
+    assert completion["finishReason"] == ("length" if completion["tokens"] == 4 else "stop")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -62,8 +62,9 @@ const tasks = {
     return text;
   },
   async completion() {
-    const { text, usage } = await generateText({ model: compatible.completionModel(name), prompt, maxOutputTokens: 4 });
-    return { text, tokens: usage.outputTokens };
+    const { text, usage, finishReason } = await generateText(
+      { model: compatible.completionModel(name), prompt, maxOutputTokens: 4 });
+    return { text, tokens: usage.outputTokens, finishReason };
   },
 };
 
