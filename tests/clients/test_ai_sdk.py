@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, assert_is_city, run
+from tests.clients.conftest import CALLING_MODEL, assert_is_city, responses_tools, run
 
 CLIENT = Path(__file__).parent / "ai_sdk" / "client.mjs"
 MODELS = ["compatible", "chat", "responses"]
+MODELS_WITH_TOOLS = ["compatible", "chat", pytest.param("responses", marks=responses_tools)]
 
 
 def answers(address: str, model: str, *scenarios: str) -> Any:
@@ -59,7 +60,7 @@ def test_a_prompt_is_written_on(said: Any) -> None:
     assert completion["finishReason"] == ("length" if completion["tokens"] == 4 else "stop")
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
 def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
     said = answers(server, "default", f"{model}.toolSteps", f"{model}.toolStreamed")
 
@@ -73,6 +74,6 @@ def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
     )
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
 def test_a_tool_that_may_be_called_is_and_its_answer_comes_back(calling_server: str, model: str) -> None:
     assert answers(calling_server, CALLING_MODEL, f"{model}.tool") == {f"{model}.tool": "It says: swordfish"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, assert_is_city, run_program
+from tests.clients.conftest import CALLING_MODEL, assert_is_city, responses_tools, run_program
 
 PROGRAM = "with_pydantic_ai.py"
 
@@ -41,6 +41,7 @@ def test_responses_are_texts_and_types_too(said: Any) -> None:
     assert_is_city(said["responses"]["city"])
 
 
+@responses_tools
 def test_responses_have_the_type_asked_for_by_way_of_a_tool(server: str) -> None:
     assert_is_city(run_program(PROGRAM, server, "default", "responses_typed")["responses_typed"])
 
