@@ -52,10 +52,21 @@ def run(command: str, *arguments: str | Path, **env: str) -> str:
     return done.stdout
 
 
-def run_program(name: str, address: str, model: str, *scenarios: str) -> Any:
-    """What each scenario of a Python program answers, by its name."""
-    said = run("python", PROGRAMS / name, f"{address}/v1", model, *scenarios)
-    return json.loads(said.splitlines()[-1])
+class Answers:
+    """What each scenario of a program answered, by its name. Who asks for one that failed fails with it."""
+
+    def __init__(self, said: str) -> None:
+        self._answers = json.loads(said.splitlines()[-1])
+
+    def __getitem__(self, scenario: str) -> Any:
+        if failure := self._answers["failed"].get(scenario):
+            pytest.fail(failure, pytrace=False)
+        return self._answers[scenario]
+
+
+def run_program(program: Path, address: str, model: str, *scenarios: str) -> Answers:
+    """Run a program's scenarios. It is JavaScript, or Python of ``programs/``."""
+    return Answers(run("node" if program.suffix == ".mjs" else "python", program, f"{address}/v1", model, *scenarios))
 
 
 def assert_is_city(value: Any) -> None:

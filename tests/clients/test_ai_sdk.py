@@ -1,30 +1,26 @@
 """Vercel's AI SDK, with the provider for compatible servers and with OpenAI's."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, assert_is_city, responses_tools, run
+from tests.clients.conftest import CALLING_MODEL, Answers, assert_is_city, responses_tools, run_program
 
 CLIENT = Path(__file__).parent / "ai_sdk" / "client.mjs"
 MODELS = ["compatible", "chat", "responses"]
 MODELS_WITH_TOOLS = ["compatible", "chat", pytest.param("responses", marks=responses_tools)]
 
 
-def answers(address: str, model: str, *scenarios: str) -> Any:
-    return json.loads(run("node", CLIENT, f"{address}/v1", model, *scenarios).splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
-def said(server: str) -> Any:
+def said(server: str) -> Answers:
     tasks = ["text", "streamed", "object", "objectStreamed", "output"]
-    return answers(server, "default", *(f"{model}.{task}" for model in MODELS for task in tasks), ".completion")
+    return run_program(
+        CLIENT, server, "default", *(f"{model}.{task}" for model in MODELS for task in tasks), ".completion"
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_text_is_generated(said: Any, model: str) -> None:
+def test_a_text_is_generated(said: Answers, model: str) -> None:
     text = said[f"{model}.text"]
     assert text["text"]
     assert 0 < text["tokens"] <= 16
@@ -32,7 +28,7 @@ def test_a_text_is_generated(said: Any, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_text_is_streamed(said: Any, model: str) -> None:
+def test_a_text_is_streamed(said: Answers, model: str) -> None:
     streamed = said[f"{model}.streamed"]
     assert len(streamed["pieces"]) > 1
     assert "".join(streamed["pieces"]) == streamed["text"]
@@ -42,18 +38,18 @@ def test_a_text_is_streamed(said: Any, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("task", ["object", "output"])
-def test_an_object_is_of_the_schema_asked_for(said: Any, model: str, task: str) -> None:
+def test_an_object_is_of_the_schema_asked_for(said: Answers, model: str, task: str) -> None:
     assert_is_city(said[f"{model}.{task}"])
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_an_object_grows_while_it_is_written(said: Any, model: str) -> None:
+def test_an_object_grows_while_it_is_written(said: Answers, model: str) -> None:
     streamed = said[f"{model}.objectStreamed"]
     assert "millions" not in streamed["pieces"][0]
     assert_is_city(streamed["object"])
 
 
-def test_a_prompt_is_written_on(said: Any) -> None:
+def test_a_prompt_is_written_on(said: Answers) -> None:
     completion = said[".completion"]
     assert completion["text"]
     assert 0 < completion["tokens"] <= 4
@@ -62,7 +58,7 @@ def test_a_prompt_is_written_on(said: Any) -> None:
 
 @pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
 def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
-    said = answers(server, "default", f"{model}.toolSteps", f"{model}.toolStreamed")
+    said = run_program(CLIENT, server, "default", f"{model}.toolSteps", f"{model}.toolStreamed")
 
     first, last = said[f"{model}.toolSteps"]
     assert first["finishReason"] == "tool-calls"
@@ -76,4 +72,4 @@ def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
 def test_a_tool_that_may_be_called_is_and_its_answer_comes_back(calling_server: str, model: str) -> None:
-    assert answers(calling_server, CALLING_MODEL, f"{model}.tool") == {f"{model}.tool": "It says: swordfish"}
+    assert run_program(CLIENT, calling_server, CALLING_MODEL, f"{model}.tool")[f"{model}.tool"] == "It says: swordfish"

@@ -1,4 +1,4 @@
-// Vercel's AI SDK: `node client.mjs BASE_URL MODEL SCENARIO...` answers with JSON, by scenario.
+// Vercel's AI SDK: `node client.mjs BASE_URL MODEL SCENARIO...` answers as programs/scenarios.py does.
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { generateObject, generateText, Output, stepCountIs, streamObject, streamText, tool } from 'ai';
@@ -68,9 +68,13 @@ const tasks = {
   },
 };
 
-const answers = {};
+const answers = { failed: {} };
 for (const scenario of scenarios) {
   const [model, task] = scenario.split('.');
-  answers[scenario] = await tasks[task](models[model]);
+  try {
+    answers[scenario] = await tasks[task](models[model]);
+  } catch (error) {
+    answers.failed[scenario] = error.stack;
+  }
 }
 console.log(JSON.stringify(answers));

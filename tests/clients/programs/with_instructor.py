@@ -1,14 +1,12 @@
-"""Objects with instructor: ``with_instructor.py BASE_URL MODEL SCENARIO...`` answers with JSON, by scenario."""
+"""Objects with instructor."""
 
-import json
-import sys
 from typing import Any, Literal
 
 import instructor
 from openai import OpenAI
 from pydantic import BaseModel, Field
+from scenarios import answer, base_url, model
 
-base_url, model, *scenarios = sys.argv[1:]
 openai = OpenAI(base_url=base_url, api_key="none")
 QUESTION: Any = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -46,4 +44,4 @@ def json_schema() -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps({scenario: globals()[scenario]() for scenario in scenarios}))
+    answer(globals())

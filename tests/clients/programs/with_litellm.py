@@ -1,13 +1,12 @@
-"""litellm's one interface: ``with_litellm.py BASE_URL MODEL SCENARIO...`` answers with JSON, by scenario."""
+"""litellm's one interface."""
 
 import json
-import sys
 from typing import Any
 
 import litellm
 from openai import OpenAIError
+from scenarios import answer, base_url, model
 
-base_url, model, *scenarios = sys.argv[1:]
 ASK: Any = {
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
     "api_base": base_url,
@@ -67,4 +66,4 @@ def _error_of(name: str, asked: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps({scenario: globals()[scenario]() for scenario in scenarios}))
+    answer(globals())

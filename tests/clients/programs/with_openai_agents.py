@@ -1,15 +1,12 @@
-"""OpenAI's agents: ``with_openai_agents.py BASE_URL MODEL SCENARIO...`` answers with JSON, by scenario."""
+"""OpenAI's agents."""
 
-import asyncio
-import json
-import sys
 from typing import Any, Literal
 
 from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner, function_tool, set_default_openai_client
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
+from scenarios import answer, base_url, model
 
-base_url, name, *scenarios = sys.argv[1:]
 client = AsyncOpenAI(base_url=base_url, api_key="none")
 set_default_openai_client(client)
 QUESTION = "What is the capital of France?"
@@ -31,30 +28,28 @@ def password() -> str:
 
 async def typed() -> Any:
     """An object, from /v1/responses: the library's default."""
-    result = await Runner.run(Agent("Guide", model=name, output_type=City), QUESTION)
+    result = await Runner.run(Agent("Guide", model=model, output_type=City), QUESTION)
     return result.final_output.model_dump()
 
 
 async def streamed() -> Any:
     """The events of a stream of /v1/responses, and what it said."""
-    result = Runner.run_streamed(Agent("Guide", instructions="Be brief.", model=name, model_settings=BRIEF), QUESTION)
+    result = Runner.run_streamed(Agent("Guide", instructions="Be brief.", model=model, model_settings=BRIEF), QUESTION)
     events = [event.data async for event in result.stream_events() if event.type == "raw_response_event"]
     pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
     return {"pieces": pieces, "output": result.final_output, "last": events[-1].type}
 
 
 async def tool() -> Any:
-    """What an agent does that has a tool and must call one first."""
-    must = ModelSettings(tool_choice="required", max_tokens=64)
-    result = await Runner.run(
-        Agent("Guard", model=name, tools=[password], model_settings=must), "What is the password?"
-    )
-    return [item.output for item in result.new_items if item.type == "tool_call_output_item"]
+    """What an agent ends with that must call its tool, and stops there."""
+    must = ModelSettings(tool_choice="required")
+    guard = Agent("Guard", model=model, tools=[password], model_settings=must, tool_use_behavior="stop_on_first_tool")
+    return (await Runner.run(guard, "What is the password?")).final_output
 
 
 async def tool_streamed() -> Any:
     """What a streaming agent says that has a tool and may call it."""
-    result = Runner.run_streamed(Agent("Guard", model=name, tools=[password]), "What is the password?")
+    result = Runner.run_streamed(Agent("Guard", model=model, tools=[password]), "What is the password?")
     async for _ in result.stream_events():
         pass
     return result.final_output
@@ -63,15 +58,10 @@ async def tool_streamed() -> Any:
 async def chat_tool() -> Any:
     """What an agent says that has a tool and may call it, over the older API."""
     result = await Runner.run(
-        Agent("Guard", model=OpenAIChatCompletionsModel(name, client), tools=[password]), "What is the password?"
+        Agent("Guard", model=OpenAIChatCompletionsModel(model, client), tools=[password]), "What is the password?"
     )
     return result.final_output
 
 
-async def main() -> None:
-    """All scenarios that were asked for."""
-    print(json.dumps({scenario: await globals()[scenario]() for scenario in scenarios}))
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    answer(globals())

@@ -1,17 +1,16 @@
-"""Agents of pydantic-ai: ``with_pydantic_ai.py BASE_URL MODEL SCENARIO...`` answers with JSON, by scenario."""
+"""Agents of pydantic-ai."""
 
-import json
-import sys
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from scenarios import answer, base_url, model
 
-base_url, name, *scenarios = sys.argv[1:]
 provider = OpenAIProvider(base_url=base_url)
-model = OpenAIChatModel(name, provider=provider)
+chat = OpenAIChatModel(model, provider=provider)
+other = OpenAIResponsesModel(model, provider=provider)
 QUESTION = "What is the capital of France?"
 
 
@@ -24,34 +23,34 @@ class City(BaseModel):
 
 def text() -> Any:
     """A reply, without any key having been set."""
-    result = Agent(model, instructions="Be brief.").run_sync(QUESTION, model_settings={"max_tokens": 16})
+    result = Agent(chat, instructions="Be brief.").run_sync(QUESTION, model_settings={"max_tokens": 16})
     return {"key": provider.client.api_key, "output": result.output, "tokens": result.usage.output_tokens}
 
 
 def streamed() -> Any:
     """The pieces of a reply, and its tokens."""
-    result = Agent(model).run_stream_sync(QUESTION, model_settings={"max_tokens": 16})
+    result = Agent(chat).run_stream_sync(QUESTION, model_settings={"max_tokens": 16})
     return {"pieces": list(result.stream_text(delta=True, debounce_by=None)), "tokens": result.usage.output_tokens}
 
 
 def typed() -> Any:
     """An object by way of a tool that must be called: the library's default."""
-    return Agent(model, output_type=City).run_sync(QUESTION).output.model_dump()
+    return Agent(chat, output_type=City).run_sync(QUESTION).output.model_dump()
 
 
 def typed_streamed() -> Any:
     """The same while it is written."""
-    return [one.model_dump() for one in Agent(model, output_type=City).run_stream_sync(QUESTION).stream_output()]
+    return [one.model_dump() for one in Agent(chat, output_type=City).run_stream_sync(QUESTION).stream_output()]
 
 
 def typed_natively() -> Any:
     """An object by way of a response format."""
-    return Agent(model, output_type=NativeOutput(City)).run_sync(QUESTION).output.model_dump()
+    return Agent(chat, output_type=NativeOutput(City)).run_sync(QUESTION).output.model_dump()
 
 
 def tool() -> Any:
     """What an agent says that has a tool."""
-    agent = Agent(model)
+    agent = Agent(chat)
 
     @agent.tool_plain
     def password() -> str:
@@ -63,7 +62,6 @@ def tool() -> Any:
 
 def responses() -> Any:
     """A text and an object from the other API."""
-    other = OpenAIResponsesModel(name, provider=provider)
     said = Agent(other, instructions="Be brief.").run_sync(QUESTION, model_settings={"max_tokens": 16})
     city = Agent(other, output_type=NativeOutput(City)).run_sync(QUESTION).output
     return {"output": said.output, "tokens": said.usage.output_tokens, "city": city.model_dump()}
@@ -71,8 +69,8 @@ def responses() -> Any:
 
 def responses_typed() -> Any:
     """An object from the other API, by way of a tool that must be called."""
-    return Agent(OpenAIResponsesModel(name, provider=provider), output_type=City).run_sync(QUESTION).output.model_dump()
+    return Agent(other, output_type=City).run_sync(QUESTION).output.model_dump()
 
 
 if __name__ == "__main__":
-    print(json.dumps({scenario: globals()[scenario]() for scenario in scenarios}))
+    answer(globals())
