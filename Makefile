@@ -8,6 +8,7 @@ SHELL := bash
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+CLIENTS := .venv-clients
 
 run: install
 	@$(PYTHON) download.py --source demo --if-none
@@ -27,7 +28,18 @@ $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-test: lint
+# Clients that others wrote, for tests/clients, apart so that what they need disturbs nothing. Their requirements are
+# complete but for torch, which is large: what is missing there comes from the application's environment.
+$(CLIENTS)/installed: tests/clients/requirements.txt tests/clients/ai_sdk/package-lock.json | $(VENV)/installed
+	@echo "Installing the clients for the tests into $(CLIENTS) (a minute) …"
+	@$(PYTHON) -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r $<
+	@$(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	>"$$(echo $(CLIENTS)/lib/python*/site-packages)/application.pth"
+	@$(CLIENTS)/bin/npm ci --prefix tests/clients/ai_sdk --no-audit --no-fund --silent
+	@touch $@
+
+test: lint $(CLIENTS)/installed
 	@bash scripts/install-test-tools
 	@$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
@@ -50,4 +62,4 @@ docs: $(VENV)/installed
 	@$(PYTHON) scripts/update_docs.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS) tests/clients/ai_sdk/node_modules

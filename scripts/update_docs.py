@@ -17,7 +17,8 @@ OTHER_FOLDERS = {
     "bench/": "side-by-side measurements: `make bench`; docs/bench/ keeps the newest",
     "docs/": "guides longer than this page",
     "scripts/": "what the Makefile calls",
-    "tests/": "as components/ is laid out; browser/ drives a real one, fixtures/ holds a tiny reference checkpoint",
+    "tests/": "as components/ is laid out; browser/ drives a real one, clients/ runs others' programs, "
+    "fixtures/ holds a tiny reference checkpoint",
 }
 
 

@@ -145,6 +145,10 @@ class GenerationFields(ModelField):
         "grammars are written in another language here: send guided_json or guided_regex"
     )
     grammar: JsonValue = refuses(_NO_GRAMMAR)
+    ebnf: JsonValue = refuses(_NO_GRAMMAR)
+    regex: JsonValue = refuses("SGLang's name: send guided_regex")
+    json_schema: JsonValue = refuses("llama.cpp's place for it: send response_format, or guided_json")
+    structural_tag: JsonValue = refuses("send response_format, or tools")
     return_token_ids: JsonValue = refuses("ask POST /tokenize")
     return_tokens_as_token_ids: JsonValue = refuses("log probabilities tell tokens as texts and bytes")
 

@@ -146,6 +146,17 @@ def test_a_refused_field_is_refused_unless_it_asks_for_nothing(address: str, sch
         assert send(address, schema, **{name: nothing}).status_code == 200
 
 
+@pytest.mark.parametrize("schema", ["ChatCompletionRequest", "CompletionRequest", "ResponsesRequest"])
+@pytest.mark.parametrize(
+    "name", ["regex", "ebnf", "json_schema", "grammar", "structural_tag", "guided_grammar", "allowed_token_ids"]
+)
+def test_a_form_asked_for_in_another_servers_words_is_never_ignored(address: str, schema: str, name: str) -> None:
+    answer = send(address, schema, **{name: "[a-z]+"})
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["param"] == name
+
+
 def test_each_group_has_fields() -> None:
     assert all(len(fields(use)) > 10 for use in (None, "ignored", "refused"))
 

@@ -1,0 +1,33 @@
+"""OpenAI's agents, which speak /v1/responses unless told otherwise."""
+
+import pytest
+
+from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, responses_tools, run_program
+
+PROGRAM = PROGRAMS / "with_openai_agents.py"
+
+
+@pytest.fixture(scope="module")
+def said(server: str) -> Answers:
+    return run_program(PROGRAM, server, "default", "typed", "streamed")
+
+
+def test_output_is_of_the_type_asked_for(said: Answers) -> None:
+    assert_is_city(said["typed"])
+
+
+def test_a_stream_is_what_was_said_in_pieces(said: Answers) -> None:
+    streamed = said["streamed"]
+    assert len(streamed["pieces"]) > 1
+    assert "".join(streamed["pieces"]) == streamed["output"]
+    assert streamed["last"] in ("response.completed", "response.incomplete")
+
+
+@responses_tools
+def test_an_agent_that_must_call_its_tool_does(server: str) -> None:
+    assert run_program(PROGRAM, server, "default", "tool")["tool"] == "swordfish"
+
+
+@pytest.mark.parametrize("scenario", [pytest.param("tool_streamed", marks=responses_tools), "chat_tool"])
+def test_an_agent_calls_its_tool_and_hears_the_answer(calling_server: str, scenario: str) -> None:
+    assert run_program(PROGRAM, calling_server, CALLING_MODEL, scenario)[scenario] == "It says: swordfish"

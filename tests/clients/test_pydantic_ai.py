@@ -1,0 +1,48 @@
+"""Agents of pydantic-ai, by chat completions and by responses."""
+
+import pytest
+
+from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, responses_tools, run_program
+
+PROGRAM = PROGRAMS / "with_pydantic_ai.py"
+
+
+@pytest.fixture(scope="module")
+def said(server: str) -> Answers:
+    scenarios = ["text", "streamed", "typed", "typed_streamed", "typed_natively", "responses"]
+    return run_program(PROGRAM, server, "default", *scenarios)
+
+
+def test_an_agent_without_a_key_is_answered(said: Answers) -> None:
+    assert said["text"]["key"] == "api-key-not-set"
+    assert said["text"]["output"]
+    assert 0 < said["text"]["tokens"] <= 16
+
+
+def test_a_stream_comes_in_pieces_and_tells_its_tokens(said: Answers) -> None:
+    assert len(said["streamed"]["pieces"]) > 1
+    assert 0 < said["streamed"]["tokens"] <= 16
+
+
+@pytest.mark.parametrize("scenario", ["typed", "typed_natively"])
+def test_output_is_of_the_type_asked_for(said: Answers, scenario: str) -> None:
+    assert_is_city(said[scenario])
+
+
+def test_streamed_output_is_of_the_type_asked_for(said: Answers) -> None:
+    assert_is_city(said["typed_streamed"][-1])
+
+
+def test_responses_are_texts_and_types_too(said: Answers) -> None:
+    assert said["responses"]["output"]
+    assert 0 < said["responses"]["tokens"] <= 16
+    assert_is_city(said["responses"]["city"])
+
+
+@responses_tools
+def test_responses_have_the_type_asked_for_by_way_of_a_tool(server: str) -> None:
+    assert_is_city(run_program(PROGRAM, server, "default", "responses_typed")["responses_typed"])
+
+
+def test_an_agent_calls_its_tool_and_hears_the_answer(calling_server: str) -> None:
+    assert run_program(PROGRAM, calling_server, CALLING_MODEL, "tool")["tool"] == "It says: swordfish"
