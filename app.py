@@ -11,6 +11,7 @@ from components.access.policy import get_access_policy
 from components.api.middleware import build_middleware
 from components.api.routes import build_routes
 from components.api.sub_path import with_base_path
+from components.chats.replies import get_replies
 from components.engine.host import engine_host
 from components.logs import set_up_logs
 from components.settings import get_settings
@@ -19,11 +20,13 @@ from components.ui.startup import show_crash
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Start to load the model with the process, not with its first reader."""
+    """Start to load the model with the process, not with its first reader; keep what is written when it ends."""
     set_up_logs(get_settings())
     engine_host()
+    replies = get_replies()
     async with announced(get_access_policy()):
         yield {}
+    replies.close()
 
 
 app = st.App(

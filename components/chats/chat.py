@@ -288,6 +288,7 @@ class Chat:
         note = self._change(sampling=sampling, system=controls.system, leaf=conversation.leaf, changed=time.time())
 
         def change(connection: Connection) -> None:
+            self.replies.register(connection)
             Conversations(connection, self.asker.reader).add(conversation)
             messages = Messages(connection, conversation.id)
             for message in written:

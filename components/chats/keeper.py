@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 Change = Callable[[Connection], None]
 """What is to be written. It may be tried again after a failure, so doing it twice must be as good as once."""
 
-Routine = Callable[[Connection], Callable[[], None]]
-"""What is written again and again; it gives what to do once that is kept."""
+Routine = Callable[[], Callable[[Connection], Callable[[], None]]]
+"""What is written again and again. It is asked what there is to write before what waits is written, so that it never
+overtakes that; and what it writes gives what to do once it is kept."""
 
 INTERVAL_SECONDS = 1.0
 """A growing reply is written this often: what a crash can cost."""
@@ -39,6 +40,7 @@ class Keeper:
         self._waiting: deque[Change] = deque()
         self._lock = threading.Lock()
         self._woken = threading.Event()
+        self._woken.set()  # the first time at once: there may be something to put right
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
@@ -59,9 +61,10 @@ class Keeper:
                 try:
                     self._write(change)
                 except StoreError as error:
+                    self._waiting.append(change)  # first: while something waits, the problem is not over
                     self._note(error)
-                else:
-                    return True
+                    return False
+                return True
             self._waiting.append(change)
         return False
 
@@ -86,20 +89,21 @@ class Keeper:
 
     def _work(self) -> None:
         try:
+            change = self._routine()
             while self._waiting:
                 self._write_or_drop(self._waiting[0])
                 self._waiting.popleft()  # only now: what comes meanwhile must wait behind it
             with self._database.writing() as connection:
-                then = self._routine(connection)
+                then = change(connection)
             then()
         except StoreError as error:
             self._note(error)
         except Exception:  # the edge of the thread: it must live on, and nothing above could report it
             logger.exception("Something could not be kept")
         else:
-            if self.problem is not None:
+            if self.problem is not None and not self._waiting:
+                self.problem = None
                 logger.info("Conversations are kept again.")
-            self.problem = None
 
     def _write(self, change: Change) -> None:
         with self._database.writing() as connection:

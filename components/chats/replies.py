@@ -1,12 +1,13 @@
 """The replies that are being written in this process, and how they are kept while they grow."""
 
 import contextlib
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol, cast
 
 from sqlalchemy import Connection
@@ -17,12 +18,21 @@ from components.chats.reply import End, ReplyTask, Snapshot
 from components.engine.errors import EngineError
 from components.engine.interface import Engine, GenerationRequest
 from components.settings import get_settings
+from components.store.conversations import purge
 from components.store.database import Database, get_database
 from components.store.errors import NotFoundError, StoreError
 from components.store.messages import Messages, stops_wanted
+from components.store.processes import Processes, cut_orphans, this_process
 from components.store.rows import Message, Reply
+from components.store.shares import purge_expired
 
 POLL_SECONDS = 1.0
+
+CHECK_SECONDS = 5.0
+PURGE_SECONDS = 3600.0
+
+BIN_SECONDS = 30 * 24 * 3600.0
+"""What was deleted can be had back for so long."""
 
 LINGER_SECONDS = 30.0
 """A reply is remembered for so long after it was kept: who has just read the store may have an older state of it."""
@@ -63,9 +73,12 @@ class Replies:
     def __init__(self, database: Database) -> None:
         self.process = secrets.token_urlsafe(12)
         self.database = database
+        self._row = this_process(self.process)
+        self._checked_at = -math.inf
+        self._purged_at = -math.inf
         self._running: dict[int, _Running] = {}
         self._lock = threading.Lock()
-        self.keeper = Keeper(database, self._keep_all)
+        self.keeper = Keeper(database, self._to_keep)
 
     def start(
         self,
@@ -146,16 +159,32 @@ class Replies:
         for task in tasks:
             task.cancel()
 
+    def register(self, connection: Connection) -> None:
+        """Note in the store that this process writes: in the transaction that says what it writes, or before."""
+        Processes(connection).register(self._row)
+
+    def close(self) -> None:
+        """Keep what there is of every reply, and mark those as cut that are still written."""
+        self.keeper.close()
+        with contextlib.suppress(StoreError), self.database.writing() as connection:
+            Processes(connection).forget(self.process)
+            cut_orphans(connection, own="")
+
     def _find(self, message: int) -> _Running | None:
         with self._lock:
             return self._running.get(message)
 
-    def _keep_all(self, connection: Connection) -> Callable[[], None]:
+    def _to_keep(self) -> Callable[[Connection], Callable[[], None]]:
+        """What the keeper writes every second."""
         with self._lock:
             for one in list(self._running.values()):
                 if one.is_kept and time.monotonic() - one.kept_at > LINGER_SECONDS:
                     del self._running[one.message]
             running = [one for one in self._running.values() if not one.is_kept]
+        return partial(self._keep_all, running)
+
+    def _keep_all(self, running: Sequence[_Running], connection: Connection) -> Callable[[], None]:
+        self._look_after(connection)
         if not running:
             return lambda: None
         seen = [(one, one.task.unseen()) for one in running]
@@ -175,6 +204,18 @@ class Replies:
                     one.kept, one.kept_at = now, time.monotonic()
 
         return note
+
+    def _look_after(self, connection: Connection) -> None:
+        """From time to time: say that this process lives, end what dead ones left, and empty the bin."""
+        now = time.monotonic()
+        if now - self._checked_at >= CHECK_SECONDS:
+            self.register(connection)
+            cut_orphans(connection, self.process)
+            self._checked_at = now
+        if now - self._purged_at >= PURGE_SECONDS:
+            purge(connection, time.time() - BIN_SECONDS)
+            purge_expired(connection, time.time())
+            self._purged_at = now
 
 
 class _Elsewhere:

@@ -1,5 +1,7 @@
 """The page over an engine that follows a script, for what a real model cannot be told to do."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -196,6 +198,12 @@ async def get_addresses(_: Request) -> JSONResponse:
     return JSONResponse([asked.address for asked in scripted.engine.requests])
 
 
+async def die(_: Request) -> JSONResponse:
+    """End as a machine does that loses its power."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return JSONResponse("never said")
+
+
 # Streamlit finds the application only when it is made right here.
 app = st.App(
     "../../components/ui/page.py",
@@ -207,6 +215,7 @@ app = st.App(
             Route("/test/info", set_info),
             Route("/test/cancelled", was_cancelled),
             Route("/test/go_on", serve_one),
+            Route("/test/die", die),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
             Route("/test/addresses", get_addresses),

@@ -13,6 +13,7 @@ from components.engine.interface import GenerationRequest
 from components.engine.receipts import Receipt
 from components.sampling.parameters import SamplingParams
 from components.store.errors import StoreError
+from components.store.processes import cut_orphans
 from tests.chats.helpers import CONTROLS, Start, ask, asked, finish, texts, wait_until
 from tests.scripted_engine import ScriptedEngine, endless
 
@@ -109,3 +110,26 @@ def test_what_cannot_be_kept_is_kept_later(
         assert asked(engine)[-1] == "two"
     wait_until(lambda: chat.unkept is None)
     assert kept(chat, start) == ["one", "You said: one", "two", "You said: two"]
+
+
+def test_a_server_that_ends_marks_what_it_was_writing(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    engine.script = endless
+    chat.ask(engine, "one", CONTROLS)
+    wait_until(lambda: chat.last is not None and len(chat.now(chat.last).text) > 10)
+    chat.replies.close()
+    again = Chat.open(chat.asker, start(), chat.conversation.id)
+    assert again.last is not None
+    assert again.last.reply is not None
+    assert (again.last.reply.end, len(again.last.text) > 10) == ("cut", True)
+    chat.stop()
+
+
+def test_a_reply_of_a_server_that_lives_is_not_cut(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
+    engine.script = endless
+    chat.ask(engine, "one", CONTROLS)
+    other = start()
+    with other.database.writing() as connection:
+        cut_orphans(connection, other.process)
+    again = Chat.open(chat.asker, other, chat.conversation.id)
+    assert again.writing is not None
+    chat.stop()
