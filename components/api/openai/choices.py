@@ -24,8 +24,8 @@ from components.api.generation import (
     start,
 )
 from components.api.openai.errors import bad_request
+from components.api.openai.generation_fields import GenerationFields
 from components.api.openai.models import fingerprint_of
-from components.api.openai.request_schemas import GenerationFields
 from components.api.openai.response_schemas import FinishReason, Usage
 from components.api.openai.streaming import EventStream
 from components.engine.errors import EngineError, UnsupportedError

@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from components.api.generation import GeneratedText, off_the_loop
 from components.api.openai.choices import ChoiceWriter, finish_reason, respond
+from components.api.openai.completions_request import CompletionRequest
 from components.api.openai.logprobs import text_logprobs
 from components.api.openai.models import engine_for
-from components.api.openai.request_schemas import CompletionRequest, read_request
 from components.api.openai.response_schemas import TextChoice, TextChunkChoice, TextLogprobs
+from components.api.openai.schema_base import read_request
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest
 

@@ -14,9 +14,9 @@ from components.api.generation import GeneratedText, read_events, read_texts, st
 from components.api.openai.choices import finish_reason, fit, usage_of
 from components.api.openai.logprobs import chosen
 from components.api.openai.models import engine_for
-from components.api.openai.request_schemas import read_request
 from components.api.openai.response_schemas import ChosenToken
 from components.api.openai.responses_request import ResponsesRequest, TextFormat
+from components.api.openai.schema_base import read_request
 from components.api.openai.streaming import EventStream
 from components.engine.events import Delta, Finished
 from components.engine.interface import Engine, GenerationRequest

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from components.api.openai.generation_fields import GenerationFields
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
-from components.api.openai.request_schemas import GenerationFields
 from components.api.openai.schema_base import (
     USE,
     RequestPart,
