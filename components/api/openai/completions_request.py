@@ -51,7 +51,11 @@ class CompletionRequest(GenerationFields):
     )
     echo: bool | None = Field(None, description="Put the prompt before the reply.")
     logprobs: int | None = Field(
-        None, ge=0, le=50, description="Tell how likely each token was, and so many of the likeliest in its place."
+        None,
+        ge=0,
+        le=50,
+        description="Tell how likely each token was, and so many of the likeliest in its place; with echo, those of "
+        "the prompt, too.",
     )
     best_of: int | None = Field(
         None,
@@ -67,8 +71,6 @@ class CompletionRequest(GenerationFields):
             raise refused("best_of", f"it is less than n, which is {self.choices}")
         if self.written > self.choices and self.stream:
             raise refused("best_of", "which are the best is known when all are written: leave stream or best_of out")
-        if self.echo and self.logprobs is not None:
-            raise refused("echo", "the prompt's log probabilities are not known. Leave logprobs out")
         return self
 
     @property

@@ -51,7 +51,9 @@ class StreamOptions(RequestPart):
     """What a stream tells besides the reply."""
 
     include_usage: bool | None = Field(None, description="A last chunk without choices counts the tokens.")
-    continuous_usage_stats: JsonValue = ignored("tokens are counted at the end")
+    continuous_usage_stats: bool | None = Field(
+        None, description="vLLM's. With include_usage, every chunk counts the tokens of its choice so far."
+    )
     include_obfuscation: JsonValue = ignored("nothing is obfuscated")
 
 
@@ -116,7 +118,7 @@ class GenerationFields(ModelField):
     early_stopping: JsonValue = ignored("there is no beam search")
 
     use_beam_search: JsonValue = refuses("there is no beam search: leave it out")
-    prompt_logprobs: JsonValue = refuses("the prompt's log probabilities are not known: leave it out")
+    prompt_logprobs: JsonValue = refuses("ask POST /v1/completions with echo and logprobs")
     include_stop_str_in_output: JsonValue = refuses("a reply ends before the stop text: leave it out")
     truncate_prompt_tokens: JsonValue = refuses("prompts are never cut: shorten yours")
     bad_words: JsonValue = refuses("send logit_bias with -100 for tokens that must not be written")
@@ -175,6 +177,11 @@ class GenerationFields(ModelField):
     def include_usage(self) -> bool:
         """Whether a stream tells the numbers of tokens."""
         return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def continuous_usage(self) -> bool:
+        """Whether each chunk of a stream does."""
+        return self.include_usage and bool(self.stream_options and self.stream_options.continuous_usage_stats)
 
     @property
     def longest(self) -> int | None:

@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from components.api.errors import Failure
 from components.api.generation import GeneratedText, read_events, read_texts, start
-from components.api.openai.choices import finish_reason, fit, usage_of
+from components.api.openai.choices import finish_reason, usage_of
+from components.api.openai.fitting import fit
 from components.api.openai.logprobs import chosen
 from components.api.openai.models import engine_for
 from components.api.openai.response_schemas import ChosenToken
