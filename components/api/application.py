@@ -13,18 +13,15 @@ from components.api.docs import docs_page, docs_style
 from components.api.health import Health, NotReady, ReadyModel, health, ready
 from components.api.openai import response_schemas
 from components.api.openai.chat import create_chat_completion
+from components.api.openai.chat_request import ChatCompletionRequest
 from components.api.openai.completions import create_completion
+from components.api.openai.completions_request import CompletionRequest
 from components.api.openai.errors import ErrorBody, answer_crash, answer_engine_error, answer_http_error
 from components.api.openai.models import list_models, retrieve_model
-from components.api.openai.request_schemas import (
-    ChatCompletionRequest,
-    CompletionRequest,
-    DetokenizeRequest,
-    TokenizeRequest,
-)
 from components.api.openai.responses import create_response
 from components.api.openai.responses_request import ResponsesRequest
 from components.api.openai.tokens import detokenize, tokenize
+from components.api.openai.tokens_request import DetokenizeRequest, TokenizeRequest
 from components.api.tutorial import TutorialError, TutorialRequest, TutorialResponse, create_tutorial_response
 from components.engine.errors import EngineError
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from components.access.identity import identity_of
 from components.api.request_log import request_id_of
 from components.engine.errors import EngineError
-from components.engine.events import Delta, Event, Finished
+from components.engine.events import Delta, Event, Finished, PromptRead
 from components.engine.interface import Engine, Generation, GenerationRequest
 from components.settings import get_settings
 
@@ -26,10 +26,11 @@ Arguments = TypeVarTuple("Arguments")
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """All that came of one generation."""
+    """All that came of one generation. ``prompt`` is what was told of its tokens, where that was asked for."""
 
     deltas: Sequence[Delta]
     finished: Finished
+    prompt: PromptRead | None = None
 
     @property
     def text(self) -> str:
@@ -92,10 +93,13 @@ async def read_texts(request: Request, generations: Sequence[Generation]) -> lis
     watcher = asyncio.create_task(_cancel_when_gone(request, generations))
     deltas: list[list[Delta]] = [[] for _ in generations]
     ends: dict[int, Finished] = {}
+    prompts: dict[int, PromptRead] = {}
     try:
         async with contextlib.aclosing(read_events(generations)) as events:
             async for index, event in events:
                 match event:
+                    case PromptRead():
+                        prompts[index] = event
                     case Delta():
                         deltas[index].append(event)
                     case Finished():
@@ -104,7 +108,7 @@ async def read_texts(request: Request, generations: Sequence[Generation]) -> lis
         watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watcher
-    return [GeneratedText(deltas[index], ends[index]) for index in range(len(generations))]
+    return [GeneratedText(deltas[index], ends[index], prompts.get(index)) for index in range(len(generations))]
 
 
 async def read_events(generations: Sequence[Generation]) -> AsyncGenerator[tuple[int, Event]]:

@@ -31,9 +31,21 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class ChosenToken(TokenLogprob):
-    """A token of the reply, and the likeliest ones in its place, the likeliest first."""
+    """A token of the prompt or the reply, and the likeliest ones in its place, the likeliest first."""
 
     top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class PromptRead:
+    """How likely each token of the prompt was behind those before it, where the request asked for that.
+
+    Comes once, before the first ``Delta``. Nothing stands before the first token, of which only the text is told.
+    Control tokens are written out.
+    """
+
+    first: bytes
+    others: tuple[ChosenToken, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,8 @@ class Finished:
     token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
     known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
     ``approximate`` says that nobody counted the tokens: their numbers are pieces of text and an estimate.
+    ``tokens`` are the last ones, where the request asked for logprobs: those that show no text, because they are a part
+    of a character or of a stop string, and the one that ended the reply, which ``completion_tokens`` does not count.
     """
 
     reason: FinishReason
@@ -67,6 +81,7 @@ class Finished:
     suggested_penalty: float | None = None
     receipt: Receipt | None = None
     approximate: bool = False
+    tokens: tuple[ChosenToken, ...] = ()
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -77,4 +92,4 @@ class Finished:
         return (self.completion_tokens - 1) / decoding if decoding > 0 else None
 
 
-Event = Waiting | Delta | Finished
+Event = Waiting | PromptRead | Delta | Finished

@@ -65,6 +65,8 @@ class GenerationRequest:
             token.
         logprobs: how many of the likeliest tokens are told in each place, besides the one that was chosen; None tells
             no log probabilities at all.
+        prompt_logprobs: the same for the prompt's tokens, which ``PromptRead`` tells.
+        writes: whether there is a reply; else the prompt is only read.
         origin: who asks.
         request_id: of the HTTP request it came with, for the log.
         limited: whether the visitor's share is limited; the owner's is not.
@@ -76,11 +78,18 @@ class GenerationRequest:
     visitor: str = ""
     prompt: str | Sequence[int] | None = None
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
+    writes: bool = True
     origin: Origin = "own"
     request_id: str = ""
     limited: bool = False
     continues: Sequence[int] = ()
     address: str = ""
+
+    @property
+    def longest(self) -> int:
+        """How many tokens may follow the prompt, those that the reply begins with already not counted."""
+        return self.sampling.max_new_tokens if self.writes else 0
 
 
 class Generation:

@@ -3,6 +3,7 @@
 import codecs
 import json
 from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -36,6 +37,7 @@ class IncrementalDetokenizer:
         """
         codecs.register_error("each_byte", _replace_each_byte)
         self.token_bytes = token_bytes_of(tokenizer)
+        self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
         self._strip_next = is_beginning and strips_first_space(tokenizer)
         for token_id in written:
@@ -45,6 +47,16 @@ class IncrementalDetokenizer:
         """Take the next token; return the text that is complete now, often empty, never a part of a character."""
         return self._strip(self._decoder.decode(self.token_bytes(token_id)))
 
+    @cached_property
+    def written_out(self) -> TokenBytes:
+        """The same as ``token_bytes``, with special tokens written out."""
+        return cache(token_bytes_of(self._tokenizer, with_special=True))
+
+    def written_out_first(self, token_id: int) -> bytes:
+        """The same of a text's first token, as far as it is shown."""
+        text = self.written_out(token_id)
+        return text.removeprefix(b" ") if strips_first_space(self._tokenizer) else text
+
     def _strip(self, text: str) -> str:
         if self._strip_next and text:
             self._strip_next = False
@@ -52,10 +64,15 @@ class IncrementalDetokenizer:
         return text
 
 
-def token_bytes_of(tokenizer: PreTrainedTokenizerBase) -> TokenBytes:
-    """How to read single tokens of this tokenizer: byte-level BPE, or SentencePiece with byte fallback."""
+def token_bytes_of(tokenizer: PreTrainedTokenizerBase, with_special: bool = False) -> TokenBytes:
+    """How to read single tokens of this tokenizer: byte-level BPE, or SentencePiece with byte fallback.
+
+    Args:
+        tokenizer: the model's.
+        with_special: whether special tokens are written out, else they have no bytes.
+    """
     added = {
-        token_id: b"" if token.special else token.content.encode()
+        token_id: b"" if token.special and not with_special else token.content.encode()
         for token_id, token in tokenizer.added_tokens_decoder.items()
     }
     if "ByteLevel" in _decoder_types(tokenizer):

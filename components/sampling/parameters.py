@@ -53,7 +53,6 @@ class SamplingParams(BaseModel):
     top_k: int = Field(
         5,
         ge=0,
-        le=1000,
         description="Considers only this many of the likeliest tokens at each step. 0 sets no limit.",
         json_schema_extra={"slider": [0, 100, 1]},
     )

@@ -17,6 +17,7 @@ import torch
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.filters import MIN_TEMPERATURE, Cut, filter_scores
 from components.sampling.grammar import Grammar
+from components.sampling.logprobs import Likeliest, logprobs_of
 from components.sampling.occurrences import Occurrences, apply_occurrences
 from components.sampling.parameters import SamplingParams
 from components.sampling.vocabulary import Floats, Pivot, Scores
@@ -28,11 +29,6 @@ NUCLEUS_CANDIDATES = 64
 
 ROUNDING = 1e-5
 """By how much more than float32 rounds a threshold is lowered, relative to the score."""
-
-NOT_NUMBERS = (
-    "The model's scores for the next token are no numbers (NaN or infinite). Try again; if that does not help, the "
-    "checkpoint is damaged or its numbers do not fit the data type: start with BAICHUAN_DTYPE=float32."
-)
 
 NOTHING_ALLOWED = (
     "No token may come next: the JSON schema, logit_bias, min_tokens and ignore_eos rule out all of them together. "
@@ -47,12 +43,12 @@ class SampledToken:
     Attributes:
         token: its id.
         logprob: its natural log probability, before penalties and filters; None where nobody asked.
-        top: the likeliest tokens and their log probabilities, the likeliest first.
+        top: the likeliest in its place.
     """
 
     token: int
     logprob: float | None = None
-    top: tuple[tuple[int, float], ...] = ()
+    top: Likeliest = ()
 
 
 class Sampler:
@@ -160,7 +156,7 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledTok
         return []
     step = _Step(samplers)
     scores = Scores(logits)
-    step.check(scores, NotNumbersError(NOT_NUMBERS))
+    step.check(scores, NotNumbersError())
     told = [row for row in step.open if samplers[row].logprobs is not None]
     unchanged = logits[told]  # a copy
     if step.adjust(logits):
@@ -275,20 +271,12 @@ class _Step:
 
     def tell_logprobs(self, logits: torch.Tensor, rows: Sequence[int]) -> None:
         """Add log probabilities to the tokens of some rows, whose logits these are, as the model gave them."""
-        scores = Scores(logits)
-        everyone = range(len(rows))
-        normalizers = scores.largest + np.log(scores.masses(everyone, [1.0] * len(rows)).sum(axis=-1))
-        counts = [self._samplers[row].logprobs or 0 for row in rows]
-        found = scores.at_least(everyone, [scores.threshold(place, max(1, counts[place])) for place in everyone])
-        for place, row in enumerate(rows):
-            outcome = self.outcomes[row]
-            if isinstance(outcome, SampledToken):
-                ids, values = found[place]
-                order = np.argsort(-values, kind="stable")[: counts[place]]
-                logprobs = (values[order] - normalizers[place]).tolist()
-                logprob = float(logits[place, outcome.token]) - float(normalizers[place])
-                top = tuple(zip(ids[order].tolist(), logprobs, strict=True))
-                self.outcomes[row] = SampledToken(outcome.token, logprob, top)
+        tokens = {row: outcome.token for row in rows if isinstance(outcome := self.outcomes[row], SampledToken)}
+        places = [place for place, row in enumerate(rows) if row in tokens]
+        counts = [self._samplers[row].logprobs or 0 for row in tokens]
+        told = logprobs_of(logits[places], list(tokens.values()), counts)
+        for (row, token), (logprob, top) in zip(tokens.items(), told, strict=True):
+            self.outcomes[row] = SampledToken(token, logprob, top)
 
     @contextmanager
     def _failing_alone(self, row: int) -> Iterator[None]:

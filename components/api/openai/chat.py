@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from components.api.generation import GeneratedText
+from components.api.openai.chat_request import ChatCompletionRequest
 from components.api.openai.choices import ChoiceWriter, finish_reason, respond
 from components.api.openai.logprobs import chosen
 from components.api.openai.models import engine_for
-from components.api.openai.request_schemas import ChatCompletionRequest, read_request
 from components.api.openai.response_schemas import (
     CalledFunction,
     ChatChoice,
@@ -21,6 +21,7 @@ from components.api.openai.response_schemas import (
     ReplyMessage,
     ToolCall,
 )
+from components.api.openai.schema_base import read_request
 from components.api.openai.tool_calls import CallPiece, ToolCallReader
 from components.engine.events import ChosenToken, Delta, Finished
 from components.engine.interface import GenerationRequest

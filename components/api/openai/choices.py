@@ -1,11 +1,8 @@
-"""The choices of a request: how many, how long, started together, and answered whole or as they are written.
-
-A prompt and its text must fit the context. Nothing is cut here: a program would not notice.
-"""
+"""The choices of a request: started together, and answered whole or as they are written."""
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import ClassVar
@@ -14,23 +11,15 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from components.api.generation import (
-    GeneratedText,
-    asked_by,
-    most_at_once,
-    off_the_loop,
-    read_events,
-    read_texts,
-    start,
-)
-from components.api.openai.errors import bad_request
+from components.api.generation import GeneratedText, off_the_loop, read_events, read_texts, start
+from components.api.openai.fitting import fit
+from components.api.openai.generation_fields import GenerationFields
 from components.api.openai.models import fingerprint_of
-from components.api.openai.request_schemas import GenerationFields
 from components.api.openai.response_schemas import FinishReason, Usage
 from components.api.openai.streaming import EventStream
 from components.api.openai.structured_outputs import unusable_form
-from components.engine.errors import EngineError, SchemaError, UnsupportedError
-from components.engine.events import Delta, Event, Finished
+from components.engine.errors import EngineError, SchemaError
+from components.engine.events import Delta, Event, Finished, PromptRead
 from components.engine.interface import Engine, Generation, GenerationRequest
 
 Choice = Mapping[str, object]
@@ -51,6 +40,10 @@ class ChoiceWriter(ABC):
     @abstractmethod
     def opening(self, index: int) -> Choice | None:
         """What a stream begins with."""
+
+    def prompt(self, index: int, prompt: PromptRead) -> Choice | None:  # noqa: ARG002 for those that tell it
+        """What a stream tells of the prompt's tokens, before any piece of the choice."""
+        return None
 
     @abstractmethod
     def piece(self, index: int, delta: Delta) -> Choice | None:
@@ -86,16 +79,23 @@ async def respond(
         "system_fingerprint": fingerprint_of(engine),
     }
     fitted = await fit(request, engine, body, prompts)
-    if body.longest == 0:
-        texts = [GeneratedText((), _unwritten(count)) for _, count in fitted]
+    counts = [count for _, count in fitted]
+    if body.longest == 0 and prompts[0].prompt_logprobs is None:
+        texts = [GeneratedText((), _unwritten(count)) for count in counts]
         if body.stream:
-            return EventStream(_chunks(head, body, _ends(texts), len(texts), writer), (), headers)
+            return EventStream(_chunks(head, body, _ends(texts), counts, writer), (), headers)
     else:
         generations = await begin(engine, body, [prompt for prompt, _ in fitted])
         if body.stream:
-            chunks = _chunks(head, body, read_events(generations), len(generations), writer)
-            return EventStream(chunks, generations, headers)
+            events = read_events(generations)
+            if prompts[0].prompt_logprobs is not None:
+                events = _prompts_first(events, body.choices)
+            return EventStream(_chunks(head, body, events, counts, writer), generations, headers)
         texts = await read_texts(request, generations)
+        # Of a prompt's replies the first told of the prompt.
+        texts = [
+            replace(text, prompt=texts[index // body.written * body.written].prompt) for index, text in enumerate(texts)
+        ]
     usage = usage_of([text.finished for text in texts], body.written)
     choices = [
         _marked(writer.whole(index, text), text.finished)
@@ -117,51 +117,62 @@ async def begin(engine: Engine, body: GenerationFields, prompts: Sequence[Genera
         raise await off_the_loop(unusable_form, error, body.form) from error
 
 
-async def fit(
-    request: Request, engine: Engine, body: GenerationFields, prompts: Sequence[GenerationRequest]
-) -> list[tuple[GenerationRequest, int]]:
-    """Every text that is to be written, with a longest reply and a seed of its own, and its prompt's tokens.
-
-    Raises:
-        ApiError: there are more than can ever be had, or a prompt and its reply do not fit the context.
-        PromptError: a prompt cannot be turned into tokens.
-    """
-    _refuse_too_many(len(prompts), body.written, most_at_once(engine, request))
-
-    def fit_all() -> list[tuple[GenerationRequest, int]]:
-        return [
-            (replace(fitting, sampling=fitting.sampling.model_copy(update={"seed": body.seed_of(choice)})), count)
-            for prompt in prompts
-            for fitting, count in [_fitted(engine, asked_by(request, prompt), body.longest)]
-            for choice in range(body.written)
-        ]
-
-    return await off_the_loop(fit_all)
-
-
 async def _chunks(
     head: dict[str, object],
     body: GenerationFields,
     events: AsyncGenerator[tuple[int, Event]],
-    count: int,
+    prompt_tokens: Sequence[int],
     writer: ChoiceWriter,
 ) -> AsyncIterator[dict[str, object]]:
-    extra: dict[str, object] = {"usage": None} if body.include_usage else {}
+    """The chunks of a stream. ``prompt_tokens`` are counted for each choice; 0 where that is known only at its end."""
+    written = [0] * len(prompt_tokens)
     ends: dict[int, Finished] = {}
-    for index in range(count):
-        if opening := writer.opening(index):
-            yield {**head, "choices": [opening], **extra}
+
+    def chunk(index: int, choice: Choice | None) -> Iterator[dict[str, object]]:
+        usage = None
+        if body.continuous_usage and prompt_tokens[index]:
+            usage = _counted(prompt_tokens[index], written[index])
+        if choice:
+            yield {**head, "choices": [choice], **({"usage": usage} if body.include_usage else {})}
+
+    for index in range(len(prompt_tokens)):
+        for one in chunk(index, writer.opening(index)):
+            yield one
     async with aclosing(events):
         async for index, event in events:
             match event:
+                case PromptRead():
+                    for choice in range(index, index + body.choices):
+                        for one in chunk(choice, writer.prompt(choice, event)):
+                            yield one
                 case Delta():
-                    if piece := writer.piece(index, event):
-                        yield {**head, "choices": [piece], **extra}
+                    written[index] += event.count
+                    for one in chunk(index, writer.piece(index, event)):
+                        yield one
                 case Finished():
-                    ends[index] = event
-                    yield {**head, "choices": [_marked(writer.ending(index, event), event)], **extra}
+                    ends[index], written[index] = event, event.completion_tokens
+                    for one in chunk(index, _marked(writer.ending(index, event), event)):
+                        yield one
     if body.include_usage:
         yield {**head, "choices": [], "usage": usage_of([ends[index] for index in sorted(ends)], body.choices)}
+
+
+async def _prompts_first(events: AsyncGenerator[tuple[int, Event]], choices: int) -> AsyncGenerator[tuple[int, Event]]:
+    """The same with what happens to a prompt's ``choices`` behind what the first of them tells of the prompt."""
+    held: dict[int, list[tuple[int, Event]]] = {}
+    told: set[int] = set()
+    async with aclosing(events):
+        async for index, event in events:
+            prompt = index // choices
+            if isinstance(event, PromptRead):
+                told.add(prompt)
+                yield index, event
+                for one in held.pop(prompt, ()):
+                    yield one
+            elif prompt in told:
+                yield index, event
+            else:
+                held.setdefault(prompt, []).append((index, event))
 
 
 async def _ends(texts: Sequence[GeneratedText]) -> AsyncGenerator[tuple[int, Event]]:
@@ -182,7 +193,8 @@ def _best(texts: Sequence[GeneratedText], written: int, choices: int) -> list[Ge
 
 
 def _likelihood(text: GeneratedText) -> float:
-    logprobs = [token.logprob for delta in text.deltas for token in delta.tokens]
+    tokens = [*(token for delta in text.deltas for token in delta.tokens), *text.finished.tokens]
+    logprobs = [token.logprob for token in tokens]
     return sum(logprobs) / len(logprobs) if logprobs else 0.0
 
 
@@ -193,13 +205,12 @@ def _marked(part: Choice, finished: Finished) -> Choice:
 def usage_of(ends: Sequence[Finished], written: int) -> Usage:
     """``ends`` has ``written`` replies to the first prompt, then those to the next."""
     prompts = ends[::written]
-    prompt, completion = sum(end.prompt_tokens for end in prompts), sum(end.completion_tokens for end in ends)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": sum(end.reused_tokens for end in prompts)},
-    }
+    counted = _counted(sum(end.prompt_tokens for end in prompts), sum(end.completion_tokens for end in ends))
+    return {**counted, "prompt_tokens_details": {"cached_tokens": sum(end.reused_tokens for end in prompts)}}
+
+
+def _counted(prompt: int, completion: int) -> Usage:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def finish_reason(finished: Finished) -> FinishReason:
@@ -214,49 +225,3 @@ def finish_reason(finished: Finished) -> FinishReason:
         case "length" | "loop" | "time":
             return "length"
     raise EngineError("The reply was stopped on the server before its end. Ask again.")
-
-
-def _refuse_too_many(prompts: int, written: int, most: int) -> None:
-    if prompts * written > most:
-        texts = " times ".join([f"{prompts} prompts"] * (prompts > 1) + [f"{written} replies"] * (written > 1))
-        raise bad_request(
-            f"{texts} are more than one request can get here, which is {most}. Ask in several requests.",
-            param="n" if written > 1 else "prompt",
-        )
-
-
-def _fitted(engine: Engine, request: GenerationRequest, longest: int | None) -> tuple[GenerationRequest, int]:
-    """The request with a longest reply for which the context has room, and the number of its prompt's tokens.
-
-    Takes the time of turning text into tokens. An engine that cannot count them judges the length itself.
-
-    Args:
-        engine: who will write.
-        request: its ``max_new_tokens`` is what is wanted.
-        longest: what the client says; None lets what is wanted shrink to what is left.
-
-    Raises:
-        ApiError: prompt and reply do not fit.
-        PromptError: the prompt cannot be turned into tokens.
-    """
-    wanted, context = request.sampling.max_new_tokens if longest is None else longest, engine.info.context_length
-    try:
-        prompt = _count(engine, request)
-    except UnsupportedError:
-        return request, 0
-    if longest is None:
-        wanted = min(wanted, max(1, context - prompt))
-    if prompt + wanted > context:
-        raise bad_request(
-            f"This model's maximum context length is {context} tokens, but {prompt + wanted} are asked for: "
-            f"{prompt} in the prompt and {wanted} for the reply. Shorten the prompt or ask for a shorter reply.",
-            param="messages" if request.prompt is None else "prompt",
-            code="context_length_exceeded",
-        )
-    return replace(request, sampling=request.sampling.model_copy(update={"max_new_tokens": max(1, wanted)})), prompt
-
-
-def _count(engine: Engine, request: GenerationRequest) -> int:
-    if request.prompt is None:
-        return len(engine.tokenize(request.messages))
-    return len(engine.tokenize(request.prompt) if isinstance(request.prompt, str) else request.prompt)

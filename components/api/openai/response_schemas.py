@@ -15,12 +15,15 @@ class CachedTokens(TypedDict):
 
 
 class Usage(TypedDict):
-    """Numbers of tokens. A prompt counts once, however many replies were written to it."""
+    """Numbers of tokens. A prompt counts once, however many replies were written to it.
+
+    In the chunks of a stream they are those of the chunk's choice so far, without details.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: CachedTokens
+    prompt_tokens_details: NotRequired[CachedTokens]
 
 
 class TokenLogprob(TypedDict):
@@ -129,11 +132,13 @@ class TextLogprobs(TypedDict):
     """The log probabilities of a text, or of a piece of it.
 
     ``top_logprobs`` holds the token that was chosen, too. ``text_offset`` counts characters from the text's beginning.
+    With echo the prompt's tokens come first; its first token, before which nothing stands, has null. Tokens that show
+    no text are told, too: a part of a character or of a stop text, and the token that ended the text.
     """
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 

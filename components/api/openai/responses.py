@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from components.api.errors import Failure
 from components.api.generation import GeneratedText, read_events, read_texts
-from components.api.openai.choices import begin, finish_reason, fit, usage_of
+from components.api.openai.choices import begin, finish_reason, usage_of
+from components.api.openai.fitting import fit
 from components.api.openai.models import engine_for
-from components.api.openai.request_schemas import read_request
 from components.api.openai.response_output import Event, ResponseOutput, written
 from components.api.openai.responses_request import ResponsesRequest, TextFormat
-from components.api.openai.schema_base import RequestPart
+from components.api.openai.schema_base import RequestPart, read_request
 from components.api.openai.streaming import EventStream
 from components.api.openai.tool_calls import ToolCallReader
 from components.engine.events import Delta, Finished

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from components.api.openai.generation_fields import GenerationFields
 from components.api.openai.json_schemas import Schema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
-from components.api.openai.request_schemas import GenerationFields
 from components.api.openai.responses_input import InputItems, to_messages
 from components.api.openai.responses_tools import AnyTool, ResponsesToolChoice, chosen_function, functions_of
 from components.api.openai.schema_base import (

@@ -7,15 +7,20 @@ vLLM does. The response names every ignored field in a header.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.requests import Request
 
-from components.api.body import lenient
+from components.api.body import lenient, read_json
+from components.api.errors import BodyError, failure_of
+from components.api.openai.errors import ApiError, bad_body
 from components.api.problems import UNNAMED
 from components.sampling.parameters import SamplingParams
+
+T = TypeVar("T", bound="RequestPart")
 
 IGNORED_HEADER = "X-Ignored-Fields"
 NOTES_HEADER = "X-Notes"
@@ -63,6 +68,16 @@ class RequestPart(BaseModel):
         return {name: value for name, value in headers.items() if value}
 
 
+class ModelField(RequestPart):
+    """Which model is meant."""
+
+    model: str | None = Field(
+        None,
+        description="The id that GET /v1/models tells, in any case and with or without the hub's owner in front; "
+        "default, empty or not given: the model that runs.",
+    )
+
+
 def ignored(why: str = "") -> Any:
     """A field that may hold anything."""
     return Field(None, description=f"Ignored{f': {why}' if why else ''}.", json_schema_extra={USE: "ignored"})
@@ -104,6 +119,20 @@ Stop = Annotated[
     ),
 ]
 """One stop string, or several."""
+
+
+async def read_request(request: Request, kind: type[T]) -> T:
+    """Read the body of a request.
+
+    Raises:
+        ApiError: it is too large, no JSON, or not what the endpoint takes.
+    """
+    try:
+        return kind.model_validate(await read_json(request))
+    except BodyError as error:
+        raise ApiError(failure_of(error)) from error
+    except ValidationError as error:
+        raise bad_body(error, kind.model_fields) from error
 
 
 def _ignored(part: RequestPart, prefix: str) -> Iterator[str]:

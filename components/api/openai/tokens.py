@@ -6,8 +6,9 @@ from starlette.requests import Request
 from components.api.generation import off_the_loop
 from components.api.openai.messages import to_conversation
 from components.api.openai.models import engine_for
-from components.api.openai.request_schemas import DetokenizeRequest, TokenizeRequest, read_request
 from components.api.openai.response_schemas import DetokenizeResponse, TokenizeResponse
+from components.api.openai.schema_base import read_request
+from components.api.openai.tokens_request import DetokenizeRequest, TokenizeRequest
 
 
 async def tokenize(request: Request, response: Response) -> TokenizeResponse:

@@ -103,7 +103,7 @@ class LocalEngine(Engine):
 
     def _prompt_of(self, request: GenerationRequest) -> list[int]:
         """The tokens to read, if the reply fits behind them."""
-        longest = request.sampling.max_new_tokens + len(request.continues)
+        longest = request.longest + len(request.continues)
         if request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
             input_ids, fits = prompt.input_ids, not prompt.too_long

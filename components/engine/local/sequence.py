@@ -3,15 +3,16 @@
 import collections.abc
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from components.engine.events import ChosenToken, Delta, Finished, FinishReason, TokenLogprob
+from components.engine.events import ChosenToken, Delta, Finished, FinishReason, PromptRead, TokenLogprob
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.model.detokenizer import IncrementalDetokenizer
 from components.sampling.grammar import Grammar
+from components.sampling.logprobs import Likeliest
 from components.sampling.parameters import MAX_SEED
 from components.sampling.sampler import SampledToken, Sampler
 from components.sampling.stopping import LoopGuard, StopStrings
@@ -64,6 +65,7 @@ class Sequence:
         self._detokenizer = IncrementalDetokenizer(tokenizer, request.continues, is_beginning=not follows_text)
         self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
+        self._prompt_logprobs: list[ChosenToken] = []  # of the prompt's tokens from the second one on, as they are read
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
         for token in request.continues:
@@ -75,9 +77,14 @@ class Sequence:
         return self.request.sampling.seed is not None
 
     @property
+    def tells_prompt(self) -> bool:
+        """Whether the reader wants to know how likely the prompt's tokens were."""
+        return self.request.prompt_logprobs is not None
+
+    @property
     def room(self) -> int:
         """How many tokens the prompt and the longest reply have together."""
-        return self.prompt + self.request.sampling.max_new_tokens
+        return self.prompt + self.request.longest
 
     @property
     def reply(self) -> list[int]:
@@ -112,9 +119,11 @@ class Sequence:
     def shareable_keys(self) -> list[bytes]:
         """Keys of the blocks at the prompt's beginning that others may have read for it.
 
-        One token at least is left to read, for its logits. An exact reply uses only whole pieces that were read as
-        it would read them itself.
+        One token at least is left to read, for its logits; all of them where the logits of all are wanted. An exact
+        reply uses only whole pieces that were read as it would read them itself.
         """
+        if self.tells_prompt:
+            return []
         if self.exact:
             end = (self.prompt - 1) // PIECE * PIECE
             return self.exact_keys.upto(self.tokens, end)
@@ -139,6 +148,20 @@ class Sequence:
         self.table = table
         self.computed = self.reused = reused
 
+    def note_prompt(self, read: collections.abc.Sequence[tuple[float, Likeliest]]) -> None:
+        """How likely the prompt's next tokens were, by what stands before them; the last ones are told to the reader.
+
+        Args:
+            read: the log probability of each, and the likeliest in its place.
+        """
+        known = 1 + len(self._prompt_logprobs)
+        tokens = self.tokens[known : known + len(read)]
+        self._prompt_logprobs += [self._told(token, *one) for token, one in zip(tokens, read, strict=True)]
+        if len(self._prompt_logprobs) + 1 == self.prompt:
+            first = self._detokenizer.written_out_first(self.tokens[0])
+            self.generation.put(PromptRead(first, tuple(self._prompt_logprobs)))
+            self._prompt_logprobs = []
+
     def take(self, choice: SampledToken, end_tokens: collections.abc.Collection[int]) -> FinishReason | None:
         """Take the next token and hand its text to the reader; return why the reply ends with it, if it does.
 
@@ -147,16 +170,14 @@ class Sequence:
         """
         token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
-        if token in end_tokens:
-            return "stop"
-        if token in self.request.sampling.stop_token_ids:
-            return self._stopped_by_caller
+        told = [] if choice.logprob is None else [self._told(token, choice.logprob, choice.top)]
+        if token in end_tokens or token in self.request.sampling.stop_token_ids:
+            self._untold += told
+            return "stop" if token in end_tokens else self._stopped_by_caller
         assert self.sampler is not None
         self.sampler.note(token)
         self.tokens.append(token)
-        if choice.logprob is not None:
-            top = tuple(TokenLogprob(self._detokenizer.token_bytes(one), logprob) for one, logprob in choice.top)
-            self._untold.append(ChosenToken(self._detokenizer.token_bytes(token), choice.logprob, top))
+        self._untold += told
         shown, stopped = self._stops.push(self._detokenizer.push(token))
         self._show(shown)
         if self.sampler.complete:
@@ -176,7 +197,12 @@ class Sequence:
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end. A character that is not complete is not handed out."""
         self._show(self._stops.finish())
-        self.generation.put(finished)
+        self.generation.put(replace(finished, tokens=tuple(self._untold)))
+
+    def _told(self, token: int, logprob: float, likeliest: Likeliest) -> ChosenToken:
+        written_out = self._detokenizer.written_out
+        top = tuple(TokenLogprob(written_out(one), of_one) for one, of_one in likeliest)
+        return ChosenToken(written_out(token), logprob, top)
 
     def _show(self, text: str) -> None:
         if text:

@@ -23,6 +23,7 @@ from components.engine.local.scheduler import Scheduler
 from components.engine.local.sequence import PIECE, Sequence
 from components.engine.receipts import Receipt
 from components.sampling.errors import NotNumbersError, SamplingError
+from components.sampling.logprobs import logprobs_of
 from components.sampling.loops import mildest_penalty
 from components.sampling.sampler import SampledToken, Sampler, choose
 
@@ -226,12 +227,24 @@ class Worker:
         assert sequence.table is not None
         begin, end = sequence.computed, sequence.piece_end
         began = time.monotonic()
-        logits = self._runner.prefill(sequence.table, begin, sequence.tokens[begin:end])
-        choice = choose(logits[None], [_sampler(sequence)])[0] if end == sequence.prompt else None
+        piece = sequence.tokens[begin:end]
+        if sequence.tells_prompt:
+            logits = self._runner.prefill(sequence.table, begin, piece, all_logits=True)
+            followers = sequence.tokens[begin + 1 : end + 1]
+            counts = [sequence.request.prompt_logprobs or 0] * len(followers)
+            read = logprobs_of(logits[: len(followers)], followers, counts)
+        else:
+            logits, read = self._runner.prefill(sequence.table, begin, piece)[None], None
+        is_last = end == sequence.prompt
+        choice = choose(logits[-1:], [_sampler(sequence)])[0] if is_last and sequence.request.writes else None
         self._estimates.note_prefill(end - begin, time.monotonic() - began)
         self._note_computed(sequence, end)
+        if read is not None:
+            sequence.note_prompt(read)
         if choice is not None:
             self._take(sequence, choice)
+        elif is_last:
+            self._finish(sequence, "length")
         return end - begin
 
     def _use_what_others_read(self, sequence: Sequence) -> None:
@@ -316,7 +329,7 @@ class Worker:
         return None
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        if reason in ("stop", "length"):
+        if reason in ("stop", "length") and sequence.request.writes:
             self._estimates.note_reply(sequence.completion_tokens)
         if sequence.completion_tokens and not self.lost:
             self._failed_in_a_row, self.failure = 0, None
@@ -401,7 +414,7 @@ def _sampler(sequence: Sequence) -> Sampler:
 
 
 def _remaining(sequence: Sequence) -> Remaining:
-    return Remaining(sequence.completion_tokens, sequence.request.sampling.max_new_tokens, sequence.unread)
+    return Remaining(sequence.completion_tokens, sequence.request.longest, sequence.unread)
 
 
 def _explain(error: Exception) -> str:

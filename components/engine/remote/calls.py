@@ -27,6 +27,9 @@ know the last two often write a last reply on by themselves."""
 NO_LIMIT = "top_k=-1"
 """Stands for this value among what a server refuses: to SGLang only -1 means no limit, to others only 0 does."""
 
+LARGEST_TOP_K = 2**31 - 1
+"""Servers hold it in 32 bits; no vocabulary is as large."""
+
 _UNKNOWN = re.compile(
     r"unrecogni[sz]ed|unknown|not a known|unexpected|unsupported|not supported|not permitted|extra", re.IGNORECASE
 )
@@ -69,7 +72,7 @@ def build_call(
             standard[name] = penalty
     extensions: dict[str, Any] = {
         # Left out, it would be what the server finds in the checkpoint.
-        "top_k": sampling.top_k or (0 if NO_LIMIT in refused else -1),
+        "top_k": min(sampling.top_k, LARGEST_TOP_K) or (0 if NO_LIMIT in refused else -1),
         "repetition_penalty": sampling.repetition_penalty,
     }
     for name in ("min_p", "logit_bias", "stop_token_ids", "ignore_eos", "min_tokens"):
@@ -86,6 +89,18 @@ def build_call(
         if request.logprobs is not None:
             standard["logprobs"] = request.logprobs
     return Call(_without(standard, refused), _without(extensions, refused), chat=request.prompt is None)
+
+
+def build_prompt_call(request: GenerationRequest, model: str) -> dict[str, Any]:
+    """The parameters with which a plain completion tells the log probabilities of its prompt, and writes nothing."""
+    return {
+        "model": model,
+        "prompt": request.prompt if isinstance(request.prompt, str) else list(request.prompt or ()),
+        "max_tokens": 0,
+        "temperature": 0,
+        "echo": True,
+        "logprobs": request.prompt_logprobs,
+    }
 
 
 def refused_by(error: APIStatusError, call: Call) -> str | None:

@@ -8,7 +8,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.completion_choice import Logprobs
 
-from components.engine.events import ChosenToken, TokenLogprob
+from components.engine.events import ChosenToken, PromptRead, TokenLogprob
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,21 @@ def read_completion_chunk(chunk: Completion, top: int | None) -> Part:
         if choice.logprobs:
             tokens = tuple(_chosen_of_completion(choice.logprobs, top or 0))
     return Part(text, tokens, end, chunk.usage, chunk.system_fingerprint)
+
+
+def read_prompt(completion: Completion, top: int) -> PromptRead | None:
+    """The prompt of a completion that echoes it and has no text of its own; None where its tokens are not told.
+
+    Args:
+        completion: all of it.
+        top: how many likeliest tokens were asked for.
+    """
+    told = completion.choices[0].logprobs if completion.choices else None
+    if told is None or not told.tokens or not told.token_logprobs or told.token_logprobs[0] is not None:
+        return None
+    likeliest = told.top_logprobs and told.top_logprobs[1:]
+    others = Logprobs(tokens=told.tokens[1:], token_logprobs=told.token_logprobs[1:], top_logprobs=likeliest)
+    return PromptRead(told.tokens[0].encode(), tuple(_chosen_of_completion(others, top)))
 
 
 def _chosen(token: ChatCompletionTokenLogprob) -> ChosenToken:

@@ -16,13 +16,14 @@ from functools import lru_cache, partial
 
 from openai import APIError, APIStatusError
 
-from components.engine.errors import EngineError, PromptError
+from components.engine.errors import EngineError, PromptError, UnsupportedError
 from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.line.fair_queue import FairQueue, check_line
 from components.engine.receipts import Receipt
-from components.engine.remote.calls import build_call, refused_by, used_sampling
+from components.engine.remote.calls import build_call, build_prompt_call, refused_by, used_sampling
+from components.engine.remote.chunks import read_prompt
 from components.engine.remote.failures import (
     DroppedError,
     broken_off,
@@ -105,7 +106,7 @@ class RemoteEngine(Engine):
         self._loop.close(self._server.close)
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
-        self.room_for_prompt(request.sampling.max_new_tokens)
+        self.room_for_prompt(request.longest)
         if request.prompt is None:
             _parted(request.messages)
         elif not request.prompt:
@@ -129,7 +130,7 @@ class RemoteEngine(Engine):
 
     def _fitting(self, request: GenerationRequest) -> Sequence[Message]:
         """As many of the request's messages as fit; none for a prompt, which must fit as a whole. Asks the server."""
-        longest = request.sampling.max_new_tokens
+        longest = request.longest
         room = self.room_for_prompt(longest)
         if request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
@@ -156,8 +157,8 @@ class RemoteEngine(Engine):
                 self._tasks[reply] = asyncio.get_running_loop().create_task(self._reply(reply))
                 self._tasks[reply].add_done_callback(partial(self._leave, reply))
         begins = self._estimates.seconds_until(
-            [Remaining(one.pieces, one.request.sampling.max_new_tokens) for one in active],
-            [Remaining(0, one.request.sampling.max_new_tokens) for one in waiting],
+            [Remaining(one.pieces, one.request.longest) for one in active],
+            [Remaining(0, one.request.longest) for one in waiting],
         )
         for ahead, (reply, seconds) in enumerate(zip(waiting, begins, strict=True)):
             reply.tell_place(ahead, seconds)
@@ -204,6 +205,10 @@ class RemoteEngine(Engine):
         while True:
             call = self._call_for(reply.request, messages)
             try:
+                if reply.request.prompt_logprobs is not None and not reply.prompt_told:
+                    await self._read_prompt(reply)
+                if not reply.request.writes:
+                    return "length"
                 await self._stream(reply, call)
             except (APIError, DroppedError) as error:
                 if reply.end is not None:  # only what follows a reply was lost
@@ -226,6 +231,38 @@ class RemoteEngine(Engine):
                 assert reply.end is not None
                 return reply.end
 
+    async def _read_prompt(self, reply: StreamedReply) -> None:
+        """Have the server tell how likely the prompt's tokens were.
+
+        Raises:
+            openai.APIError: the server did not answer, or refused.
+            DroppedError: the answer is none.
+            UnsupportedError: it answers without telling.
+            EngineError: nothing came in time.
+        """
+        try:
+            async with asyncio.timeout(self._settings.openai_first_token_timeout):
+                answer = await self._server.complete(build_prompt_call(reply.request, self.info.model))
+        except TimeoutError as error:
+            raise self._too_late() from error
+        except json.JSONDecodeError as error:
+            raise DroppedError("what it sent is no JSON") from error
+        prompt = read_prompt(answer, reply.request.prompt_logprobs or 0)
+        if prompt is None:
+            raise UnsupportedError(
+                f"The server at {self._server.address} does not tell the log probabilities of prompts: leave echo or "
+                "logprobs out."
+            )
+        reply.usage = answer.usage
+        reply.tell_prompt(prompt)
+
+    def _too_late(self) -> EngineError:
+        return EngineError(
+            f"The server at {self._server.address} did not begin the reply within "
+            f"{self._settings.openai_first_token_timeout:g} seconds. "
+            "It may be busy: ask again later, or with a shorter conversation."
+        )
+
     async def _stream(self, reply: StreamedReply, call: Call) -> None:
         """Read one stream to its end, or to where the reply goes round in a circle.
 
@@ -247,10 +284,7 @@ class RemoteEngine(Engine):
         except TimeoutError as error:
             if reply.pieces:
                 raise DroppedError(f"nothing came for {between:g} seconds") from error
-            raise EngineError(
-                f"The server at {self._server.address} did not begin the reply within {first:g} seconds. "
-                "It may be busy: ask again later, or with a shorter conversation."
-            ) from error
+            raise self._too_late() from error
         except json.JSONDecodeError as error:
             raise DroppedError("what it sent is no JSON") from error
         if reply.end is None:
@@ -277,7 +311,7 @@ class RemoteEngine(Engine):
         request, usage = reply.request, reply.usage
         now = time.monotonic()
         tokens = usage.completion_tokens if usage else reply.pieces
-        if reason in ("stop", "length"):
+        if reason in ("stop", "length") and request.writes:
             self._estimates.note_reply(tokens)
         if (seconds := reply.seconds_per_piece) is not None:
             self._estimates.note_step(seconds, len(self._active) + 1)
@@ -293,6 +327,7 @@ class RemoteEngine(Engine):
                 reused_tokens=reused,
                 receipt=self._receipt(reply, reused),
                 approximate=usage is None,
+                tokens=reply.untold,
             )
         )
 

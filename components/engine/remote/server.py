@@ -14,6 +14,7 @@ from openai import (
     Timeout,
     UnprocessableEntityError,
 )
+from openai.types import Completion
 from pydantic import BaseModel, HttpUrl, SecretStr, ValidationError
 
 from components.engine.errors import EngineError, UnsupportedError
@@ -146,6 +147,11 @@ class Server:
                 **call.standard, stream=True, extra_body=call.extensions
             ) as completion:
                 yield (read_completion_chunk(chunk, top) async for chunk in completion)
+
+    async def complete(self, parameters: dict[str, Any]) -> Completion:
+        """A plain completion in one piece. Raises ``openai.APIError`` as ``write`` does."""
+        completion: Completion = await self._client.completions.create(**parameters)
+        return completion
 
     def without_key(self, text: str) -> str:
         """The text with the key made illegible: servers repeat in errors what they were sent."""

@@ -4,7 +4,7 @@ import time
 
 from openai.types import CompletionUsage
 
-from components.engine.events import ChosenToken, Delta, FinishReason, Waiting
+from components.engine.events import ChosenToken, Delta, FinishReason, PromptRead, Waiting
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
@@ -19,6 +19,8 @@ class StreamedReply:
         end: why the reply ended; None while it is written.
         usage: the server's count of tokens, once it has told it.
         fingerprint: what the server calls its own version.
+        untold: tokens whose text is not shown yet.
+        prompt_told: whether the reader knows how likely the prompt's tokens were.
     """
 
     def __init__(self, request: GenerationRequest, generation: Generation) -> None:
@@ -31,8 +33,9 @@ class StreamedReply:
         self.end: FinishReason | None = None
         self.usage: CompletionUsage | None = None
         self.fingerprint: str | None = None
+        self.untold: tuple[ChosenToken, ...] = ()
+        self.prompt_told = False
         self._told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
-        self._untold: tuple[ChosenToken, ...] = ()  # whose text is not shown yet
         self._guard = TextLoopGuard()
 
     def tell_place(self, ahead: int, seconds: float | None) -> None:
@@ -42,6 +45,11 @@ class StreamedReply:
             self._told = place
             self.generation.put(Waiting(ahead, seconds))
 
+    def tell_prompt(self, prompt: PromptRead) -> None:
+        """Tell the reader how likely the prompt's tokens were. Once: asked for again, the server need not read it."""
+        self.prompt_told = True
+        self.generation.put(prompt)
+
     def take(self, part: Part) -> None:
         """Take the next part of the stream and hand its text to the reader.
 
@@ -50,12 +58,12 @@ class StreamedReply:
         """
         self.usage = part.usage or self.usage
         self.fingerprint = part.fingerprint or self.fingerprint
-        self._untold += part.tokens
+        self.untold += part.tokens
         if part.text:
             self.last_piece_at = time.monotonic()
             self.first_piece_at = self.first_piece_at or self.last_piece_at
             self.pieces += 1
-            tokens, self._untold = self._untold, ()
+            tokens, self.untold = self.untold, ()
             self.generation.put(Delta(part.text, len(tokens) or 1, tokens))
             if self._guard.push(part.text):
                 self.end = "loop"

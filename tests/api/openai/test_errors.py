@@ -141,7 +141,6 @@ def test_a_bad_chat_call_is_refused_with_the_field_and_the_reason(
         ({"prompt": [4096]}, None, "ids run from 0 to 4095"),
         ({"prompt": "a", "suffix": "b"}, "suffix", "never in between"),
         ({"prompt": "a", "n": 3, "best_of": 2}, "best_of", "n, which is 3"),
-        ({"prompt": "a", "echo": True, "logprobs": 1}, "echo", "Leave logprobs out"),
         ({"prompt": "a", "logprobs": 51}, "logprobs", "50"),
     ],
     ids=lambda value: json.dumps(value, ensure_ascii=False)[-60:],
