@@ -1,11 +1,13 @@
-"""The cookie by which a browser is known again.
+"""The cookies by which a browser is known again: one says what it may do, the other who it is.
 
-It is signed, not stored: the server keeps no list of who is signed in. So signing out clears the browser's copy, and
-a copy that somebody took stays good until it expires or the code that it came from is changed.
+They are signed, not stored: the server keeps no list of who is signed in. So signing out clears the browser's copies,
+and a copy that somebody took stays good until it expires; that of ``COOKIE`` also when the code that it came from is
+changed. A name has nothing to do with codes: what a person wrote must be found after any of them was changed.
 """
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -16,13 +18,27 @@ from components.access.identity import CodeLevel
 COOKIE = "baichuan_access"
 MAX_AGE_SECONDS = 30 * 24 * 3600
 
+NAME_COOKIE = "baichuan_reader"
+NAME_MAX_AGE_SECONDS = 400 * 24 * 3600
+"""As long as browsers keep any cookie."""
+
+RENEWED_AFTER_SECONDS = 24 * 3600
+"""A cookie that is older is given anew when the page is opened, so that none expires that is used."""
+
 
 @dataclass(frozen=True)
 class Session:
-    """What a valid cookie says. ``level`` is None for somebody who needed no code: only the name counts."""
+    """What a valid cookie says.
+
+    Attributes:
+        level: what they may do; None for somebody who needed no code, which only earlier versions wrote.
+        name: the browser's own.
+        is_old: whether the cookie should be given anew.
+    """
 
     level: CodeLevel | None
     name: str
+    is_old: bool = False
 
 
 class Cookies:
@@ -30,7 +46,8 @@ class Cookies:
 
     def __init__(self, codes: Codes) -> None:
         codes_of: dict[CodeLevel | None, str] = {"owner": codes.owner, "visitor": codes.visitor, None: ""}
-        self._serializers = {level: _serializer(codes, level, code) for level, code in codes_of.items()}
+        self._serializers = {level: _serializer(codes, f"{COOKIE}/{level}/{code}") for level, code in codes_of.items()}
+        self._names = _serializer(codes, NAME_COOKIE)
 
     def sign(self, session: Session) -> str:
         """The cookie's value."""
@@ -38,22 +55,36 @@ class Cookies:
 
     def read(self, value: str | None) -> Session | None:
         """What the cookie says; None when there is none, it is too old, or it was not signed here."""
-        for level, serializer in self._serializers.items() if value else ():
-            try:
-                return Session(level, str(serializer.loads(value or "", max_age=MAX_AGE_SECONDS)))
-            except BadData:
-                continue
+        for level, serializer in self._serializers.items():
+            if (read := _read(serializer, value, MAX_AGE_SECONDS)) is not None:
+                return Session(level, *read)
         return None
 
+    def sign_name(self, name: str) -> str:
+        """The value of the cookie that only says who a browser is."""
+        return str(self._names.dumps(name))
 
-def new_session(level: CodeLevel | None) -> Session:
-    """A session with a name that nobody has yet."""
-    return Session(level, secrets.token_urlsafe(9))
+    def read_name(self, value: str | None) -> tuple[str, bool] | None:
+        """The name, and whether the cookie should be given anew; None when there is none, or it was not signed here."""
+        return _read(self._names, value, NAME_MAX_AGE_SECONDS)
 
 
-def _serializer(codes: Codes, level: CodeLevel | None, code: str) -> URLSafeTimedSerializer:
+def new_name() -> str:
+    """A name that nobody has yet."""
+    return secrets.token_urlsafe(9)
+
+
+def _read(serializer: URLSafeTimedSerializer, value: str | None, max_age: int) -> tuple[str, bool] | None:
+    try:
+        name, signed_at = serializer.loads(value or "", max_age=max_age, return_timestamp=True)
+    except BadData:
+        return None
+    return str(name), time.time() - signed_at.timestamp() > RENEWED_AFTER_SECONDS
+
+
+def _serializer(codes: Codes, salt: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
         codes.cookie_secret,
-        salt=f"{COOKIE}/{level}/{code}",
+        salt=salt,
         signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
     )

@@ -25,11 +25,14 @@ class Identity:
         name: the key's name; else an id that a browser keeps, or without cookies the network address.
         address: the network that they come from, where many names can be had from one network for the asking; else
             empty.
+        reader: the key under which their conversations are kept; empty for who cannot be known again, and must not be
+            taken for somebody else.
     """
 
     level: AccessLevel
     name: str
     address: str = ""
+    reader: str = ""
 
     @property
     def account(self) -> str:

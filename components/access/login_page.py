@@ -30,6 +30,7 @@ class _Texts:
     leave_title: str
     leave_lead: str
     leave: str
+    forget: str
     problems: dict[Problem, str]
 
 
@@ -40,8 +41,10 @@ _EN = _Texts(
     label="Access code",
     enter="Enter",
     leave_title="Sign out?",
-    leave_lead="This browser will need the access code again.",
+    leave_lead="This browser will need the access code again. Your conversations stay with it: whoever signs in here "
+    "next sees them. If that should not be, have this browser forgotten; they cannot be found from here again then.",
     leave="Sign out",
+    forget="Sign out and forget this browser",
     problems={
         "wrong": "This code is not valid. Check it, or ask for the current one.",
         "wait": "Too many wrong codes. Try again in {seconds} s.",
@@ -55,8 +58,10 @@ _ZH = _Texts(
     label="访问码",
     enter="进入",
     leave_title="退出登录？",
-    leave_lead="退出后，此浏览器需要重新输入访问码。",
+    leave_lead="退出后，此浏览器需要重新输入访问码。您的对话仍与此浏览器关联，下一个在此登录的人会看到它们。"
+    "如不希望如此，请选择忘记此浏览器；之后在这里将无法再找到这些对话。",
     leave="退出登录",
+    forget="退出登录并忘记此浏览器",
     problems={
         "wrong": "访问码无效。请检查是否输入有误，或索取最新的访问码。",
         "wait": "错误次数过多，请在 {seconds} 秒后再试。",
@@ -102,6 +107,7 @@ def sign_in_page(
         action=f"{target.up}login",
         fields=fields,
         button=texts.enter,
+        other="",
     )
 
 
@@ -118,6 +124,7 @@ def sign_out_page(headers: Mapping[str, str], target: Target) -> HTMLResponse:
         action="logout",
         fields=f'<input type="hidden" name="next" value="{escape(target.path)}">',
         button=texts.leave,
+        other=f'<button class="quiet" name="forget" value="1">{texts.forget}</button>',
     )
 
 

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.access.address import base_path, below_base
-from components.access.cookies import new_session
+from components.access.cookies import NAME_COOKIE, new_name
 from components.access.identity import set_identity
 from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
-from components.access.sign_in import SignIn, set_cookie, target_of
+from components.access.sign_in import SignIn, set_cookie, set_name, target_of
 from components.paths import HEALTH
 
 ALWAYS_OPEN = frozenset({HEALTH})
@@ -65,7 +65,7 @@ class AccessMiddleware:
             await self._answer_refused(request, path, refused)(scope, receive, send)
             return
         set_identity(request, identity)
-        await self._app(scope, receive, self._with_name(request, send) if self._is_newcomer(request) else send)
+        await self._app(scope, receive, self._with_cookies(request, send) if self._opens_page(request) else send)
 
     def _answer_refused(self, request: Request, path: str, refused: Refused) -> Response:
         is_page = request.method in SAFE_METHODS and "text/html" in request.headers.get("accept", "")
@@ -73,18 +73,25 @@ class AccessMiddleware:
             return sign_in_page(request.headers, target_of(request), refused.status)
         return self._refuse(path, refused)
 
-    def _is_newcomer(self, request: Request) -> bool:
-        is_page = request.method == "GET" and request.scope["path"] == f"{base_path()}/"
-        return is_page and self._policy.session(request.cookies) is None
+    def _opens_page(self, request: Request) -> bool:
+        return request.method == "GET" and request.scope["path"] == f"{base_path()}/"
 
-    def _with_name(self, request: Request, send: Send) -> Send:
-        """Where no code is asked for, the page still gives each browser a name of its own."""
-        cookie = Response()
-        set_cookie(cookie, request, self._policy.cookies.sign(new_session(None)))
+    def _with_cookies(self, request: Request, send: Send) -> Send:
+        """The page gives each browser a name of its own, and renews what is getting old."""
+        cookies = self._policy.cookies
+        answer = Response()
+        named = cookies.read_name(request.cookies.get(NAME_COOKIE))
+        if named is None or named[1]:
+            set_name(answer, request, cookies.sign_name(self._policy.name_of(request.cookies) or new_name()))
+        session = self._policy.session(request.cookies)
+        if session is not None and session.level is not None and session.is_old:
+            set_cookie(answer, request, cookies.sign(session))
 
-        async def send_with_name(message: Message) -> None:
+        async def send_with_cookies(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", cookie.headers["set-cookie"])
+                headers = MutableHeaders(scope=message)
+                for value in answer.headers.getlist("set-cookie"):
+                    headers.append("set-cookie", value)
             await send(message)
 
-        return send_with_name
+        return send_with_cookies

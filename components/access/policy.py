@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from components.access.address import below_base, host_name, is_loopback, listens_on_loopback, network_of
 from components.access.attempts import Attempts
 from components.access.codes import Codes, load_codes
-from components.access.cookies import COOKIE, Cookies, Session
+from components.access.cookies import COOKIE, NAME_COOKIE, Cookies, Session
 from components.access.identity import AccessLevel, CodeLevel, Identity
 from components.access.keys import FILE_NAME, PREFIX, KeyStore, KeyStoreError
 from components.access.open_id import is_needed_to_sign_in
@@ -129,15 +129,23 @@ class AccessPolicy:
             self.attempts.succeeded(address)
         return level
 
+    def name_of(self, cookies: Mapping[str, str]) -> str | None:
+        """The name that a browser keeps; None when it has none."""
+        if (named := self.cookies.read_name(cookies.get(NAME_COOKIE))) is not None:
+            return named[0]
+        session = self.session(cookies)  # it says the name, too, where an earlier version gave it
+        return session.name if session else None
+
     def _recognise(self, level: AccessLevel | None, cookies: Mapping[str, str], address: str) -> Identity | None:
         session = self.session(cookies)
         levels = {level, session.level if session else None}
-        name = session.name if session else address
+        kept = self.name_of(cookies)
+        name, reader = kept or address, f"browser:{kept}" if kept else ""
         if "owner" in levels:
-            return Identity("owner", name)
+            return Identity("owner", name, reader=reader)
         if "local" in levels:
-            return Identity("local", name)
-        return visitor(name, address) if "visitor" in levels else None
+            return Identity("local", name, reader=reader)
+        return visitor(name, address, reader) if "visitor" in levels else None
 
     def _by_key(self, connection: HTTPConnection, address: str, *, is_open: bool) -> Identity | None:
         """Who shows a key; None for nobody, and for any key but a right one where nobody needs one.
@@ -177,9 +185,9 @@ def get_access_policy() -> AccessPolicy:
     return AccessPolicy.of(get_settings())
 
 
-def visitor(name: str, address: str) -> Identity:
+def visitor(name: str, address: str, reader: str = "") -> Identity:
     """A visitor. Whoever has the code can have any number of names, so the network counts, too."""
-    return Identity("visitor", name, network_of(address))
+    return Identity("visitor", name, network_of(address), reader)
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from components.access.address import base_path, below_base
-from components.access.cookies import COOKIE, MAX_AGE_SECONDS, Session, new_session
+from components.access.cookies import COOKIE, MAX_AGE_SECONDS, NAME_COOKIE, NAME_MAX_AGE_SECONDS, Session, new_name
 from components.access.identity import CodeLevel
 from components.access.login_page import Target, sign_in_page, sign_out_page
 from components.access.origin import is_forged
@@ -77,8 +77,7 @@ class SignIn:
         return self._enter(request, level, target)
 
     def _enter(self, request: Request, level: CodeLevel, target: Target) -> Response:
-        old = self._policy.session(request.cookies)
-        session = Session(level, old.name) if old else new_session(level)
+        session = Session(level, self._policy.name_of(request.cookies) or new_name())
         response = _go(target)
         set_cookie(response, request, self._policy.cookies.sign(session))
         return response
@@ -88,16 +87,31 @@ class SignIn:
         if is_forged(request, self._policy.settings.cors_origins):
             raise Refused(HTTPStatus.FORBIDDEN, FORGED)
         response = _go(Target(form.get("next", "")))
+        name = self._policy.name_of(request.cookies)
         response.delete_cookie(COOKIE, path=base_path() or "/", httponly=True, samesite="lax")
+        if "forget" in form:
+            response.delete_cookie(NAME_COOKIE, path=base_path() or "/", httponly=True, samesite="lax")
+        elif name is not None:
+            set_name(response, request, self._policy.cookies.sign_name(name))
         return response
 
 
 def set_cookie(response: Response, request: Request, value: str) -> None:
-    """Give the browser its cookie. It is for TLS alone where the request came by TLS."""
+    """Give the browser the cookie that says what it may do."""
+    _set(response, request, COOKIE, value, MAX_AGE_SECONDS)
+
+
+def set_name(response: Response, request: Request, value: str) -> None:
+    """Give the browser the cookie that says who it is."""
+    _set(response, request, NAME_COOKIE, value, NAME_MAX_AGE_SECONDS)
+
+
+def _set(response: Response, request: Request, cookie: str, value: str, max_age: int) -> None:
+    """A cookie that no script can read. It is for TLS alone where the request came by TLS."""
     response.set_cookie(
-        COOKIE,
+        cookie,
         value,
-        max_age=MAX_AGE_SECONDS,
+        max_age=max_age,
         path=base_path() or "/",
         secure=request.scope["scheme"] == "https",
         httponly=True,

@@ -1,5 +1,8 @@
 """Who reads the page, and the way out for those who signed in."""
 
+import hashlib
+from dataclasses import replace
+
 import streamlit as st
 
 from components.access.identity import Identity
@@ -12,7 +15,11 @@ from components.ui.texts import Texts
 def current_reader() -> Identity:
     """Who reads the page, with a name that stays the browser's own."""
     if _signed_in_elsewhere():
-        return _recognised() or visitor(str(st.user["sub"]), _address())
+        # Found again on any device. A hash: issuer and subject are of any length, and must not run into one another.
+        account = hashlib.sha256(f"{st.user.get('iss')}\0{st.user['sub']}".encode()).hexdigest()
+        reader = f"user:{account}"
+        recognised = _recognised()
+        return replace(recognised, reader=reader) if recognised else visitor(str(st.user["sub"]), _address(), reader)
     # Nobody else came in without a code, except a program with an API key, which is no owner either.
     return _recognised() or visitor(_address(), _address())
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from components.access import cookies
 from components.access.codes import FILE_NAME, load_codes, make_code
-from components.access.cookies import Cookies, Session, new_session
+from components.access.cookies import Cookies, Session
 from components.settings import Settings, SettingsError, get_settings
 
 
@@ -47,7 +47,7 @@ def test_each_code_has_its_role(tmp_path: Path) -> None:
 
 def test_a_changed_code_signs_out_those_who_used_the_old_one_and_nobody_else(tmp_path: Path) -> None:
     before = Cookies(load_codes(settings_in(tmp_path, access_code="the-old-code")))
-    visitor, owner = before.sign(new_session("visitor")), before.sign(new_session("owner"))
+    visitor, owner = before.sign(Session("visitor", "one")), before.sign(Session("owner", "two"))
 
     after = Cookies(load_codes(settings_in(tmp_path, access_code="the-new-code")))
     assert after.read(visitor) is None
@@ -61,7 +61,7 @@ def test_who_came_through_an_open_door_is_nobody_once_it_is_locked(tmp_path: Pat
 
 def test_a_cookie_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signer = Cookies(load_codes(settings_in(tmp_path)))
-    cookie = signer.sign(new_session("visitor"))
+    cookie = signer.sign(Session("visitor", "one"))
     now = time.time()
     monkeypatch.setattr("itsdangerous.timed.time.time", lambda: now + cookies.MAX_AGE_SECONDS + 2)
     assert signer.read(cookie) is None

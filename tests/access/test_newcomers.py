@@ -1,5 +1,6 @@
 """Where no code is asked for, each browser still gets a name of its own, and keeps it."""
 
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from components.access.cookies import COOKIE, Session
+from components.access import cookies
+from components.access.cookies import COOKIE, NAME_COOKIE, Session
 from components.access.identity import identity_of
 from components.access.middleware import AccessMiddleware
 from components.access.policy import AccessPolicy
@@ -41,7 +43,7 @@ def test_a_newcomer_gets_a_name_and_is_known_by_it_from_then_on(app: AccessMiddl
     newcomer = browser(app)
     first = newcomer.get("/")
     cookie = first.headers["set-cookie"]
-    assert cookie.startswith(f"{COOKIE}=")
+    assert cookie.startswith(f"{NAME_COOKIE}=")
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     name = newcomer.get("/ready").json()["name"]
     assert name != first.json()["name"] == "127.0.0.1"
@@ -70,8 +72,9 @@ def test_who_signed_in_keeps_the_name_and_what_they_may_do(app: AccessMiddleware
     owner = browser(app)
     owner.cookies.set(COOKIE, policy.cookies.sign(Session("owner", "me")))
     answer = owner.get("/")
-    assert "set-cookie" not in answer.headers
+    assert f"{COOKIE}=" not in answer.headers["set-cookie"]
     assert (answer.json()["level"], answer.json()["name"]) == ("owner", "me")
+    assert owner.get("/ready").json()["name"] == "me", "the name that an earlier version gave is taken over"
 
 
 def test_the_owners_link_makes_a_newcomer_the_owner_under_the_name_they_have(
@@ -82,11 +85,62 @@ def test_the_owners_link_makes_a_newcomer_the_owner_under_the_name_they_have(
     name = newcomer.get("/ready").json()["name"]
     assert newcomer.get("/ready").json()["level"] == "local"
     newcomer.get("/", params={"code": policy.codes.owner})
-    assert newcomer.get("/ready").json() == {"level": "owner", "name": name, "address": ""}
+    assert newcomer.get("/ready").json() == {
+        "level": "owner",
+        "name": name,
+        "address": "",
+        "reader": f"browser:{name}",
+    }
 
 
 def test_a_made_up_name_is_nobodys(app: AccessMiddleware) -> None:
     newcomer = browser(app)
     newcomer.cookies.set(COOKIE, "somebody")
+    newcomer.cookies.set(NAME_COOKIE, "somebody")
     assert newcomer.get("/ready").json()["name"] == "127.0.0.1"
-    assert newcomer.get("/").headers["set-cookie"].startswith(f"{COOKIE}=")
+    assert newcomer.get("/ready").json()["reader"] == "", "who has no name has no conversations of anybody"
+    assert newcomer.get("/").headers["set-cookie"].startswith(f"{NAME_COOKIE}=")
+
+
+def test_a_changed_code_changes_nobodys_name(tmp_path: Path) -> None:
+    def server(code: str) -> tuple[AccessPolicy, TestClient]:
+        policy = AccessPolicy.of(Settings.model_validate({"data_dir": tmp_path, "access_code": code}))
+        routes = [Route("/", whoami), Route("/ready", whoami)]
+        return policy, TestClient(AccessMiddleware(Starlette(routes=routes), refuse, policy), "http://192.0.2.1:6006")
+
+    _, before = server("the-old-code")
+    reader = before.get("/", params={"code": "the-old-code"}).json()["reader"]
+    assert reader.startswith("browser:")
+    _, after = server("the-new-code")
+    after.cookies.update(before.cookies)
+    assert after.get("/ready").status_code == 401
+    assert after.get("/", params={"code": "the-new-code"}).json()["reader"] == reader
+
+
+@pytest.mark.parametrize("cookie", [COOKIE, NAME_COOKIE])
+def test_a_cookie_that_is_used_is_renewed_and_one_that_is_new_is_not(
+    app: AccessMiddleware, policy: AccessPolicy, monkeypatch: pytest.MonkeyPatch, cookie: str
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr("itsdangerous.timed.time.time", lambda: now - cookies.RENEWED_AFTER_SECONDS - 60)
+        old = {COOKIE: policy.cookies.sign(Session("visitor", "me")), NAME_COOKIE: policy.cookies.sign_name("me")}
+    fresh = {COOKIE: policy.cookies.sign(Session("visitor", "me")), NAME_COOKIE: policy.cookies.sign_name("me")}
+    reader = browser(app)
+    reader.cookies.update(fresh)
+    assert "set-cookie" not in reader.get("/").headers
+    reader.cookies.clear()
+    reader.cookies.update(fresh | {cookie: old[cookie]})
+    assert reader.get("/").headers["set-cookie"].startswith(f"{cookie}=")
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_who_signs_out_keeps_the_name_unless_it_is_to_be_forgotten(
+    app: AccessMiddleware, policy: AccessPolicy, forget: bool
+) -> None:
+    reader = browser(app)
+    reader.cookies.set(COOKIE, policy.cookies.sign(Session("visitor", "me")))
+    form = {"next": "", **({"forget": "1"} if forget else {})}
+    reader.post("/logout", data=form, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
+    reader.cookies.delete(COOKIE)
+    assert (reader.get("/ready").json()["reader"] == "browser:me") is not forget

@@ -92,7 +92,7 @@ def test_on_loopback_everybody_comes_in_without_limits_and_nobody_as_the_owner(t
 def test_on_loopback_the_owners_code_makes_the_owner(tmp_path: Path, access: str) -> None:
     local = policy(tmp_path, on_loopback=True, access=access, owner_code="the-owners-code")
     signed = local.cookies.sign(Session("owner", "me"))
-    assert local.admit(request("GET", cookie=f"{COOKIE}={signed}")) == Identity("owner", "me")
+    assert local.admit(request("GET", cookie=f"{COOKIE}={signed}")) == Identity("owner", "me", reader="browser:me")
     asking = request("GET", path="/metrics", authorization="Bearer the-owners-code")
     assert local.admit(asking) == Identity("owner", ADDRESS)
 
@@ -135,7 +135,9 @@ def test_an_open_server_asks_nobody_but_only_the_owners_code_makes_an_owner(tmp_
     public = policy(tmp_path, on_loopback=False, access="open", owner_code="the-owners-code")
     assert public.admit(request("GET", "example.org")) == Identity("visitor", ADDRESS, ADDRESS)
     signed = public.cookies.sign(Session("owner", "me"))
-    assert public.admit(request("GET", "example.org", cookie=f"{COOKIE}={signed}")) == Identity("owner", "me")
+    assert public.admit(request("GET", "example.org", cookie=f"{COOKIE}={signed}")) == Identity(
+        "owner", "me", reader="browser:me"
+    )
     local = policy(tmp_path, on_loopback=True, access="open")
     assert local.admit(request("GET", "example.org")).level == "visitor"
     assert local.admit(request("GET")).level == "local"
@@ -144,7 +146,7 @@ def test_an_open_server_asks_nobody_but_only_the_owners_code_makes_an_owner(tmp_
 def test_a_name_given_where_no_code_is_needed_is_no_code(tmp_path: Path) -> None:
     guest = policy(tmp_path, on_loopback=True)
     cookie = f"{COOKIE}={guest.cookies.sign(Session(None, 'somebody'))}"
-    assert guest.admit(request("GET", cookie=cookie)) == Identity("local", "somebody")
+    assert guest.admit(request("GET", cookie=cookie)) == Identity("local", "somebody", reader="browser:somebody")
     assert status(policy(tmp_path, on_loopback=False), request("GET", cookie=cookie)) == 401
 
 
@@ -209,7 +211,9 @@ def test_where_a_key_is_needed_none_of_those_is_one(tmp_path: Path, key: str) ->
 def test_a_visitors_network_is_known_whatever_name_they_have(tmp_path: Path, address: str, network: str) -> None:
     locked = policy(tmp_path, on_loopback=False)
     cookie = f"{COOKIE}={locked.cookies.sign(Session('visitor', 'me'))}"
-    assert locked.recognise({}, {COOKIE: cookie.partition("=")[2]}, address) == Identity("visitor", "me", network)
+    assert locked.recognise({}, {COOKIE: cookie.partition("=")[2]}, address) == Identity(
+        "visitor", "me", network, "browser:me"
+    )
 
 
 def test_a_proxys_own_password_is_none_of_ours(tmp_path: Path) -> None:
