@@ -62,3 +62,9 @@ def open_page(monkeypatch: pytest.MonkeyPatch, replies: Replies) -> OpenPage:
 def page(open_page: OpenPage, engine: ScriptedEngine) -> AppTest:
     """The page with a model that is ready, run once."""
     return open_page(StillHost(Ready(engine, 1.0))).run()
+
+
+@pytest.fixture
+def open_another(open_page: OpenPage, engine: ScriptedEngine) -> Callable[[], AppTest]:
+    """Opens the page of another reader, who has no cookie either."""
+    return lambda: open_page(StillHost(Ready(engine, 1.0)))

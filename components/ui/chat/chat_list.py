@@ -1,33 +1,219 @@
-"""The reader's conversations in the sidebar."""
+"""The reader's conversations in the sidebar: by day, searched, renamed, pinned, deleted."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+from sqlalchemy import Connection
 
 from components.chats.chat import Chat
 from components.store.conversations import Conversations
-from components.store.errors import StoreError
-from components.ui.chat.opening import open_chat
+from components.store.errors import NotFoundError, StoreError
+from components.store.rows import Conversation
+from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.texts import Texts
 
 LISTED = 20
+"""So many conversations are listed at first; a button lists as many more."""
+
+FOUND = 20
+MAX_TITLE = 200
+MAX_SEARCH = 200
+
+_LISTED = "listed_chats"
+_SEARCH = "search"
+_TITLE = "title"
+_DELETED = "deleted_chat"
+"""In the session: the conversation that was just deleted."""
 
 
 def draw_chat_list(chat: Chat, texts: Texts) -> None:
-    """A button for each of the newest conversations."""
+    """What there is to go back to, below a field to search it. Nothing before the first conversation."""
+    limit: int = st.session_state.get(_LISTED, LISTED)
     try:
         with chat.replies.database.reading() as connection:
-            conversations = Conversations(connection, chat.asker.reader).list(LISTED)
+            conversations = Conversations(connection, chat.asker.reader).list(limit + 1)
     except StoreError:
         return  # the page says so
     if not conversations:
         return
     st.markdown(f"**{texts.chats}**")
+    words = st.text_input(
+        texts.search,
+        key=_SEARCH,
+        type="search",
+        placeholder=texts.search,
+        max_chars=MAX_SEARCH,
+        label_visibility="collapsed",
+        icon=":material/search:",
+    )
+    if words and words.strip():
+        _draw_found(chat, words, texts)
+        return
+    if not chat.is_new:
+        _draw_menu(chat, texts)
     with st.container(gap="xxsmall"):
-        for conversation in conversations:
-            st.button(
-                conversation.title,
-                key=f"chat_{conversation.id}",
-                type="secondary" if conversation.id == chat.conversation.id else "tertiary",
-                width="stretch",
-                on_click=open_chat,
-                args=(conversation.id,),
-            )
+        for day, group in groupby(conversations[:limit], lambda one: _day(one, texts)):
+            st.caption(day)
+            for conversation in group:
+                _draw_one(conversation, chat)
+        if len(conversations) > limit:
+            st.button(texts.more_chats, key="more_chats", type="tertiary", on_click=_list_more, args=(limit,))
+
+
+def draw_undo(chat: Chat, texts: Texts) -> None:
+    """For as long as nothing else is opened: the way back for a conversation that was just deleted."""
+    deleted: Conversation | None = st.session_state.get(_DELETED)
+    if deleted is None:
+        return
+    if not chat.is_new:
+        del st.session_state[_DELETED]
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(texts.deleted)
+        st.text(deleted.title)
+        st.button(texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted))
+
+
+def _draw_one(conversation: Conversation, chat: Chat) -> None:
+    is_shown = not chat.is_new and conversation.id == chat.conversation.id
+    st.button(
+        _plain(conversation.title),
+        key=f"chat_{conversation.id}",
+        icon=":material/keep:" if conversation.pinned else None,
+        type="secondary" if is_shown else "tertiary",
+        width="stretch",
+        on_click=open_chat,
+        args=(conversation.id,),
+    )
+
+
+def _draw_found(chat: Chat, words: str, texts: Texts) -> None:
+    try:
+        with chat.replies.database.reading() as connection:
+            found = Conversations(connection, chat.asker.reader).search(words, FOUND)
+    except StoreError as error:
+        st.caption(str(error))
+        return
+    if not found:
+        st.caption(texts.nothing_found)
+    for number, one in enumerate(found):
+        st.button(
+            _plain(one.conversation.title),
+            key=f"found_{number}",
+            type="tertiary",
+            width="stretch",
+            on_click=_open_found,
+            args=(chat, one.conversation.id, one.message),
+        )
+        st.caption(_plain(one.excerpt))
+
+
+def _open_found(chat: Chat, conversation: str, message: int | None) -> None:
+    """Show the branch with the message that was found."""
+    open_chat(conversation)
+    if message is not None:
+        with_store(lambda: Chat.open(chat.asker, chat.replies, conversation).select(message))
+
+
+def _draw_menu(chat: Chat, texts: Texts) -> None:
+    conversation = chat.conversation
+    with st.popover(texts.this_chat, icon=":material/more_horiz:", type="tertiary", width="stretch"):
+        st.text_input(
+            texts.rename,
+            conversation.title,
+            key=f"{_TITLE}_{conversation.id}",
+            max_chars=MAX_TITLE,
+            on_change=_rename,
+            args=(chat,),
+        )
+        st.button(
+            texts.unpin if conversation.pinned else texts.pin,
+            key="pin_chat",
+            icon=":material/keep:",
+            type="tertiary",
+            on_click=_change,
+            args=(chat, "pinned", not conversation.pinned),
+        )
+        st.button(
+            texts.delete, key="delete_chat", icon=":material/delete:", type="tertiary", on_click=_delete, args=(chat,)
+        )
+
+
+def _rename(chat: Chat) -> None:
+    title = " ".join(str(st.session_state[f"{_TITLE}_{chat.conversation.id}"]).split())
+    if title:
+        _change(chat, "title", title)
+
+
+def _change(chat: Chat, name: str, value: object) -> None:
+    def change(connection: Connection) -> None:
+        Conversations(connection, chat.asker.reader).change(chat.conversation.id, **{name: value})
+
+    with_store(lambda: chat.replies.keeper.keep(change))
+
+
+def _delete(chat: Chat) -> None:
+    """Throw the shown conversation away; what is written in it stops."""
+    chat.replies.cancel_all(chat.conversation.id)
+
+    def delete() -> None:
+        with chat.replies.database.writing() as connection:
+            Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
+        st.session_state[_DELETED] = chat.conversation
+        open_new_chat()
+
+    with_store(delete)
+
+
+def _restore(chat: Chat, deleted: Conversation) -> None:
+    def restore() -> None:
+        with chat.replies.database.writing() as connection:
+            Conversations(connection, chat.asker.reader).restore(deleted.id)
+        open_chat(deleted.id)
+
+    with_store(restore)
+
+
+def with_store(action: Callable[[], object]) -> None:
+    """For callbacks: do something to the store, and say so if it cannot be done."""
+    try:
+        action()
+    except (StoreError, NotFoundError) as error:
+        st.toast(str(error), icon=":material/cloud_off:")
+
+
+def _list_more(limit: int) -> None:
+    st.session_state[_LISTED] = limit + LISTED
+
+
+def _day(conversation: Conversation, texts: Texts) -> str:
+    """Under which heading a conversation is listed."""
+    if conversation.pinned:
+        return texts.pinned
+    zone = _zone()
+    today = datetime.now(zone).date()
+    day = datetime.fromtimestamp(conversation.changed, zone).date()
+    if day >= today:
+        return texts.today
+    if day == today - timedelta(days=1):
+        return texts.yesterday
+    return texts.last_week if day > today - timedelta(days=7) else _month(day)
+
+
+def _month(day: date) -> str:
+    return f"{day:%Y-%m}"
+
+
+def _zone() -> ZoneInfo:
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _plain(text: str) -> str:
+    """A button's label is Markdown; titles and excerpts are not."""
+    return "".join(f"\\{character}" if character in "\\`*_{}[]()#+-.!~$:<>|" else character for character in text)

@@ -81,14 +81,15 @@ def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
         if st.session_state.get(_EDITED) == message.id:
             _draw_editor(message, texts)
             return
-        st.text(message.text)  # as typed: no Markdown, all line breaks
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+            st.text(message.text, width="stretch")  # as typed: no Markdown, all line breaks
             _draw_siblings(chat, message, texts)
             st.button(
-                texts.edit,
+                "",
                 key=f"edit_{message.id}",
                 icon=":material/edit:",
                 type="tertiary",
+                help=texts.edit,
                 on_click=_edit,
                 args=(message.id,),
             )

@@ -57,7 +57,7 @@ def current_asker() -> Asker:
     """The reader, as the store and the engine know them."""
     reader = current_reader()
     return Asker(
-        f"browser:{reader.name}" if reader.name else _session_reader(),
+        reader.reader or _session_reader(),
         reader.account,
         reader.is_limited,
         reader.address,

@@ -5,9 +5,9 @@ import streamlit as st
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.settings import get_settings
-from components.store.errors import NotFoundError, StoreError
+from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.ui.chat.actions import perform_requested, request_question
-from components.ui.chat.chat_list import draw_chat_list
+from components.ui.chat.chat_list import draw_chat_list, draw_undo
 from components.ui.chat.history import draw_history, draw_welcome
 from components.ui.chat.notices import draw_not_found, draw_unkept
 from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
@@ -41,12 +41,21 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
         return
     controls = draw_sidebar(engine.info, texts, open_new_chat)
     with st.sidebar:
-        draw_chat_list(chat, texts)
+        chats_slot = st.container()
         if current_reader().is_owner:
             draw_operations_link()
-    chat.remember(controls)
-    perform_requested(engine, chat, controls)
+    try:
+        chat.remember(controls)
+        perform_requested(engine, chat, controls)
+    except (NotFoundError, ConflictError):
+        draw_not_found(NotFoundError(), texts)  # another tab deleted it
+        return
+    except StoreError as error:
+        draw_not_found(error, texts)
+        return
     name_in_address(chat)
+    with chats_slot:
+        draw_chat_list(chat, texts)  # with what was asked just now
     context = chat.context(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
     st.chat_input(
@@ -61,6 +70,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     if engine.info.is_demo:
         st.info(texts.demo.format(model=engine.info.model), icon=":material/science:")
     draw_unkept(chat, texts)
+    draw_undo(chat, texts)
     if not chat.shown:
         draw_welcome(texts)
     if chat.writing is not None:

@@ -61,6 +61,20 @@ class Texts:
     language: str
     new_chat: str
     chats: str
+    search: str
+    nothing_found: str
+    more_chats: str
+    this_chat: str
+    rename: str
+    pin: str
+    unpin: str
+    pinned: str
+    delete: str
+    deleted: str
+    undo: str
+    today: str
+    yesterday: str
+    last_week: str
     earlier: str
     edit: str
     send: str
