@@ -42,7 +42,7 @@ class Action:
 class ActionSummary(NamedTuple):
     """In seconds."""
 
-    count: int
+    times: int
     median: float
     share_95: float
     most: float

@@ -267,7 +267,7 @@ def _actions(results: Results) -> str:
             own = [action for action in results.actions if (action.what, action.database) == (what, name)]
             if own:
                 summary = conversations.summarize(own)
-                rows.append((what, name, summary.count, *(f"{1000 * seconds:.1f}" for seconds in summary[1:])))
+                rows.append((what, name, summary.times, *(f"{1000 * seconds:.1f}" for seconds in summary[1:])))
     return "\n".join(
         [
             "## Conversations",
