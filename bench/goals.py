@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from bench import conversations
 from bench.figures import paired_ratio
 from bench.neighbours import seeds, summarize
 from bench.results import Results
@@ -27,6 +28,10 @@ SEED_PRICE = 1.5
 """Times the tokens per second of as many readers without seeds, over those with."""
 
 
+ACTION_SECONDS = 0.1
+"""What listing, opening, searching or sending takes the database, of 95 in 100."""
+
+
 @dataclass(frozen=True)
 class Goal:
     """``reached`` and ``wanted`` are for people to read."""
@@ -39,7 +44,8 @@ class Goal:
 
 def check_goals(results: Results) -> list[Goal]:
     """All goals that this run has figures for."""
-    return [*_throughput(results), *_later_turn(results), *_seeds(results), *_traffic(results), *_start(results)]
+    parts = (_throughput, _later_turn, _seeds, _traffic, _start, _actions)
+    return [goal for part in parts for goal in part(results)]
 
 
 def _throughput(results: Results) -> Iterator[Goal]:
@@ -99,3 +105,14 @@ def _start(results: Results) -> Iterator[Goal]:
         for what, seconds in ((IMPORTS, imports), (CLASSES, classes)):
             ratio = paired_ratio(server, seconds)
             yield Goal(f"start to ready, times {what}", f"≤ {START_RATIO:g}", f"{ratio:.2f}", ratio <= START_RATIO)
+
+
+def _actions(results: Results) -> Iterator[Goal]:
+    for name in dict.fromkeys(action.database for action in results.actions):
+        own = [action for action in results.actions if action.database == name]
+        kinds = dict.fromkeys(action.what for action in own)
+        slowest = max(
+            conversations.summarize([action for action in own if action.what == what]).share_95 for what in kinds
+        )
+        what = f"95 % of what readers do with conversations in {name}, s"
+        yield Goal(what, f"≤ {ACTION_SECONDS:g}", f"{slowest:.3f}", slowest <= ACTION_SECONDS)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench.conversations import Action
 from bench.estimates import Wait
 from bench.history import LaterTurn
 from bench.machine import Machine
@@ -22,6 +23,7 @@ class Setup:
     sampling: str
     rounds: int
     places: int
+    kept: int
     dtypes: dict[str, str] = field(default_factory=dict)
 
 
@@ -38,6 +40,7 @@ class Results:
     peaks: list[Peak] = field(default_factory=list)
     neighbours: list[Pair] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.conversations import KEPT, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
 from bench.loading import load_application, load_plain, load_tokenizer
@@ -22,7 +23,7 @@ from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
 
-PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits")
+PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", "conversations")
 
 PLACES = 4
 """Replies that are written at once where waiting is measured."""
@@ -35,7 +36,11 @@ Measured = TypeVar("Measured")
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. ``starts`` are rounds of their own; so many ``waiting_users`` ask for ``PLACES`` places."""
+    """How much is measured.
+
+    ``starts`` are rounds of their own; so many ``waiting_users`` ask for ``PLACES`` places; readers do each of their
+    ``actions`` so often, among so many messages that are ``kept``.
+    """
 
     rounds: int = 3
     starts: int = 5
@@ -44,9 +49,11 @@ class Plan:
     reply_tokens: int = 64
     histories: Sequence[int] = (0, 200, 700, 1400)
     waiting_users: int = 24
+    kept: int = KEPT
+    actions: int = 200
 
 
-QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16)
+QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16, 4_000, 10)
 """To see that everything runs; such figures mean little."""
 
 
@@ -69,7 +76,7 @@ def measure(
     sampling = ", ".join(
         f"{name} {getattr(SAMPLING, name)}" for name in ("temperature", "top_p", "top_k", "repetition_penalty")
     )
-    results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES))
+    results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES, plan.kept))
     if "start" in parts:
         results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
@@ -85,6 +92,8 @@ def measure(
     if "waits" in parts:
         few = settings.model_copy(update={"max_batch": PLACES})
         results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
+    if "conversations" in parts:
+        results.actions += told(measure_conversations(folder, plan.kept, plan.actions))
     return results
 
 

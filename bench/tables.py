@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TypeVar
 
-from bench import estimates, neighbours, throughput
+from bench import conversations, estimates, neighbours, throughput
 from bench.apps.replies import TOKENS_PER_SECOND
 from bench.figures import paired_ratio
 from bench.goals import check_goals
@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 
 def page(results: Results) -> str:
     """Everything that was measured, and on what. Plots are expected beside the page."""
-    parts = (_goals, _crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
+    parts = (_goals, _crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic, _actions)
     return "\n\n".join(["# Measurements", _head(results), *(text for part in parts if (text := part(results)))]) + "\n"
 
 
@@ -254,6 +254,30 @@ def _traffic(results: Results) -> str:
             table(header, rows),
             "",
             _plot("websocket"),
+        ]
+    )
+
+
+def _actions(results: Results) -> str:
+    if not results.actions:
+        return ""
+    rows = []
+    for what in _distinct(action.what for action in results.actions):
+        for name in _distinct(action.database for action in results.actions):
+            own = [action for action in results.actions if (action.what, action.database) == (what, name)]
+            if own:
+                summary = conversations.summarize(own)
+                rows.append((what, name, summary.times, *(f"{1000 * seconds:.1f}" for seconds in summary[1:])))
+    return "\n".join(
+        [
+            "## Conversations",
+            "",
+            f"What the database takes, in ms, when it keeps {results.setup.kept:,} messages in "
+            f"{conversations.CONVERSATIONS:,} conversations of {conversations.READERS} readers, who take turns. "
+            f"Questions have about {conversations.QUESTION_CHARACTERS} characters, replies about "
+            f"{conversations.REPLY_CHARACTERS:,}. PostgreSQL runs on the same machine, without waiting for the disk.",
+            "",
+            table(["What a reader does", "Database", "Times", "Median", "95 %", "Most"], rows),
         ]
     )
 

@@ -77,18 +77,20 @@ class Conversations:
         # Not LIKE, which knows wildcards, and in SQLite patterns of 50,000 bytes at the most.
         place = func.instr if self._connection.dialect.name == "sqlite" else func.strpos
         in_message = and_(*(place(messages.c.folded, word) > 0 for word in wanted))
-        hit = (
-            select(messages.c.id)
-            .where(messages.c.conversation == table.c.id, in_message)
-            .order_by(messages.c.id.desc())
-            .limit(1)
-            .correlate(table)
-            .scalar_subquery()
+        own = and_(self._is_own(), table.c.deleted.is_(None))
+        # Grouped, and not looked up for each conversation: for that PostgreSQL goes through everybody's messages.
+        hits = (
+            select(messages.c.conversation, func.max(messages.c.id).label("hit"))
+            .join(table, table.c.id == messages.c.conversation)
+            .where(own, in_message)
+            .group_by(messages.c.conversation)
+            .subquery()
         )
         candidates = (
-            select(table, hit.label("hit"))
-            .where(self._is_own(), table.c.deleted.is_(None))
-            .order_by(table.c.changed.desc())
+            select(table, hits.c.hit)
+            .outerjoin(hits, hits.c.conversation == table.c.id)
+            .where(own)
+            .order_by(table.c.changed.desc(), table.c.id)
         )
         found: list[Found] = []
         for row in self._connection.execute(candidates):

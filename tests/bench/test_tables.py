@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.conversations import Action
 from bench.goals import check_goals
 from bench.history import LaterTurn
 from bench.machine import describe_machine
@@ -27,7 +28,7 @@ def results() -> Results:
     """One reader is served 5 times as fast as by the plain loop, eight 10 times; the machine slows down to half."""
     return Results(
         describe_machine(),
-        Setup("tiny", "temperature 0.3", rounds=2, places=4),
+        Setup("tiny", "temperature 0.3", rounds=2, places=4, kept=1000),
         crowds=[
             *(crowd(PLAIN, 0, 1, 5.0), crowd(APPLICATION, 0, 1, 1.0)),
             *(crowd(APPLICATION, 1, 1, 2.0), crowd(PLAIN, 1, 1, 10.0)),
@@ -50,6 +51,11 @@ def results() -> Results:
         traffic=[
             Traffic(APPLICATION_PAGE, "prose", 500, reply=1000, payload=20_000, wire=5_000),
             Traffic(APPLICATION_PAGE, "prose", 2000, reply=4000, payload=80_000, wire=12_000),
+        ],
+        actions=[
+            *(Action("SQLite", "listing", seconds / 1000) for seconds in range(101)),
+            *(Action("SQLite", "sending", seconds / 500) for seconds in range(101)),
+            Action("PostgreSQL", "listing", 0.01),
         ],
     )
 
@@ -86,6 +92,14 @@ def test_what_readers_cost_each_other_stands_beside_what_they_get_without(result
     assert rows[2] == [FAIRNESS, "0.05", "0.2", "4.00"]
 
 
+def test_what_readers_do_stands_under_each_database(results: Results) -> None:
+    assert rows_of(page(results), "Conversations") == [
+        ["listing", "SQLite", "101", "50.0", "95.0", "100.0"],
+        ["listing", "PostgreSQL", "1", "10.0", "10.0", "10.0"],
+        ["sending", "SQLite", "101", "100.0", "190.0", "200.0"],
+    ]
+
+
 def test_goals_are_judged_one_by_one(results: Results) -> None:
     judged = [(goal.reached, goal.met) for goal in check_goals(results)]
 
@@ -100,6 +114,8 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
         ("0.60", True),
         ("2.50", False),
         ("1.25", True),
+        ("0.190", False),
+        ("0.010", True),
     ]
 
 
