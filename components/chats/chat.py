@@ -151,12 +151,12 @@ class Chat:
     def edit(self, engine: Engine, message: Message, question: str, controls: Controls) -> None:
         """Ask something else beside ``message``, which keeps its replies."""
         self.stop()
-        self._ask(engine, self._new(message.parent, message.depth, "user", question), controls)
+        self._ask(engine, self._beside(message, question), controls)
 
     def regenerate(self, engine: Engine, message: Message, controls: Controls) -> None:
         """Write another reply beside ``message``."""
         self.stop()
-        self._write(engine, self._new(message.parent, message.depth, "assistant"), controls)
+        self._write(engine, self._beside(message), controls)
 
     def resume(self, engine: Engine, message: Message, controls: Controls) -> None:
         """Write on where ``message`` ended: in place, or beside it where something follows it already.
@@ -168,7 +168,7 @@ class Chat:
         message = self.replies.now(message)
         tokens = self.replies.tokens(message)
         if message.id != (self.last.id if self.last else None):
-            message = self._new(message.parent, message.depth, "assistant", message.text)
+            message = self._beside(message, message.text)
         self._write(engine, message, controls, tokens=tokens)
 
     def receipt(self, message: Message) -> Receipt | None:
@@ -329,6 +329,12 @@ class Chat:
     def _own(self, connection: Connection) -> str:
         """The conversation's id, if it is the reader's own."""
         return Conversations(connection, self.asker.reader).get(self.conversation.id).id
+
+    def _beside(self, message: Message, text: str = "") -> Message:
+        """A new message that follows the same one."""
+        new = self._new(message.parent, message.depth, message.role, text)
+        self.siblings = {**self.siblings, new.id: [*self.siblings.get(message.id, [message.id]), new.id]}
+        return new
 
     def _new(self, parent: int | None, depth: int, role: Role, text: str = "") -> Message:
         reply = Reply() if role == "assistant" else None

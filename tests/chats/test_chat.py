@@ -38,6 +38,7 @@ def test_an_edited_question_is_a_sibling(chat: Chat, engine: ScriptedEngine) -> 
     ask(chat, engine, "two")
     old = chat.shown[2]
     chat.edit(engine, old, "three", CONTROLS)
+    assert chat.siblings[chat.shown[2].id] == [old.id, chat.shown[2].id], "the arrows are there at once"
     finish(chat)
     assert texts(chat.shown) == ["one", "You said: one", "three", "You said: three"]
     assert asked(engine) == ["one", "You said: one", "three"]

@@ -22,6 +22,11 @@ FOUND = 20
 MAX_TITLE = 200
 MAX_SEARCH = 200
 
+_CHATS = "chats"
+
+_STYLE = f"<style>.st-key-{_CHATS} button {{justify-content: flex-start; text-align: start}}</style>"
+"""Titles begin below one another; Streamlit's buttons have theirs in the middle."""
+
 _LISTED = "listed_chats"
 _SEARCH = "search"
 _TITLE = "title"
@@ -54,7 +59,8 @@ def draw_chat_list(chat: Chat, texts: Texts) -> None:
         return
     if not chat.is_new:
         _draw_menu(chat, texts)
-    with st.container(gap="xxsmall"):
+    st.html(_STYLE)
+    with st.container(gap="xxsmall", key=_CHATS):
         for day, group in groupby(conversations[:limit], lambda one: _day(one, texts)):
             st.caption(day)
             for conversation in group:
