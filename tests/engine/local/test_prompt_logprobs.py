@@ -29,7 +29,7 @@ def some_tokens(count: int, seed: int = 0) -> list[int]:
     return random.Random(seed).choices(range(VOCABULARY), k=count)
 
 
-def reading(prompt: Sequence[int], top: int = 0, **options: Any) -> GenerationRequest:
+def reading(prompt: Sequence[int], top: int | None = 0, **options: Any) -> GenerationRequest:
     return GenerationRequest([], **{"sampling": GREEDY, "prompt": prompt, "prompt_logprobs": top, **options})
 
 
@@ -87,9 +87,9 @@ def test_what_others_have_read_is_read_again_because_its_logits_are_gone(
 ) -> None:
     tokens = some_tokens(5 * BLOCK, seed=piece)
     sampling = GREEDY.model_copy(update={"seed": seed})
-    for options in ({"prompt_logprobs": None}, {}, {"prompt_logprobs": None}):
-        events = list(engine.generate(reading([*tokens, 300, 301], **{"sampling": sampling, **options})))
-        if not options:
+    for top in (None, 0, None):
+        events = list(engine.generate(reading([*tokens, 300, 301], top, sampling=sampling)))
+        if top is not None:
             assert_equals_a_plain_pass(read_of(events), tiny, [*tokens, 300, 301], 0)
             assert last_of(events).reused_tokens == 0
     whole_pieces = (len(tokens) + 1) // piece * piece
@@ -167,9 +167,9 @@ def test_the_tokens_texts_are_the_prompts_with_control_tokens_written_out(engine
 def test_logits_that_are_no_numbers_fail_only_who_asked(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     prefill = engine._worker._runner.prefill
 
-    def broken(*arguments: Any, all_logits: bool = False) -> torch.Tensor:
-        logits = prefill(*arguments, all_logits=all_logits)
-        return torch.full_like(logits, torch.nan) if all_logits else logits
+    def broken(*arguments: Any, **options: Any) -> torch.Tensor:
+        logits = prefill(*arguments, **options)
+        return torch.full_like(logits, torch.nan) if options else logits
 
     monkeypatch.setattr(engine._worker._runner, "prefill", broken)
     with pytest.raises(EngineError, match="no numbers"):
