@@ -7,7 +7,7 @@ tried out: on two cores with the 135M demo model it writes 20 tokens/s for one r
 model's forward pass in many small operators takes four fifths. docs/engine.md has the figures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -93,6 +93,8 @@ class LocalEngine(Engine):
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
         prompt = self._prompt_of(request)
+        for name in ("logit_bias", "stop_token_ids"):
+            self._check_tokens(getattr(request.sampling, name), name)
         try:
             grammar = self._grammars.compile_for(request.sampling)
         except GrammarError as error:
@@ -118,9 +120,10 @@ class LocalEngine(Engine):
         self._check_tokens(request.continues)
         return [*input_ids, *request.continues]
 
-    def _check_tokens(self, tokens: Sequence[int]) -> None:
+    def _check_tokens(self, tokens: Iterable[int], where: str = "") -> None:
         if unknown := [token for token in tokens if not 0 <= token < self._vocabulary]:
-            raise PromptError(f"{unknown[0]} is no token: ids run from 0 to {self._vocabulary - 1}.")
+            within = f"{where}: " if where else ""
+            raise PromptError(f"{within}{unknown[0]} is no token: ids run from 0 to {self._vocabulary - 1}.")
 
     def load(self) -> Load:
         """See ``Engine.load``."""

@@ -179,9 +179,11 @@ class Worker:
             self._guarded(sequence, self._give_sampler)
 
     def _give_sampler(self, sequence: Sequence) -> None:
-        request = sequence.request
+        request, sampling = sequence.request, sequence.request.sampling
+        if sampling.top_k >= self._runner.vocabulary:  # no limit, and quicker without one
+            sampling = sampling.model_copy(update={"top_k": 0})
         sequence.sampler = Sampler(
-            request.sampling,
+            sampling,
             sequence.tokens[: sequence.prompt - len(request.continues)],
             sequence.seed,
             self._runner.device,

@@ -15,7 +15,7 @@ from components.engine.events import ChosenToken, Delta
 from components.engine.interface import GenerationRequest
 from components.sampling.parameters import MAX_SEED
 from tests.api.scripted_server import serving_engine
-from tests.scripted_engine import ScriptedEngine
+from tests.scripted_engine import INFO, ScriptedEngine
 
 SCHEMAS = build_api().openapi()["components"]["schemas"]
 HI = [{"role": "user", "content": "hi"}]
@@ -203,28 +203,88 @@ def test_null_is_the_same_as_leaving_a_field_out(address: str, schema: str) -> N
     assert "X-Ignored-Fields" not in answer.headers
 
 
+WRITING = {name: BODIES[name] for name in ("ChatCompletionRequest", "CompletionRequest")}
+
+
+@pytest.mark.parametrize("schema", WRITING)
 @pytest.mark.parametrize(
     ("sent", "name", "used"),
     [
-        ({"top_p": 0}, "top_p", 1e-6),
+        ({"top_p": 1}, "top_p", 1.0),
+        ({"top_p": 0}, "top_p", 1e-6),  # OpenAI's; vLLM refuses it
         ({"top_k": -1}, "top_k", 0),
+        ({"top_k": 0}, "top_k", 0),
+        ({"top_k": 1}, "top_k", 1),
         ({"top_k": 5.0}, "top_k", 5),
-        ({"max_tokens": -1}, "max_new_tokens", 32768),
-        ({"max_completion_tokens": -1}, "max_new_tokens", 32768),
+        ({"top_k": 1001}, "top_k", 1001),
+        ({"top_k": 10**30}, "top_k", 10**30),
+        ({"min_p": 0}, "min_p", 0.0),
+        ({"min_p": 1}, "min_p", 1.0),
+        ({"max_tokens": -1}, "max_new_tokens", 32768),  # llama.cpp's; vLLM refuses it
+        ({"max_tokens": 7.0}, "max_new_tokens", 7),
+        ({"min_tokens": 0}, "min_tokens", 0),
+        ({"temperature": 0}, "temperature", 0.0),
+        ({"temperature": 2}, "temperature", 2.0),
+        ({"stop": []}, "stop", ()),
+        ({"stop": [chr(97 + i) * 3 for i in range(20)]}, "stop", tuple(chr(97 + i) * 3 for i in range(20))),
+        ({"stop_token_ids": []}, "stop_token_ids", ()),
+        ({"logit_bias": {"5": 100, "6": -100}}, "logit_bias", {5: 100.0, 6: -100.0}),
         ({"seed": -1}, "seed", None),
+        ({"seed": 0}, "seed", 0),
+        ({"seed": -2}, "seed", MAX_SEED - 1),
         ({"seed": 2**53}, "seed", 0),
         ({"seed": 2**63 - 1}, "seed", MAX_SEED),
         ({"seed": -(2**63)}, "seed", 0),
+        ({"seed": 2**64 - 1}, "seed", MAX_SEED),
         ({"seed": 7.0}, "seed", 7),
     ],
 )
 def test_values_that_vllm_takes_mean_the_same(
-    address: str, engine: ScriptedEngine, sent: dict[str, Any], name: str, used: Any
+    address: str, engine: ScriptedEngine, schema: str, sent: dict[str, Any], name: str, used: Any
 ) -> None:
-    answer = send(address, "ChatCompletionRequest", **sent)
+    answer = send(address, schema, **sent)
 
     assert answer.status_code == 200, answer.text
-    assert getattr(engine.requests[-1].sampling, name) == used
+    told = getattr(engine.requests[-1].sampling, name)
+    assert told == (min(used, INFO.context_length - 2) if name == "max_new_tokens" else used)
+
+
+@pytest.mark.parametrize("schema", WRITING)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"top_p": -0.1},
+        {"top_p": 1.1},
+        {"top_k": -2},
+        {"top_k": 1.5},
+        {"min_p": -0.1},
+        {"min_p": 1.1},
+        {"max_tokens": -2},
+        {"min_tokens": -1},
+        {"min_tokens": 5, "max_tokens": 4},
+        {"temperature": -0.1},
+        {"temperature": 2.1},
+        {"presence_penalty": 2.1},
+        {"frequency_penalty": -2.1},
+        {"repetition_penalty": 0},
+        {"repeat_penalty": 1.1, "repetition_penalty": 1.2},
+        {"seed": 2**64},
+        {"seed": -(2**63) - 1},
+        {"n": 0},
+        {"n": 129},
+        {"logprobs": -1},
+        {"stop": ""},
+        {"stop": ["a", ""]},
+        {"stop_token_ids": [-1]},
+        {"logit_bias": {"-1": 1}},
+        {"logit_bias": {"x": 1}},
+    ],
+)
+def test_values_that_vllm_refuses_are_refused_by_name(address: str, schema: str, sent: dict[str, Any]) -> None:
+    answer = send(address, schema, **sent)
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["param"].split(".")[0] == next(iter(sent))
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,9 @@ def test_the_tokens_texts_are_the_prompts_with_control_tokens_written_out(engine
 def test_logits_that_are_no_numbers_fail_only_who_asked(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     prefill = engine._worker._runner.prefill
 
-    def broken(table: Any, begin: int, tokens: Any, all_logits: bool = False) -> torch.Tensor:
-        logits = prefill(table, begin, tokens, all_logits)
-        return torch.full_like(logits, torch.nan) if all_logits else logits
+    def broken(*arguments: Any, **options: Any) -> torch.Tensor:
+        logits = prefill(*arguments, **options)
+        return torch.full_like(logits, torch.nan) if options else logits
 
     monkeypatch.setattr(engine._worker._runner, "prefill", broken)
     with pytest.raises(EngineError, match="no numbers"):

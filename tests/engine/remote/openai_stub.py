@@ -36,6 +36,7 @@ class OpenAIStub:
         unknown: parameters that it refuses to know.
         key: what it asks for, if anything.
         counts: whether it tells usage, with so many ``tokens_per_piece``.
+        echoes: whether it tells the log probabilities of prompts; else it takes no notice of being asked.
         tokenizes: whether it has vLLM's endpoints for tokens.
         stall_before: the piece before which it waits until ``release`` is set; -1 waits before the headers.
         drop_before: the piece before which it breaks off.
@@ -53,6 +54,7 @@ class OpenAIStub:
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": MODEL, "max_model_len": 4096}])
     counts: bool = True
     tokens_per_piece: float = 2
+    echoes: bool = True
     tokenizes: bool = True
     stall_before: int | None = None
     drop_before: int | None = None
@@ -123,7 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif body["model"] not in [model["id"] for model in stub.models]:
             self._error(Refusal(404, f"The model `{body['model']}` does not exist."))
         elif stub.stall_before != -1 or self._stall():
-            self._stream(body)
+            if body.get("stream"):
+                self._stream(body)
+            else:
+                choice = _echoed_choice(body) if stub.echoes else _plain_choice(stub.pieces[0], body)
+                self._json(200, _chunk(choice) | {"usage": _usage(body, 0)})
 
     def _stream(self, body: dict[str, Any]) -> None:
         stub = self.server.stub
@@ -208,6 +214,13 @@ def _plain_choice(piece: str, body: dict[str, Any]) -> dict[str, Any]:
         top = [{"b": -2.0, piece: -0.5, "a": -1.0}]
         choice["logprobs"] = {"tokens": [piece], "token_logprobs": [-0.5], "top_logprobs": top, "text_offset": [0]}
     return choice
+
+
+def _echoed_choice(body: dict[str, Any]) -> dict[str, Any]:
+    tokens = [character if isinstance(character, str) else chr(character) for character in body["prompt"]]
+    top = [{token: -0.5, "a": -1.0, "b": -2.0} for token in tokens[1:]]
+    told = {"tokens": tokens, "token_logprobs": [None, *[-0.5] * (len(tokens) - 1)], "top_logprobs": [None, *top]}
+    return {"index": 0, "text": "".join(tokens), "finish_reason": "length", "logprobs": told}
 
 
 def _usage(body: dict[str, Any], completion: int) -> dict[str, Any]:

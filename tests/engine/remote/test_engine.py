@@ -19,7 +19,7 @@ from components.engine.errors import (
     QueueFullError,
     UnsupportedError,
 )
-from components.engine.events import Delta, Event, Finished, Waiting
+from components.engine.events import Delta, Event, Finished, PromptRead, Waiting
 from components.engine.host import EngineHost, Failed, Ready
 from components.engine.interface import GenerationRequest
 from components.engine.remote.connecting import connect
@@ -206,6 +206,12 @@ def test_no_limit_on_top_k_is_said_in_so_many_words(stub: OpenAIStub, remote: Co
     assert stub.replies[-1]["top_k"] == -1
 
 
+def test_a_top_k_beyond_any_vocabulary_is_one_that_servers_can_hold(stub: OpenAIStub, remote: Connect) -> None:
+    ask(remote(), top_k=10**12)
+
+    assert stub.replies[0]["top_k"] == 2**31 - 1
+
+
 def test_parameters_that_the_server_does_not_know_are_left_out_from_then_on(stub: OpenAIStub, remote: Connect) -> None:
     stub.unknown = {"top_k", "repetition_penalty"}
     engine = remote()
@@ -265,6 +271,59 @@ def test_log_probabilities_come_with_the_text(remote: Connect, prompt: str | Non
     assert [token.text.decode() for delta in deltas for token in delta.tokens] == [delta.text for delta in deltas]
     assert all(token.logprob == token.top[0].logprob == -0.5 for delta in deltas for token in delta.tokens)
     assert all(len(token.top) == 2 for delta in deltas for token in delta.tokens)
+
+
+@pytest.mark.parametrize("writes", [True, False])
+@pytest.mark.parametrize("prompt", ["从前有", [20174, 21069, 26377]])
+def test_the_prompts_log_probabilities_are_asked_for_first(
+    stub: OpenAIStub, remote: Connect, prompt: str | list[int], writes: bool
+) -> None:
+    events = list(remote().generate(GenerationRequest([], SHORT, prompt=prompt, prompt_logprobs=2, writes=writes)))
+
+    read, *rest = events
+    assert isinstance(read, PromptRead)
+    assert (read.first.decode(), [token.text.decode() for token in read.others]) == ("从", ["前", "有"])
+    assert [token.logprob for token in read.others] == [-0.5, -0.5]
+    assert [[one.text for one in token.top] for token in read.others] == [["前".encode(), b"a"], ["有".encode(), b"a"]]
+    assert [body.get("stream", False) for body in stub.replies] == [False, True][: 1 + writes]
+    assert stub.replies[0].items() >= {"echo": True, "logprobs": 2, "max_tokens": 0, "prompt": prompt}.items()
+    assert text_of(rest) == ("百川归海。" if writes else "")
+    assert finished(events).prompt_tokens == 1, "as the server counts"
+    assert finished(events).reason == ("stop" if writes else "length")
+
+
+def test_a_server_that_tells_nothing_of_prompts_is_not_taken_at_its_word(stub: OpenAIStub, remote: Connect) -> None:
+    stub.echoes = False
+
+    with pytest.raises(UnsupportedError, match="leave echo or logprobs out"):
+        list(remote().generate(GenerationRequest([], SHORT, prompt="从前", prompt_logprobs=0)))
+
+
+def test_a_server_that_refuses_to_echo_is_quoted(stub: OpenAIStub, remote: Connect) -> None:
+    stub.refusals = [Refusal(400, "Echo is not supported")]
+
+    with pytest.raises(PromptError, match="Echo is not supported"):
+        list(remote().generate(GenerationRequest([], SHORT, prompt="从前", prompt_logprobs=0)))
+
+
+def test_a_prompt_that_is_not_told_in_time_ends_the_wait(stub: OpenAIStub, remote: Connect) -> None:
+    stub.stall_before = -1
+
+    generation = remote(openai_first_token_timeout=0.2).generate(
+        GenerationRequest([], SHORT, prompt="从前", prompt_logprobs=0)
+    )
+    with pytest.raises(EngineError, match=r"did not begin the reply within 0\.2 seconds"):
+        list(generation)
+
+
+def test_a_reply_that_is_asked_for_again_does_not_tell_the_prompt_again(stub: OpenAIStub, remote: Connect) -> None:
+    stub.drop_before = 0
+    request = GenerationRequest([], SHORT, prompt="从前", prompt_logprobs=0)
+    generation = remote(openai_retries=2).generate(request)
+
+    assert [type(generation.get()) for _ in range(3)] == [PromptRead, Waiting, Waiting]
+    with pytest.raises(EngineError):
+        generation.get()
 
 
 @pytest.mark.parametrize("size", [1, 7])
