@@ -27,8 +27,6 @@ DEADLINE_SECONDS = 600
 CALLING_MODEL = INFO.model
 """Runs on ``calling_server``."""
 
-responses_tools = pytest.mark.xfail(strict=True, reason="POST /v1/responses takes no tools yet")
-
 
 def run(command: str, *arguments: str | Path, **env: str) -> str:
     """What a command of the clients' environment prints.

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, Answers, assert_is_city, responses_tools, run_program
+from tests.clients.conftest import CALLING_MODEL, Answers, assert_is_city, run_program
 
 CLIENT = Path(__file__).parent / "ai_sdk" / "client.mjs"
 MODELS = ["compatible", "chat", "responses"]
-MODELS_WITH_TOOLS = ["compatible", "chat", pytest.param("responses", marks=responses_tools)]
+MODELS_WITH_TOOLS = ["compatible", "chat", "responses"]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, responses_tools, run_program
+from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, run_program
 
 PROGRAM = PROGRAMS / "with_openai_agents.py"
 
@@ -23,11 +23,10 @@ def test_a_stream_is_what_was_said_in_pieces(said: Answers) -> None:
     assert streamed["last"] in ("response.completed", "response.incomplete")
 
 
-@responses_tools
 def test_an_agent_that_must_call_its_tool_does(server: str) -> None:
     assert run_program(PROGRAM, server, "default", "tool")["tool"] == "swordfish"
 
 
-@pytest.mark.parametrize("scenario", [pytest.param("tool_streamed", marks=responses_tools), "chat_tool"])
+@pytest.mark.parametrize("scenario", ["tool_streamed", "chat_tool"])
 def test_an_agent_calls_its_tool_and_hears_the_answer(calling_server: str, scenario: str) -> None:
     assert run_program(PROGRAM, calling_server, CALLING_MODEL, scenario)[scenario] == "It says: swordfish"

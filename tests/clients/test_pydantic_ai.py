@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, responses_tools, run_program
+from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, run_program
 
 PROGRAM = PROGRAMS / "with_pydantic_ai.py"
 
@@ -39,7 +39,6 @@ def test_responses_are_texts_and_types_too(said: Answers) -> None:
     assert_is_city(said["responses"]["city"])
 
 
-@responses_tools
 def test_responses_have_the_type_asked_for_by_way_of_a_tool(server: str) -> None:
     assert_is_city(run_program(PROGRAM, server, "default", "responses_typed")["responses_typed"])
 

@@ -120,10 +120,12 @@ class GenerationFields(ModelField):
     bad_words: JsonValue = refuses("send logit_bias with -100 for tokens that must not be written")
     allowed_token_ids: JsonValue = refuses("send logit_bias, or guided_choice")
     logits_processors: JsonValue = refuses("nothing that is sent is executed here")
-    guided_grammar: JsonValue = refuses(
-        "grammars are written in another language here: send guided_json or guided_regex"
-    )
+    guided_grammar: JsonValue = refuses(_NO_GRAMMAR)
     grammar: JsonValue = refuses(_NO_GRAMMAR)
+    ebnf: JsonValue = refuses(_NO_GRAMMAR)
+    regex: JsonValue = refuses("SGLang's name: send guided_regex")
+    json_schema: JsonValue = refuses("llama.cpp's place for it: send response_format, or guided_json")
+    structural_tag: JsonValue = refuses("send response_format, or tools")
     return_token_ids: JsonValue = refuses("ask POST /tokenize")
     return_tokens_as_token_ids: JsonValue = refuses("log probabilities tell tokens as texts and bytes")
 
