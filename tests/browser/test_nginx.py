@@ -121,7 +121,7 @@ def test_the_page_works_below_its_path_over_tls(browser: Browser, site: str) -> 
     cookie = next(cookie for cookie in context.cookies() if cookie["name"] == "baichuan_access")
     assert (cookie["path"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == ("/chat", True, True, "Lax")
     chat.page.get_by_role("link", name="Sign out").click()
-    chat.page.get_by_role("button", name="Sign out").click()
+    chat.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(chat.page.get_by_label("Access code")).to_be_visible()
     expect(chat.page).to_have_url(f"{site}/chat/")
     context.close()

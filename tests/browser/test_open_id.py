@@ -47,7 +47,7 @@ def test_the_page_opens_after_the_provider_says_who_it_is(browser: Browser, site
     expect(chat.reply).to_contain_text("You said: hello")
     owner = {"Authorization": f"Bearer {VISITOR_CODE}"}
     assert requests.get(site + "/test/visitors", headers=owner, timeout=30).json()[-1] == f"visitor:{SUBJECT}"
-    chat.page.get_by_role("button", name="Sign out").click()
+    chat.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(button).to_be_visible()
     expect(chat.input).to_have_count(0)
     context.close()

@@ -83,7 +83,7 @@ def test_who_signs_out_needs_the_code_again(open_browser: OpenBrowser) -> None:
     chat = open_browser(f"/?code={OWNER_CODE}")
     chat.page.get_by_role("link", name="Sign out").click()
     chat.shoot("logout")
-    chat.page.get_by_role("button", name="Sign out").click()
+    chat.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(chat.page.get_by_label("Access code")).to_be_visible()
     chat.page.reload()
     expect(chat.page.get_by_label("Access code")).to_be_visible()
