@@ -1,0 +1,133 @@
+"""Conversations as files: a branch as Markdown for people, whole trees as JSON to keep and to bring back."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from components.chats.file_format import FORMAT, VERSION, ConversationEntry, MessageEntry, ReplyEntry
+from components.store.conversations import Conversations
+from components.store.database import Database
+from components.store.errors import NotFoundError
+from components.store.messages import Messages
+from components.store.rows import Conversation, Message
+
+MOST_LISTED = 1_000_000
+
+_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
+_HEADINGS = {"user": "User", "assistant": "Assistant"}
+
+
+def markdown_of(conversation: Conversation, branch: Sequence[Message]) -> Iterator[str]:
+    """A branch as Markdown, piece by piece: the title, then each message below its role."""
+    date = datetime.fromtimestamp(conversation.created, UTC)
+    yield f"# {_one_line(conversation.title) or 'Conversation'}\n\n{date:%Y-%m-%d %H:%M} UTC\n"
+    if conversation.system:
+        yield f"\n## System\n\n{_closed(conversation.system)}\n"
+    for message in branch:
+        yield f"\n## {_HEADINGS[message.role]}\n\n{_closed(message.text)}\n"
+        if message.reply is not None and message.reply.model:
+            yield f"\n*{_one_line(message.reply.model)}*\n"
+
+
+def json_of(entries: Iterable[ConversationEntry]) -> Iterator[str]:
+    """Conversations as one JSON file (``file_format``), a conversation at a time."""
+    yield f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, "conversations": ['
+    separator = "\n"
+    for entry in entries:
+        yield separator + entry.model_dump_json()
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def read_entry(connection: Connection, reader: str, conversation: str) -> ConversationEntry:
+    """One's own conversation, the whole tree.
+
+    Raises:
+        NotFoundError: there is none with this id, or it is somebody else's.
+    """
+    found = Conversations(connection, reader).get(conversation)
+    messages = Messages(connection, conversation)
+    tree = _in_order(messages.all())
+    numbers = {message.id: number for number, message in enumerate(tree, 1)}
+    return ConversationEntry(
+        title=found.title,
+        pinned=found.pinned,
+        system=found.system,
+        sampling=found.sampling,
+        created=found.created,
+        changed=found.changed,
+        shown=numbers.get(found.leaf) if found.leaf is not None else None,
+        messages=[
+            MessageEntry(
+                id=numbers[message.id],
+                parent=numbers[message.parent] if message.parent is not None else None,
+                role=message.role,
+                text=message.text,
+                created=message.created,
+                place=message.place,
+                rating=message.rating,
+                note=message.note,
+                reply=_reply_of(message, messages.tokens(message.id)),
+            )
+            for message in tree
+        ],
+    )
+
+
+def read_everything(database: Database, reader: str) -> Iterator[ConversationEntry]:
+    """All that a reader has, one conversation at a time; what they threw away is not among it.
+
+    Each is read in a transaction of its own: whoever downloads slowly must not hold a connection meanwhile.
+
+    Raises:
+        StoreError: the database cannot be read at present.
+    """
+    with database.reading() as connection:
+        ids = [one.id for one in Conversations(connection, reader).list(MOST_LISTED)]
+    for conversation in ids:
+        try:
+            with database.reading() as connection:
+                entry = read_entry(connection, reader, conversation)
+        except NotFoundError:
+            continue  # deleted meanwhile
+        yield entry
+
+
+def _reply_of(message: Message, tokens: Sequence[int]) -> ReplyEntry | None:
+    if message.reply is None:
+        return None
+    return ReplyEntry.model_validate(asdict(message.reply) | {"tokens": list(tokens)})
+
+
+def _in_order(tree: Sequence[Message]) -> Sequence[Message]:
+    """The oldest first, as far as clocks agree: those that were written last are the newest again after an import."""
+    by_age = sorted(tree, key=lambda message: message.id)
+    seen: set[int | None] = {None}
+    for message in by_age:
+        if message.parent not in seen:
+            return tree  # parents first
+        seen.add(message.id)
+    return by_age
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _closed(text: str) -> str:
+    """``text`` with an end to its last code block, if a reply was cut within it: what follows is no code."""
+    fence = ""
+    for line in text.splitlines():
+        found = _FENCE.match(line)
+        if found is None:
+            continue
+        if not fence:
+            if found["fence"][0] == "~" or "`" not in found["rest"]:
+                fence = found["fence"]
+        elif found["fence"].startswith(fence) and not found["rest"].strip():
+            fence = ""
+    return f"{text}\n{fence}" if fence else text
