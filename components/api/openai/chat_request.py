@@ -9,7 +9,7 @@ from components.api.openai.generation_fields import GenerationFields
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.schema_base import ignored, refused, refuses, sampling_field
 from components.api.openai.structured_outputs import Constraint
-from components.api.openai.tools import MOST_CALLS, Offer, Tool, ToolChoice, chosen_tools, make_offer
+from components.api.openai.tools import MOST_CALLS, Offer, Tool, ToolChoice, chosen_tools, forms_with_calls, make_offer
 from components.model.chat_format import Message
 
 
@@ -103,8 +103,7 @@ class ChatCompletionRequest(GenerationFields):
 
     @property
     def _constraints(self) -> list[Constraint]:
-        forms = super()._constraints
-        return [self.offer.constraint(forms[0] if forms else None)] if self.offer and len(forms) < 2 else forms
+        return forms_with_calls(self.offer, super()._constraints)
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:

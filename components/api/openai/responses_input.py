@@ -19,33 +19,34 @@ class InputMessage(ChatMessage):
     status: JsonValue = ignored()
 
 
-class FunctionCallItem(RequestPart):
-    """A call that the model made in an earlier response, sent back as it came."""
+class EarlierItem(RequestPart):
+    """An item of an earlier response, sent back as it came."""
+
+    id: JsonValue = ignored()
+    status: JsonValue = ignored()
+
+
+class FunctionCallItem(EarlierItem):
+    """A call that the model made."""
 
     type: Literal["function_call"]
     call_id: str
     name: str
     arguments: str = "{}"
-    id: JsonValue = ignored()
-    status: JsonValue = ignored()
 
 
-class FunctionCallOutputItem(RequestPart):
+class FunctionCallOutputItem(EarlierItem):
     """What a function answered."""
 
     type: Literal["function_call_output"]
     call_id: str
     output: Content
-    id: JsonValue = ignored()
-    status: JsonValue = ignored()
 
 
-class ReasoningItem(RequestPart):
+class ReasoningItem(EarlierItem):
     """What another model thought before it answered: not part of what it said."""
 
     type: Literal["reasoning"]
-    id: JsonValue = ignored()
-    status: JsonValue = ignored()
     summary: JsonValue = ignored()
     content: JsonValue = ignored()
     encrypted_content: JsonValue = ignored()

@@ -20,7 +20,7 @@ from components.api.openai.schema_base import (
     sampling_field,
 )
 from components.api.openai.structured_outputs import Constraint, JsonSchema, ResponseFormat, of_schema
-from components.api.openai.tools import MOST_CALLS, Offer, make_offer
+from components.api.openai.tools import MOST_CALLS, Offer, forms_with_calls, make_offer
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
@@ -149,8 +149,7 @@ class ResponsesRequest(GenerationFields):
 
     @property
     def _constraints(self) -> list[Constraint]:
-        forms = self._forms
-        return [self.offer.constraint(forms[0] if forms else None)] if self.offer and len(forms) < 2 else forms
+        return forms_with_calls(self.offer, self._forms)
 
     @property
     def _forms(self) -> list[Constraint]:

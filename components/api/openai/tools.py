@@ -206,6 +206,14 @@ def make_offer(functions: Mapping[str, Function], choice: Choice, forms: Sequenc
     return Offer(offered, choice.must_call, choice.most)
 
 
+def forms_with_calls(offer: Offer | None, forms: list[Constraint]) -> list[Constraint]:
+    """What a request says of the reply's form, the calls that it may make among it; ``forms`` is what else it says.
+
+    Several forms stay as they are: that there are several is what is wrong then.
+    """
+    return [offer.constraint(forms[0] if forms else None)] if offer and len(forms) < 2 else forms
+
+
 def _embedded(schema: Schema) -> str:
     return f"%json {json.dumps({**schema, 'x-guidance': JSON_OPTIONS})}"
 
