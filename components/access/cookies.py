@@ -75,8 +75,10 @@ def new_name() -> str:
 
 
 def _read(serializer: URLSafeTimedSerializer, value: str | None, max_age: int) -> tuple[str, bool] | None:
+    if not value:
+        return None  # as with every request to an API
     try:
-        name, signed_at = serializer.loads(value or "", max_age=max_age, return_timestamp=True)
+        name, signed_at = serializer.loads(value, max_age=max_age, return_timestamp=True)
     except BadData:
         return None
     return str(name), time.time() - signed_at.timestamp() > RENEWED_AFTER_SECONDS

@@ -88,10 +88,9 @@ class SignIn:
             raise Refused(HTTPStatus.FORBIDDEN, FORGED)
         response = _go(Target(form.get("next", "")))
         name = self._policy.name_of(request.cookies)
-        response.delete_cookie(COOKIE, path=base_path() or "/", httponly=True, samesite="lax")
-        if "forget" in form:
-            response.delete_cookie(NAME_COOKIE, path=base_path() or "/", httponly=True, samesite="lax")
-        elif name is not None:
+        for cookie in (COOKIE, NAME_COOKIE) if "forget" in form else (COOKIE,):
+            response.delete_cookie(cookie, path=base_path() or "/", httponly=True, samesite="lax")
+        if "forget" not in form and name is not None:
             set_name(response, request, self._policy.cookies.sign_name(name))
         return response
 
