@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -21,6 +22,10 @@ WINDOW = 30
 """So many messages are shown at first; a button shows as many more."""
 
 TITLE_CHARACTERS = 60
+"""Of a first title, which the question gives."""
+
+LONGEST_TITLE = 200
+"""In characters, whoever gives it."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,9 @@ class Chat:
             NotFoundError: there is none with this id, or it is somebody else's.
             StoreError: the store cannot be read at present.
         """
+        chat = cls(asker, replies, Conversation(conversation, asker.reader), is_new=False)
         with replies.database.reading() as connection:
-            found = Conversations(connection, asker.reader).get(conversation)
-        chat = cls(asker, replies, found, is_new=False)
-        chat.refresh()
+            chat._read(connection)
         return chat
 
     @property
@@ -132,10 +136,7 @@ class Chat:
             return
         try:
             with self.replies.database.reading() as connection:
-                self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)
-                messages = Messages(connection, self.conversation.id)
-                self.shown = messages.branch(self.conversation.leaf, self.window)
-                self.siblings = messages.siblings(self.shown)
+                self._read(connection)
         except StoreError as error:
             self.problem = str(error)
         else:
@@ -240,6 +241,12 @@ class Chat:
             self._context = key, self._build_context(engine, end, coming, controls)
         return self._context[1]
 
+    def _read(self, connection: Connection) -> None:
+        self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)
+        messages = Messages(connection, self.conversation.id)
+        self.shown = messages.branch(self.conversation.leaf, self.window)
+        self.siblings = messages.siblings(self.shown)
+
     def _ask(self, engine: Engine, question: Message, controls: Controls) -> None:
         if not self.conversation.title:
             self.conversation = replace(self.conversation, title=title_of(question.text))
@@ -280,20 +287,22 @@ class Chat:
 
     def _keep_begun(self, written: Sequence[Message], controls: Controls) -> None:
         """Keep a question and the reply to come before the model is asked: they are not lost whatever happens."""
-        sampling = _kept(controls.sampling)
-        self.conversation = conversation = replace(
-            self.conversation, sampling=sampling, system=controls.system, leaf=written[-1].id, changed=time.time()
-        )
+        values: dict[str, Any] = {
+            "sampling": _kept(controls.sampling),
+            "system": controls.system,
+            "leaf": written[-1].id,
+            "changed": time.time(),
+        }
+        self.conversation = conversation = replace(self.conversation, **values)
         self.is_new = False
-        note = self._change(sampling=sampling, system=controls.system, leaf=conversation.leaf, changed=time.time())
+        note = self._change(**values)
 
         def change(connection: Connection) -> None:
             self.replies.register(connection)
             Conversations(connection, self.asker.reader).add(conversation)
             messages = Messages(connection, conversation.id)
             for message in written:
-                messages.add(message)
-                if message.reply is not None:
+                if not messages.add(message) and message.reply is not None:
                     messages.begin_again(message.id, message.reply)
             note(connection)
 

@@ -52,6 +52,7 @@ def read_entry(connection: Connection, reader: str, conversation: str) -> Conver
     found = Conversations(connection, reader).get(conversation)
     messages = Messages(connection, conversation)
     tree = _in_order(messages.all())
+    tokens = messages.all_tokens()
     numbers = {message.id: number for number, message in enumerate(tree, 1)}
     return ConversationEntry(
         title=found.title,
@@ -71,7 +72,7 @@ def read_entry(connection: Connection, reader: str, conversation: str) -> Conver
                 place=message.place,
                 rating=message.rating,
                 note=message.note,
-                reply=_reply_of(message, messages.tokens(message.id)),
+                reply=_reply_of(message, tokens.get(message.id, ())),
             )
             for message in tree
         ],

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.chats.chat import title_of
+from components.chats.chat import LONGEST_TITLE, title_of
 from components.chats.file_format import (
     FORMAT,
     MOST_CONVERSATIONS,
@@ -32,8 +32,6 @@ from components.store.rows import Conversation, Message, Reply, new_conversation
 
 MOST_CONTAINERS = 1_000_000
 """Brackets that open an object or a list. Each may take some 200 bytes of memory where the file has two."""
-
-MOST_TITLE_CHARACTERS = 200
 
 _WHAT_IS_TAKEN = (
     "It is no file of conversations that is known here. Take a JSON file that was downloaded here, ChatGPT's "
@@ -215,7 +213,7 @@ def _draft(place: str, entry: ConversationEntry) -> Draft:
     draft = Conversation(
         conversation,
         "",
-        entry.title[:MOST_TITLE_CHARACTERS] or title_of(question),
+        entry.title[:LONGEST_TITLE] or title_of(question),
         entry.pinned,
         entry.system,
         entry.sampling,

@@ -94,8 +94,13 @@ class Messages:
         packed = self._connection.scalar(query.where(replies.c.message == reply, self._is_here()))
         return unpack(packed or b"")
 
-    def add(self, message: Message, tokens: Sequence[int] = ()) -> None:
-        """Keep a new one. One that is there already stays as it is, so trying again does no harm.
+    def all_tokens(self) -> Mapping[int, Sequence[int]]:
+        """The token ids of every reply."""
+        query = select(replies.c.message, replies.c.tokens).join(messages, messages.c.id == replies.c.message)
+        return {row.message: unpack(row.tokens) for row in self._connection.execute(query.where(self._is_here()))}
+
+    def add(self, message: Message, tokens: Sequence[int] = ()) -> bool:
+        """Keep a new one; gives whether it was new. One that is there already stays as it is, as if not asked for.
 
         Raises:
             ConflictError: the message that it follows is not here.
@@ -106,9 +111,11 @@ class Messages:
             "depth": self._depth_below(message.parent),
             "folded": fold(message.text),
         }
-        if insert_new(self._connection, messages, content) and message.reply is not None:
+        is_new = insert_new(self._connection, messages, content)
+        if is_new and message.reply is not None:
             reply = asdict(message.reply) | {"message": message.id, "tokens": pack(tokens)}
             insert_new(self._connection, replies, reply)
+        return is_new
 
     def set_reply(self, message: int, text: str, tokens: Sequence[int], reply: Reply) -> None:
         """Keep what a reply is now, growing or ended. One that is gone, with its conversation, stays so."""

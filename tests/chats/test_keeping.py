@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.chats.chat import Chat
+from components.chats.keeper import Keeper
 from components.chats.replies import Replies
 from components.engine.errors import EngineError
 from components.engine.events import Finished
@@ -133,3 +134,11 @@ def test_a_reply_of_a_server_that_lives_is_not_cut(chat: Chat, engine: ScriptedE
     again = Chat.open(chat.asker, other, chat.conversation.id)
     assert again.writing is not None
     chat.stop()
+
+
+def test_what_is_kept_can_be_opened_while_something_else_is_not(
+    chat: Chat, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(chat, engine, "one")
+    monkeypatch.setattr(Keeper, "is_behind", True)
+    assert texts(Chat.open(chat.asker, chat.replies, chat.conversation.id).shown) == ["one", "You said: one"]

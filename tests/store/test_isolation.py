@@ -54,6 +54,7 @@ MESSAGES: dict[str, Use] = {
     "has_children": lambda it, theirs: it.has_children(theirs.question.id),
     "by_ids": lambda it, theirs: it.by_ids([theirs.reply.id]),
     "tokens": lambda it, theirs: it.tokens(theirs.reply.id),
+    "all_tokens": lambda it, _: it.all_tokens(),
     "add": lambda it, theirs: it.add(replace(theirs.reply, text="Mine now", reply=Reply(writer="mine")), [7]),
     "set_reply": lambda it, theirs: it.set_reply(theirs.reply.id, "Mine now", [7], Reply(writer="mine")),
     "begin_again": lambda it, theirs: it.begin_again(theirs.reply.id, Reply(writer="mine")),

@@ -27,6 +27,7 @@ def test_a_branch_is_read_from_its_end(database: Database) -> None:
         assert messages.newest_below(question.id) == tries[1].id
         assert messages.newest_below(tries[0].id) == tries[0].id
         assert messages.tokens(tries[0].id) == (1, 125_695)
+        assert messages.all_tokens() == {one.id: (1, 125_695) for one in tries}
         assert messages.all() == [question, *tries]
         assert messages.by_ids([tries[1].id, question.id, 5]) == [question, tries[1]]
         assert [messages.has_children(one.id) for one in (question, tries[0])] == [True, False]

@@ -8,18 +8,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 from sqlalchemy import Connection
 
-from components.chats.chat import Chat
+from components.chats.chat import LONGEST_TITLE, Chat
 from components.store.conversations import Conversations
 from components.store.errors import NotFoundError, StoreError
 from components.store.rows import Conversation
 from components.ui.chat.opening import open_chat, open_new_chat
+from components.ui.markdown.escaping import escape_line_start, escape_text
 from components.ui.texts import Texts
 
 LISTED = 20
 """So many conversations are listed at first; a button lists as many more."""
 
 FOUND = 20
-MAX_TITLE = 200
 MAX_SEARCH = 200
 
 _CHATS = "chats"
@@ -131,7 +131,7 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
             texts.rename,
             conversation.title,
             key=f"{_TITLE}_{conversation.id}",
-            max_chars=MAX_TITLE,
+            max_chars=LONGEST_TITLE,
             on_change=_rename,
             args=(chat,),
         )
@@ -221,5 +221,5 @@ def _zone() -> ZoneInfo:
 
 
 def _plain(text: str) -> str:
-    """A button's label is Markdown; titles and excerpts are not."""
-    return "".join(f"\\{character}" if character in "\\`*_{}[]()#+-.!~$:<>|" else character for character in text)
+    """A button's label is Markdown without links; titles and excerpts are text."""
+    return escape_line_start(escape_text(text, in_link=True))

@@ -3,21 +3,21 @@
 import streamlit as st
 
 from components.chats.chat import Chat
-from components.store.errors import NotFoundError, StoreError
+from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.ui.chat.opening import open_new_chat
 from components.ui.texts import Texts
 
 
-def draw_not_found(error: NotFoundError | StoreError, texts: Texts) -> None:
+def draw_not_shown(error: StoreError | NotFoundError | ConflictError, texts: Texts) -> None:
     """Why the conversation that the address names is not shown, and a way on."""
     st.title(texts.title, anchor=False)
-    if isinstance(error, NotFoundError):
-        st.warning(texts.not_found, icon=":material/search_off:")
-        st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=open_new_chat)
-    else:
+    if isinstance(error, StoreError):
         st.warning(texts.store_away, icon=":material/cloud_off:")
         st.caption(str(error))
         st.button(texts.load_again, key="load_again", icon=":material/refresh:")
+    else:  # somebody else's, or deleted, perhaps just now in another tab
+        st.warning(texts.not_found, icon=":material/search_off:")
+        st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=open_new_chat)
 
 
 def draw_unkept(chat: Chat, texts: Texts) -> None:

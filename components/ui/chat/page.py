@@ -9,7 +9,7 @@ from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.ui.chat.actions import perform_requested, request_question
 from components.ui.chat.chat_list import draw_chat_list, draw_undo
 from components.ui.chat.history import draw_history, draw_welcome
-from components.ui.chat.notices import draw_not_found, draw_unkept
+from components.ui.chat.notices import draw_not_shown, draw_unkept
 from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
 from components.ui.chat.sidebar import draw_sidebar
 from components.ui.language import current_texts
@@ -36,8 +36,8 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     """The sidebar, the conversation, the input."""
     try:
         chat = current_chat(engine.info)
-    except (NotFoundError, StoreError) as error:
-        draw_not_found(error, texts)
+    except (StoreError, NotFoundError) as error:
+        draw_not_shown(error, texts)
         return
     controls = draw_sidebar(engine.info, texts, open_new_chat)
     with st.sidebar:
@@ -47,11 +47,8 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     try:
         chat.remember(controls)
         perform_requested(engine, chat, controls)
-    except (NotFoundError, ConflictError):
-        draw_not_found(NotFoundError(), texts)  # another tab deleted it
-        return
-    except StoreError as error:
-        draw_not_found(error, texts)
+    except (StoreError, NotFoundError, ConflictError) as error:
+        draw_not_shown(error, texts)
         return
     name_in_address(chat)
     with chats_slot:

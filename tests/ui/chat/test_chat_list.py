@@ -69,6 +69,20 @@ def test_a_title_is_changed_and_pinned(page: AppTest) -> None:
     assert EN.pinned in [caption.value for caption in page.sidebar.caption]
 
 
+@pytest.mark.parametrize(
+    ("title", "label"),
+    [
+        ("see &amp; hear", r"see \&amp; hear"),
+        (":material/home: sweet home", r"\::color[]{}material/home: sweet home"),
+        ("a -> b", r"a \-:color[]{}\> b"),
+        ("1. one", r"1\. one"),
+    ],
+)
+def test_a_title_is_shown_as_it_is_written(page: AppTest, title: str, label: str) -> None:
+    ask(page, title)
+    assert listed(page) == [label]
+
+
 def test_what_was_deleted_comes_back(page: AppTest) -> None:
     two(page)
     page.button(key="delete_chat").click().run()
