@@ -1,6 +1,7 @@
 """The two codes that let people in, and the secret that cookies are signed with.
 
-A code that the settings do not name is made once and kept in the data folder, so a restart signs nobody out.
+A code that the settings do not name is made once and kept in the data folder, so a restart signs nobody out. What is
+taken out of the file there is made anew, so that a code can be changed without the secret, by which browsers are known.
 """
 
 import hmac
@@ -71,12 +72,14 @@ def load_codes(settings: Settings) -> Codes:
 
 def _read_or_make(path: Path) -> _Kept:
     try:
-        return _Kept.model_validate_json(path.read_bytes())
+        kept = _Kept.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         kept = _Kept()
-        write_private(path, json.dumps(kept.model_dump(), indent=2) + "\n")
-        return kept
     except (ValidationError, OSError) as error:
         raise SettingsError(
-            f"{path} cannot be used ({type(error).__name__}). Repair it, or delete it to have new codes made."
+            f"{path} cannot be used ({type(error).__name__}). Repair it, or delete it to have new codes made; then "
+            "browsers are not known again, and their conversations not found."
         ) from error
+    if kept.model_fields_set != set(_Kept.model_fields):
+        write_private(path, json.dumps(kept.model_dump(), indent=2) + "\n")
+    return kept

@@ -1,5 +1,7 @@
 """Who a request comes from, and what they may do."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +55,19 @@ class Identity:
     def is_limited(self) -> bool:
         """Whether their share is limited."""
         return self.level in ("visitor", "key")
+
+
+def browser_reader(name: str) -> str:
+    """The key of a browser's conversations."""
+    return f"browser:{name}"
+
+
+def user_reader(issuer: str, subject: str) -> str:
+    """The key of the conversations of somebody whom an OpenID provider knows, on whichever device.
+
+    A hash, since both may be of any length. JSON, so that no two pairs run into one another, whatever is in them.
+    """
+    return f"user:{hashlib.sha256(json.dumps([issuer, subject]).encode()).hexdigest()}"
 
 
 def identity_of(connection: HTTPConnection) -> Identity:

@@ -17,7 +17,7 @@ from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_cookie, set_name, target_of
-from components.paths import HEALTH
+from components.paths import HEALTH, OPERATIONS
 
 ALWAYS_OPEN = frozenset({HEALTH})
 """Paths that need nothing. Compared with the decoded path that the router sees, letter by letter: no other spelling."""
@@ -74,7 +74,7 @@ class AccessMiddleware:
         return self._refuse(path, refused)
 
     def _opens_page(self, request: Request) -> bool:
-        return request.method == "GET" and request.scope["path"] == f"{base_path()}/"
+        return request.method == "GET" and request.scope["path"] in (f"{base_path()}/", f"{base_path()}{OPERATIONS}")
 
     def _with_cookies(self, request: Request, send: Send) -> Send:
         """The page gives each browser a name of its own, and renews what is getting old."""
@@ -92,6 +92,7 @@ class AccessMiddleware:
                 headers = MutableHeaders(scope=message)
                 for value in answer.headers.getlist("set-cookie"):
                     headers.append("set-cookie", value)
+                    headers["cache-control"] = "private, no-cache"  # a proxy's copy would give others this name
             await send(message)
 
         return send_with_cookies

@@ -13,7 +13,7 @@ from components.access.address import below_base, host_name, is_loopback, listen
 from components.access.attempts import Attempts
 from components.access.codes import Codes, load_codes
 from components.access.cookies import COOKIE, NAME_COOKIE, Cookies, Session
-from components.access.identity import AccessLevel, CodeLevel, Identity
+from components.access.identity import AccessLevel, CodeLevel, Identity, browser_reader
 from components.access.keys import FILE_NAME, PREFIX, KeyStore, KeyStoreError
 from components.access.open_id import is_needed_to_sign_in
 from components.access.origin import is_forged
@@ -140,7 +140,7 @@ class AccessPolicy:
         session = self.session(cookies)
         levels = {level, session.level if session else None}
         kept = self.name_of(cookies)
-        name, reader = kept or address, f"browser:{kept}" if kept else ""
+        name, reader = kept or address, browser_reader(kept) if kept else ""
         if "owner" in levels:
             return Identity("owner", name, reader=reader)
         if "local" in levels:

@@ -1,11 +1,10 @@
 """Who reads the page, and the way out for those who signed in."""
 
-import hashlib
 from dataclasses import replace
 
 import streamlit as st
 
-from components.access.identity import Identity
+from components.access.identity import Identity, user_reader
 from components.access.policy import get_access_policy, visitor
 from components.settings import get_settings
 from components.ui.links import draw_link
@@ -15,9 +14,7 @@ from components.ui.texts import Texts
 def current_reader() -> Identity:
     """Who reads the page, with a name that stays the browser's own."""
     if _signed_in_elsewhere():
-        # Found again on any device. A hash: issuer and subject are of any length, and must not run into one another.
-        account = hashlib.sha256(f"{st.user.get('iss')}\0{st.user['sub']}".encode()).hexdigest()
-        reader = f"user:{account}"
+        reader = user_reader(str(st.user["iss"]), str(st.user["sub"]))
         recognised = _recognised()
         return replace(recognised, reader=reader) if recognised else visitor(str(st.user["sub"]), _address(), reader)
     # Nobody else came in without a code, except a program with an API key, which is no owner either.

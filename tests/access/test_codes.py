@@ -36,6 +36,23 @@ def test_made_codes_and_cookies_outlive_a_restart_and_are_private(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "data" / FILE_NAME).stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("taken_out", ["access_code", "owner_code"])
+def test_a_code_taken_out_of_the_file_is_made_anew_once_and_changes_nobodys_name(
+    tmp_path: Path, taken_out: str
+) -> None:
+    before = load_codes(settings_in(tmp_path))
+    name = Cookies(before).sign_name("somebody")
+    file = tmp_path / FILE_NAME
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if taken_out not in line))
+
+    after = load_codes(settings_in(tmp_path))
+    assert (after.visitor != before.visitor) is (taken_out == "access_code")
+    assert (after.owner != before.owner) is (taken_out == "owner_code")
+    assert load_codes(settings_in(tmp_path)) == after
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Cookies(after).read_name(name) == ("somebody", False)
+
+
 def test_each_code_has_its_role(tmp_path: Path) -> None:
     codes = load_codes(settings_in(tmp_path, access_code="visitors-code", owner_code="owners-code"))
     assert codes.level_of("visitors-code") == "visitor"

@@ -32,6 +32,7 @@ def policy(tmp_path: Path) -> AccessPolicy:
 @pytest.fixture
 def app(policy: AccessPolicy) -> AccessMiddleware:
     routes = [Route("/", whoami, methods=["GET", "POST"]), Route("/ready", whoami), Route("/health", whoami)]
+    routes += [Route("/operations", whoami)]
     return AccessMiddleware(Starlette(routes=routes), refuse, policy)
 
 
@@ -50,6 +51,18 @@ def test_a_newcomer_gets_a_name_and_is_known_by_it_from_then_on(app: AccessMiddl
     again = newcomer.get("/")
     assert "set-cookie" not in again.headers, "a second name would be a second share"
     assert newcomer.post("/").json()["name"] == again.json()["name"] == name
+
+
+@pytest.mark.parametrize("page", ["/", "/operations"])
+def test_whichever_page_is_opened_first_gives_the_name_and_no_proxy_keeps_it(app: AccessMiddleware, page: str) -> None:
+    newcomer = browser(app)
+    first = newcomer.get(page)
+    assert first.headers["cache-control"] == "private, no-cache"
+    name = newcomer.get("/ready").json()["name"]
+    for later in ("/", "/operations"):
+        again = newcomer.get(later)
+        assert again.json()["reader"] == f"browser:{name}"
+        assert not {"set-cookie", "cache-control"} & set(again.headers)
 
 
 def test_no_two_newcomers_have_one_name(app: AccessMiddleware) -> None:

@@ -6,7 +6,7 @@ from re import search
 import pytest
 import requests
 
-from components.access.cookies import COOKIE
+from components.access.cookies import COOKIE, NAME_COOKIE
 from tests.access.conftest import OWNER_CODE, VISITOR_CODE
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
@@ -65,6 +65,22 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(locked_server: st
 def test_over_tls_the_cookie_is_for_tls_alone(locked_server: str) -> None:
     answer = post_code(locked_server, VISITOR_CODE, **{"X-Forwarded-Proto": "https"})
     assert "Secure" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_page_gives_each_browser_a_name_of_its_own(locked_server: str, scheme: str) -> None:
+    names = set()
+    for _ in range(2):
+        signed_in = post_code(locked_server, VISITOR_CODE).cookies[COOKIE]
+        page = get(locked_server + "/", **{"X-Forwarded-Proto": scheme, "Cookie": f"{COOKIE}={signed_in}"})
+        assert page.ok
+        given = page.headers["Set-Cookie"]
+        assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=34560000"} <= set(given.split("; "))
+        assert ("Secure" in given) is (scheme == "https")
+        assert page.headers["Cache-Control"] == "private, no-cache"
+        names.add(given.partition(";")[0])
+    assert len(names) == 2
+    assert all(name.startswith(f"{NAME_COOKIE}=") for name in names)
 
 
 def test_a_code_may_be_typed_with_spaces_around_it(locked_server: str) -> None:
