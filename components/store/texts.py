@@ -16,5 +16,4 @@ def fold(text: str) -> str:
 
     Ｂａｉｃｈｕａｎ, BAICHUAN and baichuan are one, and so are ㍻ and 平成.
     """
-    # Changing the case may take characters apart, hence once more (Unicode's NFKC_Casefold).
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", storable(text)).casefold())
+    return unicodedata.normalize("NFKC", storable(text)).casefold()

@@ -4,12 +4,15 @@ import os
 import resource
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,6 +147,13 @@ def _unprivileged() -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
 
 
+def test_a_new_file_is_its_owners_alone_to_read(sqlite: Database, file: Path) -> None:
+    works(sqlite)
+    with sqlite.reading():
+        modes = {name.name: stat.S_IMODE(name.stat().st_mode) for name in file.parent.iterdir()}
+    assert modes == {"chats.db": 0o600, "chats.db-wal": 0o600, "chats.db-shm": 0o600}
+
+
 def test_a_full_disk(sqlite: Database, file: Path) -> None:
     where = conversation(sqlite)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -178,6 +188,16 @@ def test_a_file_that_somebody_keeps_locked(sqlite: Database, file: Path, monkeyp
         other.execute("ROLLBACK")
     sqlite.close()
     works(sqlite)
+
+
+def test_a_new_file_that_somebody_is_writing(sqlite: Database, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself waits for nobody where a file gets the kind of journal with which readers need not wait."""
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: other.execute("ROLLBACK"))
+        monkeypatch.setattr("components.store.database.time", waiting)
+        works(sqlite)
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -308,7 +328,19 @@ def test_who_waits_for_a_database_that_is_away_waits_once(monkeypatch: pytest.Mo
     """Else each of many readers would wait, one after the other, as long as a connection may take."""
     database = Database("postgresql://u@127.0.0.1:9/chats")
     begun, tried, go = threading.Event(), [], threading.Event()
-    original = database._migrate
+    original, waiting = database._migrate, threading.Semaphore(0)
+
+    class Watched:
+        """A lock that tells who comes to it."""
+
+        lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            waiting.release()
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
 
     def slow() -> None:
         tried.append(1)
@@ -317,6 +349,7 @@ def test_who_waits_for_a_database_that_is_away_waits_once(monkeypatch: pytest.Mo
         original()
 
     monkeypatch.setattr(database, "_migrate", slow)
+    monkeypatch.setattr(database, "_lock", Watched())
     failures: list[str] = []
 
     def read() -> None:
@@ -330,11 +363,13 @@ def test_who_waits_for_a_database_that_is_away_waits_once(monkeypatch: pytest.Mo
     assert begun.wait(60)
     for thread in threads[1:]:
         thread.start()
+    assert all(waiting.acquire(timeout=60) for _ in threads)
     go.set()
     for thread in threads:
         thread.join(60)
     assert len(failures) == 6
     assert len(set(failures)) == 1
+    assert tried == [1]
 
 
 @pytest.mark.parametrize(

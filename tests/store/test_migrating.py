@@ -94,6 +94,16 @@ def test_many_that_start_at_once_make_the_tables_once(empty_url: str) -> None:
         database.close()
 
 
+def test_several_databases_are_made_at_once(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path / str(number)}.db") for number in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(Database.migrate, databases))
+    for database in databases:
+        with database.reading() as connection:
+            assert difference(connection) == []
+        database.close()
+
+
 def test_a_migration_that_fails_halfway_leaves_nothing_behind(
     empty_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

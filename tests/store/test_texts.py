@@ -60,6 +60,7 @@ def test_any_text_may_be_searched_for(database: Database) -> None:
             if text.split():
                 assert Conversations(connection, READER).search(text, 5), name
         assert Conversations(connection, READER).search("月光abc" * 100_000, 5) == []
+        assert Conversations(connection, READER).search(" ".join(map(str, range(100_000, 105_000))), 5) == []
 
 
 @given(st.text())
