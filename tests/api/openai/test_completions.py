@@ -99,6 +99,26 @@ def test_log_probabilities_say_where_each_token_stands(client: openai.OpenAI) ->
         assert top[token] == logprob == max(top.values())
 
 
+def test_tokens_that_show_no_text_stand_at_its_end(client: openai.OpenAI) -> None:
+    whole = write(client, logprobs=0).choices[0].logprobs
+    stop = "表大家消"  # three tokens
+    for stream in (False, True):
+        answer = client.completions.create(
+            **{**GREEDY, "prompt": TOKENS, "logprobs": 0, "stop": stop, "stream": stream}
+        )
+        choices = [chunk.choices[0] for chunk in answer] if stream else answer.choices
+        text = "".join(choice.text for choice in choices)
+        told = [choice.logprobs for choice in choices if choice.logprobs]
+        tokens = [token for one in told for token in one.tokens]
+        offsets = [offset for one in told for offset in one.text_offset]
+
+        assert text == TEXT[: TEXT.index(stop)] != TEXT
+        assert whole is not None
+        assert tokens == (whole.tokens or [])[: len(tokens)]
+        assert "".join(tokens).startswith(TEXT[: TEXT.index(stop) + len(stop)])
+        assert offsets == [min(offset, len(text)) for offset in (whole.text_offset or [])[: len(tokens)]]
+
+
 def test_a_drawn_token_is_among_those_told(client: openai.OpenAI) -> None:
     completion = write(client, logprobs=0, seed=1, temperature=2, top_p=1, extra_body={"top_k": 0})
     told = completion.choices[0].logprobs

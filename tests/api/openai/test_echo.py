@@ -1,6 +1,7 @@
 """``echo`` with ``logprobs`` on ``/v1/completions``: what evaluation harnesses ask for."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import AsyncIterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 import requests
 import torch
 
-from components.engine.events import PromptRead
-from components.engine.interface import GenerationRequest
+from components.api.generation import read_events
+from components.engine.events import ChosenToken, Event, PromptRead
+from components.engine.interface import Generation, GenerationRequest
 from components.engine.remote.connecting import connect
+from components.model.chat_format import Prompt
 from components.model.loading import load_model
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
+from tests.api.scripted_server import serving_engine
 from tests.engine.conftest import Tiny
+from tests.scripted_engine import ScriptedEngine
 from tests.tiny import CHATS, TINY_PATH
 
 CHAT: list[int] = CHATS[0]["input_ids"]
@@ -155,6 +160,31 @@ def test_a_stream_tells_the_same_prompt_first(client: openai.OpenAI, server: str
         first, *rest = one["token_logprobs"]
         assert first is None
         assert rest == pytest.approx(choice["logprobs"]["token_logprobs"][1:], abs=1e-4)
+
+
+def test_no_text_of_a_stream_comes_before_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a prompt's choices tells of it for all of them, who may be ahead of it."""
+
+    class Reading(ScriptedEngine):
+        def _run(self, request: GenerationRequest, prompt: Prompt, generation: Generation) -> None:
+            if request.prompt_logprobs is not None:
+                generation.put(PromptRead(b"h", (ChosenToken(b"i", -1.0),)))
+            super()._run(request, prompt, generation)
+
+    async def last_first(generations: Sequence[Generation]) -> AsyncIterator[tuple[int, Event]]:
+        events = [event async for event in read_events(generations)]
+        for one in sorted(events, key=lambda event: -event[0]):
+            yield one
+
+    monkeypatch.setattr("components.api.openai.choices.read_events", last_first)
+    body: dict[str, Any] = {"prompt": ["hi", "ho"], "echo": True, "logprobs": 0, "n": 2, "stream": True}
+    with serving_engine(Reading(lambda _: ["!"]), monkeypatch) as address:
+        answer = requests.post(f"{address}/v1/completions", json=body, timeout=120)
+
+    *events, _, _ = answer.text.split("\n\n")
+    choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
+    for index, prompt in enumerate(["hi", "hi", "ho", "ho"]):
+        assert [choice["text"] for choice in choices if choice["index"] == index] == [prompt, "!", ""]
 
 
 def test_one_token_is_asked_for_and_told_whatever_it_is(server: str, tiny: Tiny) -> None:
