@@ -11,11 +11,15 @@ from components.engine.errors import EngineError
 from components.engine.interface import Engine
 from components.model.chat_format import Message as Turn
 from components.store.rows import Message, Place
+from components.ui.chat.icons import draw_icon_button
 from components.ui.chat.notices import told_if_unkept
 from components.ui.texts import Texts
 
 BYTES_PER_TOKEN = 3
 """Of UTF-8, where the engine cannot count: a Chinese character, or most of an English word."""
+
+LIST_HEIGHT = 220
+"""In pixels; a phone's screen is to show something of the conversation as well."""
 
 _COUNTED = "counted_tokens"
 """In the session: for each text that is shown, its tokens."""
@@ -34,10 +38,11 @@ def draw_context_strip(chat: Chat, context: Context, controls: Controls, engine:
     about = "" if is_counted else "≈ "
     length = engine.info.context_length
     label = texts.sees.format(seen=len(seen), turns=last.depth // 2 + 1, tokens=f"{about}{tokens:,}", length=length)
-    strip = st.popover(label, key="context", icon=":material/visibility:", type="tertiary", on_change="rerun")
+    # Not a popover, which opens downwards, where there is no room.
+    strip = st.expander(label, key="context", icon=":material/visibility:", on_change="rerun")
     if not strip.open:
         return
-    with strip:
+    with strip, st.container(height=LIST_HEIGHT, border=False):
         room = max(0, min(length - tokens, controls.sampling.max_new_tokens))
         st.caption(texts.room.format(tokens=f"{about}{room:,}"))
         st.caption(texts.turns_help)
@@ -71,15 +76,8 @@ def _draw_turn(
         )
         for place, icon, label in choices:
             chosen = question.place == place
-            st.button(
-                "",
-                key=f"{place}_{question.id}",
-                icon=f":material/{icon}:",
-                help=label,
-                type="primary" if chosen else "tertiary",
-                on_click=_put,
-                args=(chat, question.id, "usual" if chosen else place, texts),
-            )
+            put = (chat, question.id, "usual" if chosen else place, texts)
+            draw_icon_button(icon, label, question.id, _put, put, kind="primary" if chosen else "tertiary")
 
 
 def _put(chat: Chat, question: int, place: Place, texts: Texts) -> None:

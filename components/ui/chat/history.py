@@ -11,8 +11,9 @@ from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
 from components.store.rows import Message, Reply
 from components.ui.chat.actions import Action, request_action
+from components.ui.chat.icons import ICON_STYLE, draw_icon_button
 from components.ui.chat.notices import told_if_unkept
-from components.ui.chat.reply_menu import MENU_STYLE, can_be_resumed, draw_reply_menu
+from components.ui.chat.reply_menu import can_be_resumed, draw_reply_menu
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
 from components.ui.texts import ErrorKind, Texts
 
@@ -47,7 +48,7 @@ def draw_welcome(texts: Texts) -> None:
 
 def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts) -> None:
     """Draw what is shown of the conversation; returns when its last reply has ended."""
-    st.html(_STYLE + MENU_STYLE)
+    st.html(_STYLE + ICON_STYLE)
     if chat.earlier:
         st.button(
             texts.earlier.format(count=chat.earlier),
@@ -80,15 +81,7 @@ def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="top"):
             st.text(message.text, width="stretch")  # as typed: no Markdown, all line breaks
             _draw_siblings(chat, message, texts)
-            st.button(
-                "",
-                key=f"edit_{message.id}",
-                icon=":material/edit:",
-                type="tertiary",
-                help=texts.edit,
-                on_click=_edit,
-                args=(message.id,),
-            )
+            draw_icon_button("edit", texts.edit, message.id, _edit, (message.id,))
 
 
 def _edit(message: int | None) -> None:
@@ -120,16 +113,9 @@ def _draw_siblings(chat: Chat, message: Message, texts: Texts) -> None:
         if step == 1:
             st.caption(f"{place + 1}/{len(siblings)}", width="content")
         other = place + step
-        st.button(
-            "",
-            key=f"{icon}_{message.id}",
-            icon=f":material/{icon}:",
-            type="tertiary",
-            help=label,
-            disabled=not 0 <= other < len(siblings),
-            on_click=_select,
-            args=(chat, siblings[other % len(siblings)], texts),
-        )
+        select = (chat, siblings[other % len(siblings)], texts)
+        outside = not 0 <= other < len(siblings)
+        draw_icon_button(icon, label, message.id, _select, select, disabled=outside)
 
 
 def _select(chat: Chat, message: int, texts: Texts) -> None:

@@ -11,20 +11,16 @@ from components.engine.receipts import Receipt
 from components.store.errors import StoreError
 from components.store.rows import Message, Reply
 from components.ui.chat.actions import Action, request_action
+from components.ui.chat.icons import KEY
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.receipt import draw_receipt
 from components.ui.texts import Texts
 
 MAX_NOTE = 1000
 
-MENU_KEY = "reply_"
-
-MENU_STYLE = f"""<style>
-[class*=st-key-{MENU_KEY}] [data-testid=stPopoverButton] [data-testid=stMarkdownContainer] {{
-  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)
-}}
-</style>"""
-"""The button shows dots; its name is there for those who hear the page."""
+LONG = 300
+LONG_HEIGHT = 160
+"""A text of more characters is scrolled through, in so many pixels."""
 
 RESUMABLE = ("length", "time", "cancelled", "cut", "failed")
 """Ends behind which a reply may go on."""
@@ -39,7 +35,7 @@ def draw_reply_menu(chat: Chat, message: Message, reply: Reply, engine: Engine, 
     """A button that opens what can be done with ``message``."""
     menu = st.popover(
         texts.more,
-        key=f"{MENU_KEY}{message.id}",
+        key=f"{KEY}menu_{message.id}",
         icon=":material/more_horiz:",
         type="tertiary",
         on_change="rerun",
@@ -52,7 +48,7 @@ def draw_reply_menu(chat: Chat, message: Message, reply: Reply, engine: Engine, 
             _draw_rewriting(message, texts)
         if message.text:
             st.caption(texts.markdown)
-            st.code(message.text, language=None, height=160)
+            st.code(message.text, language=None, height=LONG_HEIGHT if len(message.text) > LONG else "content")
         if "receipt" in reply.record and (receipt := _receipt(chat, message)) is not None:
             draw_receipt(receipt, message.id, engine, texts)
 

@@ -24,14 +24,9 @@ def ask(page: AppTest, *questions: str) -> AppTest:
     return page
 
 
-def popovers(page: AppTest) -> list[str]:
-    """What stands on the buttons that open something; AppTest itself has no name for them."""
-    return [block.proto.popover.label for block in page._tree if getattr(block, "type", "") == "popover"]
-
-
 def strip(page: AppTest) -> str:
     """The strip's words."""
-    return next(label for label in popovers(page) if "The model sees" in label)
+    return next(expander.label for expander in page.expander if "The model sees" in expander.label)
 
 
 def open_strip(page: AppTest) -> AppTest:
@@ -40,7 +35,7 @@ def open_strip(page: AppTest) -> AppTest:
 
 
 def test_there_is_nothing_to_say_before_the_first_question(page: AppTest) -> None:
-    assert not popovers(page)
+    assert not page.expander
 
 
 def test_turns_and_tokens_are_counted(page: AppTest) -> None:
@@ -65,11 +60,11 @@ def test_a_count_that_is_a_guess_says_so(
 
 def test_a_pinned_turn_is_seen_and_one_left_out_is_not(page: AppTest, engine: ScriptedEngine) -> None:
     open_strip(ask(page, "one", "two"))
-    pins = [str(button.key) for button in page.button if str(button.key).startswith("left_out_")]
+    pins = [str(button.key) for button in page.button if str(button.key).startswith("icon_visibility_off_")]
     page.button(key=pins[0]).click().run()  # the newest turn stands first
     ask(page, "x")
     assert [message["content"] for message in engine.requests[-1].messages] == ["one", "You said: one", "x"]
     open_strip(page).button(key=pins[0]).click().run()
-    open_strip(page).button(key=pins[1].replace("left_out_", "pinned_")).click().run()
+    open_strip(page).button(key=pins[1].replace("icon_visibility_off_", "icon_keep_")).click().run()
     ask(page, "a question that takes much room, so much")
     assert engine.requests[-1].messages[0]["content"] == "one"

@@ -31,7 +31,7 @@ def kept(page: AppTest, replies: Replies) -> Sequence[Message]:
 
 
 def open_menu(page: AppTest, message: Message) -> AppTest:
-    page.session_state[f"reply_{message.id}"] = True
+    page.session_state[f"icon_menu_{message.id}"] = True
     page.run()
     assert not page.exception
     return page
