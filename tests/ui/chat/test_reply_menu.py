@@ -83,8 +83,8 @@ def test_an_older_reply_that_was_cut_off_is_continued_beside_itself(
 ) -> None:
     engine.script = lambda request: ["a "] * 40 if "one" in request.messages[-1]["content"] else ["b"]
     page.slider(key="max_new_tokens").set_value(16)
-    ask(ask(page, "one"), "two")
-    first, second = kept(page, replies)
+    ask(ask(ask(page, "one"), "two"), "three")
+    first, second, _ = kept(page, replies)
     open_menu(open_menu(page, first), second)
     keys = [str(button.key) for button in page.button]
     assert f"resume_{first.id}" in keys
