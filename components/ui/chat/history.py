@@ -8,12 +8,12 @@ from components.chats.chat import WINDOW, Chat
 from components.chats.records import finished_of
 from components.chats.replies import Written
 from components.engine.interface import Engine, EngineInfo
-from components.engine.receipts import Receipt
 from components.settings import get_settings
-from components.store.errors import StoreError
 from components.store.rows import Message, Reply
 from components.ui.chat.actions import Action, request_action
-from components.ui.chat.receipt import draw_receipt
+from components.ui.chat.icons import ICON_STYLE, draw_icon_button
+from components.ui.chat.notices import told_if_unkept
+from components.ui.chat.reply_menu import can_be_resumed, draw_reply_menu
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
 from components.ui.texts import ErrorKind, Texts
 
@@ -22,9 +22,6 @@ _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
 
 _EDITED = "edited_message"
 """In the session: the id of the question that is being edited."""
-
-_RESUMABLE = ("length", "time", "cancelled", "cut", "failed")
-"""Ends behind which a reply may go on."""
 
 _STYLE = """<style>
 .stChatMessage :is(td, th) {white-space: pre-line}
@@ -51,7 +48,7 @@ def draw_welcome(texts: Texts) -> None:
 
 def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts) -> None:
     """Draw what is shown of the conversation; returns when its last reply has ended."""
-    st.html(_STYLE)
+    st.html(_STYLE + ICON_STYLE)
     if chat.earlier:
         st.button(
             texts.earlier.format(count=chat.earlier),
@@ -84,15 +81,7 @@ def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="top"):
             st.text(message.text, width="stretch")  # as typed: no Markdown, all line breaks
             _draw_siblings(chat, message, texts)
-            st.button(
-                "",
-                key=f"edit_{message.id}",
-                icon=":material/edit:",
-                type="tertiary",
-                help=texts.edit,
-                on_click=_edit,
-                args=(message.id,),
-            )
+            draw_icon_button("edit", texts.edit, message.id, _edit, (message.id,))
 
 
 def _edit(message: int | None) -> None:
@@ -124,23 +113,14 @@ def _draw_siblings(chat: Chat, message: Message, texts: Texts) -> None:
         if step == 1:
             st.caption(f"{place + 1}/{len(siblings)}", width="content")
         other = place + step
-        st.button(
-            "",
-            key=f"{icon}_{message.id}",
-            icon=f":material/{icon}:",
-            type="tertiary",
-            help=label,
-            disabled=not 0 <= other < len(siblings),
-            on_click=_select,
-            args=(chat, siblings[other % len(siblings)], texts),
-        )
+        select = (chat, siblings[other % len(siblings)], texts)
+        outside = not 0 <= other < len(siblings)
+        draw_icon_button(icon, label, message.id, _select, select, disabled=outside)
 
 
 def _select(chat: Chat, message: int, texts: Texts) -> None:
-    try:
+    with told_if_unkept(texts):
         chat.select(message)
-    except StoreError as error:
-        st.toast(f"{texts.not_kept} {error}", icon=":material/cloud_off:")
 
 
 def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts) -> None:
@@ -184,10 +164,11 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _draw_siblings(chat, message, texts)
         if chat.last is not None and message.id == chat.last.id:
-            _draw_buttons(chat, message, reply, engine, texts)
+            _draw_buttons(message, reply, texts)
+        draw_reply_menu(chat, message, reply, engine, texts)
 
 
-def _draw_buttons(chat: Chat, message: Message, reply: Reply, engine: Engine, texts: Texts) -> None:
+def _draw_buttons(message: Message, reply: Reply, texts: Texts) -> None:
     st.button(
         texts.retry if reply.error_kind else texts.regenerate,
         key="regenerate",
@@ -206,7 +187,7 @@ def _draw_buttons(chat: Chat, message: Message, reply: Reply, engine: Engine, te
             on_click=_break_loop,
             args=(message.id, penalty),
         )
-    if reply.end in _RESUMABLE and message.text:
+    if can_be_resumed(message):
         st.button(
             texts.resume,
             key="resume",
@@ -215,15 +196,6 @@ def _draw_buttons(chat: Chat, message: Message, reply: Reply, engine: Engine, te
             on_click=request_action,
             args=(Action("resume", message=message.id),),
         )
-    if "receipt" in reply.record and (receipt := _receipt(chat, message)) is not None:
-        draw_receipt(receipt, engine, texts)
-
-
-def _receipt(chat: Chat, message: Message) -> Receipt | None:
-    try:
-        return chat.receipt(message)
-    except StoreError:
-        return None
 
 
 def _break_loop(message: int, penalty: float) -> None:

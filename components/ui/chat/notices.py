@@ -1,5 +1,8 @@
 """What the page says when a conversation cannot be shown, or is not kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from components.chats.chat import Chat
@@ -25,3 +28,14 @@ def draw_unkept(chat: Chat, texts: Texts) -> None:
     if (problem := chat.unkept or chat.problem) is not None:
         st.warning(texts.not_kept, icon=":material/cloud_off:")
         st.caption(problem)
+
+
+@contextmanager
+def told_if_unkept(texts: Texts) -> Iterator[None]:
+    """For callbacks that change what is kept: the reader is told if that cannot be, and the rest is left out."""
+    try:
+        yield
+    except NotFoundError:
+        st.toast(texts.gone, icon=":material/search_off:")
+    except StoreError as error:
+        st.toast(f"{texts.not_changed} {error}", icon=":material/cloud_off:")

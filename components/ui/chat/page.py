@@ -8,6 +8,7 @@ from components.settings import get_settings
 from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.ui.chat.actions import perform_requested, request_question
 from components.ui.chat.chat_list import draw_chat_list, draw_undo
+from components.ui.chat.context_strip import draw_context_strip
 from components.ui.chat.history import draw_history, draw_welcome
 from components.ui.chat.notices import draw_not_shown, draw_unkept
 from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
@@ -55,6 +56,9 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
         draw_chat_list(chat, texts)  # with what was asked just now
     context = chat.context(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
+    if context:
+        with st.bottom:
+            draw_context_strip(chat, context, controls, engine, texts)
     st.chat_input(
         texts.ask,
         key="question",

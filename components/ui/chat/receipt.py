@@ -9,16 +9,18 @@ from components.engine.replay import replay
 from components.ui.texts import Texts
 
 
-def draw_receipt(receipt: Receipt, engine: Engine, texts: Texts) -> None:
-    """A button that opens the receipt."""
-    with st.popover(texts.receipt, icon=":material/receipt_long:", type="tertiary", help=texts.receipt_help):
+def draw_receipt(receipt: Receipt, message: int, engine: Engine, texts: Texts) -> None:
+    """The receipt of the reply ``message``, folded up."""
+    with st.expander(texts.receipt, icon=":material/receipt_long:", key=f"receipt_{message}"):
+        st.caption(texts.receipt_help)
         st.caption(_about_replays(receipt, texts))
         with st.container(horizontal=True, gap="small"):
             # Without token ids there is nothing to compare with.
-            again = bool(receipt.tokens) and st.button(texts.replay, key="replay", icon=":material/replay:")
+            again = bool(receipt.tokens) and st.button(texts.replay, key=f"replay_{message}", icon=":material/replay:")
             st.download_button(
                 texts.save,
                 receipt.to_json(),
+                key=f"save_{message}",
                 file_name="receipt.json",
                 mime="application/json",
                 icon=":material/download:",

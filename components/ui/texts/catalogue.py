@@ -111,6 +111,24 @@ class Texts:
     retry: str
     resume: str
     break_loop: str
+    more: str
+    good: str
+    poor: str
+    note: str
+    markdown: str
+    regenerate_here: str
+    resume_here: str
+    sees: str
+    room: str
+    turns_help: str
+    seen: str
+    not_seen: str
+    pin_turn: str
+    unpin_turn: str
+    leave_out: str
+    take_in: str
+    not_changed: str
+    gone: str
     receipt: str
     receipt_help: str
     save: str

@@ -1,0 +1,70 @@
+"""What the reader is told of what the model sees, and can change about it."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.engine.errors import UnsupportedError
+from components.engine.host import Ready
+from components.sampling.parameters import SamplingParams
+from tests.scripted_engine import ScriptedEngine
+from tests.ui.conftest import OpenPage, StillHost
+
+
+@pytest.fixture
+def page(open_page: OpenPage, engine: ScriptedEngine) -> AppTest:
+    """A model with room for little."""
+    engine.with_info(context_length=240, defaults=SamplingParams(max_new_tokens=160))
+    return open_page(StillHost(Ready(engine, 1.0))).run()
+
+
+def ask(page: AppTest, *questions: str) -> AppTest:
+    for question in questions:
+        page.chat_input(key="question").set_value(question).run()
+        assert not page.exception
+    return page
+
+
+def strip(page: AppTest) -> str:
+    """The strip's words."""
+    return next(expander.label for expander in page.expander if "The model sees" in expander.label)
+
+
+def open_strip(page: AppTest) -> AppTest:
+    page.session_state["context"] = True
+    return page.run()
+
+
+def test_there_is_nothing_to_say_before_the_first_question(page: AppTest) -> None:
+    assert not page.expander
+
+
+def test_turns_and_tokens_are_counted(page: AppTest) -> None:
+    ask(page, "12345")
+    # 5 characters asked, 15 answered, and a stand-in for what comes.
+    assert strip(page) == "The model sees 1 of 1 turns · 21 of 240 tokens"
+    ask(page, "a question that takes quite some room")
+    assert strip(page).startswith("The model sees 0 of 2 turns")
+
+
+def test_a_count_that_is_a_guess_says_so(
+    page: AppTest, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokenize(_: object) -> list[int]:
+        raise UnsupportedError("not here")
+
+    monkeypatch.setattr(engine, "tokenize", tokenize)
+    open_strip(ask(page, "12345"))
+    assert "· ≈ " in strip(page)
+    assert all("≈" in caption.value for caption in page.caption if caption.value.startswith(("Seen", "Room")))
+
+
+def test_a_pinned_turn_is_seen_and_one_left_out_is_not(page: AppTest, engine: ScriptedEngine) -> None:
+    open_strip(ask(page, "one", "two"))
+    pins = [str(button.key) for button in page.button if str(button.key).startswith("icon_visibility_off_")]
+    page.button(key=pins[0]).click().run()  # the newest turn stands first
+    ask(page, "x")
+    assert [message["content"] for message in engine.requests[-1].messages] == ["one", "You said: one", "x"]
+    open_strip(page).button(key=pins[0]).click().run()
+    open_strip(page).button(key=pins[1].replace("icon_visibility_off_", "icon_keep_")).click().run()
+    ask(page, "a question that takes much room, so much")
+    assert engine.requests[-1].messages[0]["content"] == "one"
