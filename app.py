@@ -16,6 +16,7 @@ from components.engine.host import engine_host
 from components.logs import set_up_logs
 from components.settings import get_settings
 from components.ui.startup import show_crash
+from components.web.routes import build_pages
 
 
 @asynccontextmanager
@@ -31,7 +32,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 app = st.App(
     "components/ui/page.py",
-    routes=with_base_path(build_routes()),
+    routes=with_base_path([*build_routes(), *build_pages()]),
     middleware=build_middleware(),
     lifespan=lifespan,
     on_script_error=show_crash,

@@ -31,6 +31,22 @@ OPERATIONS = "/operations"
 """The page's other page, beside the chat at ``GET /``."""
 
 
+CONVERSATIONS_JSON = "/conversations.json"
+CONVERSATION_JSON = "/conversations/{conversation}.json"
+CONVERSATION_MARKDOWN = "/conversations/{conversation}.md"
+IMPORT = "/import"
+
+SHARED = "/s/{share}"
+SHARED_COPY = f"{SHARED}/copy"
+
+_SHARED_ID = re.compile(r"/s/[A-Za-z0-9_-]{22}")
+
+
+def is_shared(path: str) -> bool:
+    """Whether a path is exactly that of something that a reader shared with whoever has its address."""
+    return _SHARED_ID.fullmatch(path) is not None
+
+
 def tidy(path: str) -> str:
     """A path with single slashes and none at its end, as clients mean it that join addresses carelessly."""
     return re.sub("/+", "/", path).rstrip("/") or "/"

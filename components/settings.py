@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         "readers' browsers fetch them. A picture from elsewhere is shown as a link.",
     )
     max_body_bytes: int = Field(512 * 1024, ge=1024, description="Largest body of an API request, in bytes.")
+    max_import_bytes: int = Field(
+        20 * 2**20, ge=1024, description="Largest file of conversations that a reader may bring in, in bytes."
+    )
     max_queue: int = Field(
         64,
         ge=1,

@@ -140,11 +140,11 @@ def _template() -> Template:
 
 def _texts(headers: Mapping[str, str], target: Target) -> _Texts:
     asked = parse_qs(target.path.partition("?")[2]).get("lang", [""])[0]
-    wanted = [asked, *_languages(headers.get("accept-language", ""))]
+    wanted = [asked, *accepted_languages(headers.get("accept-language", ""))]
     return next((texts for lang in wanted for texts in (_ZH, _EN) if lang.lower().startswith(texts.lang[:2])), _EN)
 
 
-def _languages(accept: str) -> list[str]:
+def accepted_languages(accept: str) -> list[str]:
     """The languages of an ``Accept-Language`` header, the most wanted first."""
     wanted: list[tuple[float, str]] = []
     for item in accept.split(","):

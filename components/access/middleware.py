@@ -17,10 +17,11 @@ from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_cookie, set_name, target_of
-from components.paths import HEALTH, OPERATIONS
+from components.paths import HEALTH, OPERATIONS, is_shared
 
 ALWAYS_OPEN = frozenset({HEALTH})
-"""Paths that need nothing. Compared with the decoded path that the router sees, letter by letter: no other spelling."""
+"""Paths that need nothing, beside what readers share (``is_shared``). Compared with the decoded path that the router
+sees, letter by letter: no other spelling."""
 
 Refuse = Callable[[str, Refused], Response]
 """Turns a refusal at a path, given without the base path, into an answer of that API's form."""
@@ -58,7 +59,7 @@ class AccessMiddleware:
             if answer := await self._sign_in.answer(request):
                 await answer(scope, receive, send)
                 return
-            is_open = path in ALWAYS_OPEN
+            is_open = path in ALWAYS_OPEN or (request.method in SAFE_METHODS and is_shared(path))
             address = address_of(request)
             identity = visitor(address, address) if is_open else self._policy.admit(request)
         except Refused as refused:

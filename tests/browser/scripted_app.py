@@ -24,6 +24,7 @@ from components.engine.events import Waiting
 from components.engine.interface import GenerationRequest
 from components.engine.watching.recorder import Recorder
 from components.ui.startup import show_crash
+from components.web.routes import build_pages
 from tests.scripted_engine import ScriptedEngine
 from tests.ui.markdown.replies import REPLIES
 
@@ -219,6 +220,7 @@ app = st.App(
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
             Route("/test/addresses", get_addresses),
+            *build_pages(),
         ]
     ),
     middleware=build_middleware(),

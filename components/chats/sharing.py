@@ -1,0 +1,67 @@
+"""What a reader shares: a branch as it is now, for whoever has its address."""
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from components.chats.chat import Chat
+from components.chats.importing import Draft
+from components.store.conversations import Conversations
+from components.store.messages import Messages
+from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
+from components.store.shares import Share, Shares, new_share_id, snapshot
+
+Expiry = Literal["day", "week", "never"]
+
+_SECONDS: dict[Expiry, float | None] = {"day": 24 * 3600.0, "week": 7 * 24 * 3600.0, "never": None}
+
+
+def share(chat: Chat, expiry: Expiry) -> Share:
+    """Share the whole branch that ``chat`` shows. What is said later, and edited, does not get into it.
+
+    Raises:
+        NotFoundError: the conversation is gone, or not kept yet.
+        StoreError: the store cannot be written at present.
+    """
+    seconds = _SECONDS[expiry]
+    with chat.replies.database.writing() as connection:
+        conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
+        branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
+        expires = None if seconds is None else time.time() + seconds
+        content = snapshot([chat.replies.here(message) for message in branch])
+        shared = Share(new_share_id(), conversation.id, conversation.title, content, expires=expires)
+        Shares(connection, chat.asker.reader).add(shared)
+    return shared
+
+
+def shared_by(chat: Chat) -> Sequence[Share]:
+    """What this reader shares at present.
+
+    Raises:
+        StoreError: the store cannot be read at present.
+    """
+    with chat.replies.database.reading() as connection:
+        return Shares(connection, chat.asker.reader).list()
+
+
+def withdraw(chat: Chat, shared: str) -> None:
+    """Share it no longer.
+
+    Raises:
+        NotFoundError: there is no such share, or it is somebody else's.
+        StoreError: the store cannot be written at present.
+    """
+    with chat.replies.database.writing() as connection:
+        Shares(connection, chat.asker.reader).withdraw(shared)
+
+
+def copy_of(shared: Share) -> Draft:
+    """A conversation that goes on from what somebody shared."""
+    conversation = new_conversation_id()
+    messages: list[Message] = []
+    for depth, said in enumerate(shared.content):
+        parent = messages[-1].id if messages else None
+        reply = Reply(said.end or "cut", model=said.model) if said.role == "assistant" else None
+        messages.append(Message(new_message_id(), conversation, parent, depth, said.role, said.text, reply=reply))
+    leaf = messages[-1].id if messages else None
+    return Draft(Conversation(conversation, "", shared.title, leaf=leaf), [(message, ()) for message in messages])
