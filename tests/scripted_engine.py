@@ -21,7 +21,7 @@ INFO = EngineInfo(
 )
 
 
-Script = Callable[[GenerationRequest], Iterable[str | Waiting | EngineError | Finished]]
+Script = Callable[[GenerationRequest], Iterable[str | Delta | Waiting | EngineError | Finished]]
 
 
 def echo(request: GenerationRequest) -> Iterable[str]:
@@ -111,7 +111,7 @@ class ScriptedEngine(Engine):
                     first = first if first is not None else time.monotonic() - began
                     count += 1
                     generation.put(Delta(text))
-                case Waiting():
+                case Waiting() | Delta():
                     generation.put(step)
                 case EngineError() | Finished():
                     generation.put(step)

@@ -167,7 +167,8 @@ class Chat:
         """
         self.stop()
         message = self.replies.now(message)
-        tokens = self.replies.tokens(message)
+        is_same_model = message.reply is not None and message.reply.model == engine.info.model
+        tokens = self.replies.tokens(message) if is_same_model else ()  # another model's ids mean other words
         if message.id != (self.last.id if self.last else None):
             message = self._beside(message, message.text)
         self._write(engine, message, controls, tokens=tokens)
@@ -265,7 +266,9 @@ class Chat:
         new = [question] if question else []
         end = question.parent if question else reply.parent
         seen = self._build_context(engine, end, new, controls).messages
-        begun = begun_reply(controls.sampling, controls.system, [one.id for one in seen], self.replies.process)
+        seen_ids = [one.id for one in seen]
+        model = engine.info.model
+        begun = begun_reply(controls.sampling, controls.system, seen_ids, self.replies.process, model)
         reply = replace(reply, reply=begun)
         first = (question or reply).depth
         self.shown = [*(one for one in self.shown if one.depth < first), *new, reply]

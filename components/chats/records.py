@@ -31,13 +31,13 @@ def kind_of(error: EngineError) -> str:
             return "other"
 
 
-def begun_reply(sampling: SamplingParams, system: str, seen: Sequence[int], writer: str) -> Reply:
+def begun_reply(sampling: SamplingParams, system: str, seen: Sequence[int], writer: str, model: str) -> Reply:
     """What is kept of a reply before its first token.
 
     ``seen`` are the ids of the messages that the model is given.
     """
     record = {"system": system, "seen": list(seen)}
-    return Reply(sampling=sampling.model_dump(mode="json"), record=record, writer=writer)
+    return Reply(sampling=sampling.model_dump(mode="json"), record=record, writer=writer, model=model)
 
 
 def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:

@@ -187,11 +187,9 @@ class Replies:
         self._look_after(connection)
         if not running:
             return lambda: None
-        seen = [(one, one.task.unseen()) for one in running]
-        for one, now in seen:
+        seen = [(one, *one.task.to_keep()) for one in running]
+        for one, now, tokens in seen:
             if now != one.kept:
-                # The token ids are known at the end; until then a reply that is cut goes on by its text.
-                tokens = one.task.tokens if now.end is not None else ()
                 reply = reply_now(one.begun, one.task, now.end)
                 Messages(connection, one.conversation).set_reply(one.message, now.text, tokens, reply)
         for message in stops_wanted(connection, self.process):
@@ -200,7 +198,7 @@ class Replies:
 
         def note() -> None:
             with self._lock:
-                for one, now in seen:
+                for one, now, _ in seen:
                     one.kept, one.kept_at = now, time.monotonic()
 
         return note

@@ -54,7 +54,8 @@ class ReplyTask:
         self._unwatched_seconds = unwatched_seconds
         self._on_end = on_end
         self.text = written
-        self.begun = tokens
+        self._knows_begin = bool(tokens) or not written
+        self._ids: list[int] | None = list(tokens)  # what ``text`` comes from; None when a piece came without
         self.end: End | None = None
         self.finished: Finished | None = None
         self.error: EngineError | None = None
@@ -66,8 +67,13 @@ class ReplyTask:
 
     @property
     def tokens(self) -> Sequence[int]:
-        """The token ids of an ended reply; none while it is written, or where another server wrote it."""
-        return self.finished.receipt.tokens if self.finished and self.finished.receipt else ()
+        """The token ids of the whole text so far; none where they are not known of all of it.
+
+        Those of a reply that the engine has ended may hold more: the beginning of a character that is not shown.
+        """
+        if not self._knows_begin:
+            return ()
+        return self.finished.receipt.tokens if self.finished and self.finished.receipt else tuple(self._ids or ())
 
     def follow(self, generation: Generation) -> None:
         """Take the events of ``generation`` from now on. Returns at once."""
@@ -104,6 +110,11 @@ class ReplyTask:
         with self._changed:
             return self._snapshot()
 
+    def to_keep(self) -> tuple[Snapshot, Sequence[int]]:
+        """The same, with the token ids of just this text."""
+        with self._changed:
+            return self._snapshot(), self.tokens
+
     def wait(self, seen: Snapshot, timeout: float) -> Snapshot:
         """Like ``snapshot``, but only once it differs from ``seen``, or after ``timeout`` seconds."""
         with self._changed:
@@ -131,12 +142,19 @@ class ReplyTask:
                         return  # stopped without the engine's answer
                     case Waiting():
                         self._waiting = event
-                    case Delta(text):
+                    case Delta(text, ids=ids):
                         self.text += text
+                        self._note_ids(ids)
                     case Finished(reason):
                         self.finished = event
                         self._settle(reason)
                 self._changed.notify_all()
+
+    def _note_ids(self, ids: Sequence[int]) -> None:
+        if not ids:
+            self._ids = None
+        elif self._ids is not None:
+            self._ids += ids
 
     def _settle(self, end: End) -> None:
         if self.end is None:

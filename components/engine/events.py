@@ -52,12 +52,15 @@ class PromptRead:
 class Delta:
     """The next piece of the reply's text: whole characters, never empty.
 
-    ``count`` is from how many tokens it came; ``tokens`` are these, where the request asked for logprobs.
+    ``count`` is from how many tokens it came; ``tokens`` are these, where the request asked for logprobs. ``ids`` are
+    their token ids, by which a reply that is cut off here can be written on: none where another server writes and tells
+    only text, and none beside stop strings, for which the text of some tokens is held back.
     """
 
     text: str
     count: int = 1
     tokens: tuple[ChosenToken, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

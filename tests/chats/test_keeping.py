@@ -82,7 +82,10 @@ def test_an_error_is_kept_with_the_text(chat: Chat, engine: ScriptedEngine, star
 def test_the_receipt_and_continue_work_after_a_restart(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
     sampling = SamplingParams(seed=3)
     messages = [{"role": "user", "content": "one"}]
-    receipt = Receipt(messages, None, (5, 6), sampling, True, 0, "M", "abc", "cpu", "float32", "local", {"torch": "2"})  # type: ignore[arg-type]
+    model = engine.info.model
+    receipt = Receipt(
+        messages, None, (5, 6), sampling, True, 0, model, "abc", "cpu", "float32", "local", {"torch": "2"}
+    )  # type: ignore[arg-type]
     engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5, receipt=receipt)]
     ask(chat, engine, "one")
     again = Chat.open(chat.asker, start(), chat.conversation.id)

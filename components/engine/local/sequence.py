@@ -207,8 +207,9 @@ class Sequence:
     def _show(self, text: str) -> None:
         if text:
             told, self._untold = tuple(self._untold), []
-            count, self._shown = self.completion_tokens - self._shown, self.completion_tokens
-            self.generation.put(Delta(text, count, told))
+            new = tuple(self.tokens[self.prompt + self._shown :])
+            self._shown += len(new)
+            self.generation.put(Delta(text, len(new), told, () if self.request.sampling.stop else new))
 
 
 @dataclass
