@@ -12,6 +12,7 @@ from components.engine.errors import EngineError
 from components.engine.events import Finished
 from components.engine.interface import GenerationRequest
 from components.engine.receipts import Receipt
+from components.model.chat_format import Message as Turn
 from components.sampling.parameters import SamplingParams
 from components.store.errors import StoreError
 from components.store.processes import cut_orphans
@@ -81,11 +82,9 @@ def test_an_error_is_kept_with_the_text(chat: Chat, engine: ScriptedEngine, star
 
 def test_the_receipt_and_continue_work_after_a_restart(chat: Chat, engine: ScriptedEngine, start: Start) -> None:
     sampling = SamplingParams(seed=3)
-    messages = [{"role": "user", "content": "one"}]
+    said: list[Turn] = [{"role": "user", "content": "one"}]
     model = engine.info.model
-    receipt = Receipt(
-        messages, None, (5, 6), sampling, True, 0, model, "abc", "cpu", "float32", "local", {"torch": "2"}
-    )  # type: ignore[arg-type]
+    receipt = Receipt(said, None, (5, 6), sampling, True, 0, model, "abc", "cpu", "float32", "local", {"torch": "2"})
     engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5, receipt=receipt)]
     ask(chat, engine, "one")
     again = Chat.open(chat.asker, start(), chat.conversation.id)

@@ -166,7 +166,7 @@ def test_a_reply_that_was_cut_off_can_be_continued(page: AppTest, engine: Script
 
 def test_a_reply_whose_tokens_are_known_is_continued_from_them(page: AppTest, engine: ScriptedEngine) -> None:
     """The text may have ended inside a character, of which only the tokens tell."""
-    receipt = Receipt([], None, (5, 6, 7), SamplingParams(), False, 0, "m", "w", "d", "t", "e", {})
+    receipt = Receipt([], None, (5, 6, 7), SamplingParams(), False, 0, engine.info.model, "w", "d", "t", "e", {})
     engine.script = lambda _: ["今天", Finished("length", 3, 3, 1.0, 0.5, receipt=receipt)]
     ask(page, "hello")
     page.button(key="resume").click().run()

@@ -1,6 +1,5 @@
 """The reader's conversations in the sidebar: by day, searched, renamed, pinned, deleted."""
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,8 +9,9 @@ from sqlalchemy import Connection
 
 from components.chats.chat import LONGEST_TITLE, Chat
 from components.store.conversations import Conversations
-from components.store.errors import NotFoundError, StoreError
+from components.store.errors import StoreError
 from components.store.rows import Conversation
+from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.markdown.escaping import escape_line_start, escape_text
 from components.ui.texts import Texts
@@ -80,7 +80,7 @@ def draw_undo(chat: Chat, texts: Texts) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(texts.deleted)
         st.text(deleted.title)
-        st.button(texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted))
+        st.button(texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted, texts))
 
 
 def _draw_one(conversation: Conversation, chat: Chat) -> None:
@@ -112,16 +112,17 @@ def _draw_found(chat: Chat, words: str, texts: Texts) -> None:
             type="tertiary",
             width="stretch",
             on_click=_open_found,
-            args=(chat, one.conversation.id, one.message),
+            args=(chat, one.conversation.id, one.message, texts),
         )
         st.caption(_plain(one.excerpt))
 
 
-def _open_found(chat: Chat, conversation: str, message: int | None) -> None:
+def _open_found(chat: Chat, conversation: str, message: int | None, texts: Texts) -> None:
     """Show the branch with the message that was found."""
     open_chat(conversation)
     if message is not None:
-        with_store(lambda: Chat.open(chat.asker, chat.replies, conversation).select(message))
+        with told_if_unkept(texts):
+            Chat.open(chat.asker, chat.replies, conversation).select(message)
 
 
 def _draw_menu(chat: Chat, texts: Texts) -> None:
@@ -133,7 +134,7 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
             key=f"{_TITLE}_{conversation.id}",
             max_chars=LONGEST_TITLE,
             on_change=_rename,
-            args=(chat,),
+            args=(chat, texts),
         )
         st.button(
             texts.unpin if conversation.pinned else texts.pin,
@@ -141,54 +142,48 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
             icon=":material/keep:",
             type="tertiary",
             on_click=_change,
-            args=(chat, "pinned", not conversation.pinned),
+            args=(chat, texts, "pinned", not conversation.pinned),
         )
         st.button(
-            texts.delete, key="delete_chat", icon=":material/delete:", type="tertiary", on_click=_delete, args=(chat,)
+            texts.delete,
+            key="delete_chat",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=_delete,
+            args=(chat, texts),
         )
 
 
-def _rename(chat: Chat) -> None:
+def _rename(chat: Chat, texts: Texts) -> None:
     title = " ".join(str(st.session_state[f"{_TITLE}_{chat.conversation.id}"]).split())
     if title:
-        _change(chat, "title", title)
+        _change(chat, texts, "title", title)
 
 
-def _change(chat: Chat, name: str, value: object) -> None:
+def _change(chat: Chat, texts: Texts, name: str, value: object) -> None:
     def change(connection: Connection) -> None:
         Conversations(connection, chat.asker.reader).change(chat.conversation.id, **{name: value})
 
-    with_store(lambda: chat.replies.keeper.keep(change))
+    with told_if_unkept(texts):
+        chat.replies.keeper.keep(change)
 
 
-def _delete(chat: Chat) -> None:
+def _delete(chat: Chat, texts: Texts) -> None:
     """Throw the shown conversation away; what is written in it stops."""
     chat.replies.cancel_all(chat.conversation.id)
 
-    def delete() -> None:
+    with told_if_unkept(texts):
         with chat.replies.database.writing() as connection:
             Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
         st.session_state[_DELETED] = chat.conversation
         open_new_chat()
 
-    with_store(delete)
 
-
-def _restore(chat: Chat, deleted: Conversation) -> None:
-    def restore() -> None:
+def _restore(chat: Chat, deleted: Conversation, texts: Texts) -> None:
+    with told_if_unkept(texts):
         with chat.replies.database.writing() as connection:
             Conversations(connection, chat.asker.reader).restore(deleted.id)
         open_chat(deleted.id)
-
-    with_store(restore)
-
-
-def with_store(action: Callable[[], object]) -> None:
-    """For callbacks: do something to the store, and say so if it cannot be done."""
-    try:
-        action()
-    except (StoreError, NotFoundError) as error:
-        st.toast(str(error), icon=":material/cloud_off:")
 
 
 def _list_more(limit: int) -> None:
