@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     max_import_bytes: int = Field(
         20 * 2**20, ge=1024, description="Largest file of conversations that a reader may bring in, in bytes."
     )
+    max_stored_chars: int = Field(
+        20_000_000,
+        ge=1000,
+        description="Characters of questions and replies that a visitor may keep. Who has more is asked to delete "
+        "something before the next question. The owner has no such limit.",
+    )
     max_queue: int = Field(
         64,
         ge=1,

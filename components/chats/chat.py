@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from components.chats.context import Branch, Context, build_context
 from components.chats.records import begun_reply, receipt_of, turns_of
 from components.chats.replies import Replies, Written
+from components.chats.room import make_room
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt
 from components.sampling.parameters import SamplingParams
@@ -143,19 +145,34 @@ class Chat:
             self.problem = None
 
     def ask(self, engine: Engine, question: str, controls: Controls) -> None:
-        """Put a question behind what is shown. A reply that is still written stops, with its text kept."""
+        """Put a question behind what is shown. A reply that is still written stops, with its text kept.
+
+        Raises:
+            FullError: the reader keeps as much as they may.
+        """
+        self._make_room(question)
         self.stop()
         last = self.last
         parent, depth = (last.id, last.depth + 1) if last else (None, 0)
         self._ask(engine, self._new(parent, depth, "user", question), controls)
 
     def edit(self, engine: Engine, message: Message, question: str, controls: Controls) -> None:
-        """Ask something else beside ``message``, which keeps its replies."""
+        """Ask something else beside ``message``, which keeps its replies.
+
+        Raises:
+            FullError: the reader keeps as much as they may.
+        """
+        self._make_room(question)
         self.stop()
         self._ask(engine, self._beside(message, question), controls)
 
     def regenerate(self, engine: Engine, message: Message, controls: Controls) -> None:
-        """Write another reply beside ``message``."""
+        """Write another reply beside ``message``.
+
+        Raises:
+            FullError: the reader keeps as much as they may.
+        """
+        self._make_room()
         self.stop()
         self._write(engine, self._beside(message), controls)
 
@@ -163,8 +180,10 @@ class Chat:
         """Write on where ``message`` ended: in place, or beside it where something follows it already.
 
         Raises:
+            FullError: the reader keeps as much as they may.
             StoreError: what it came from cannot be read at present.
         """
+        self._make_room()
         self.stop()
         message = self.replies.now(message)
         is_same_model = message.reply is not None and message.reply.model == engine.info.model
@@ -253,6 +272,11 @@ class Chat:
             self.conversation = replace(self.conversation, title=title_of(question.text))
         reply = self._new(question.id, question.depth + 1, "assistant")
         self._write(engine, reply, controls, question=question)
+
+    def _make_room(self, text: str = "") -> None:
+        if self.asker.limited:
+            with suppress(StoreError):  # asking goes on without the store
+                make_room(self.replies.database, self.asker.reader, len(text))
 
     def _write(
         self,

@@ -130,6 +130,15 @@ class Conversations:
         """Take it back from the bin."""
         self.change(conversation, deleted=None)
 
+    def characters(self) -> int:
+        """How much text there is of this reader's, the bin included."""
+        query = select(func.sum(func.length(messages.c.text))).join(table, table.c.id == messages.c.conversation)
+        return self._connection.scalar(query.where(self._is_own())) or 0
+
+    def empty_bin(self) -> None:
+        """Delete for good what this reader has thrown away."""
+        self._connection.execute(delete(table).where(self._is_own(), table.c.deleted.is_not(None)))
+
     def delete_everything(self) -> int:
         """All that this reader has, for good, what was shared included; gives their number."""
         return self._connection.execute(delete(table).where(self._is_own())).rowcount

@@ -21,5 +21,9 @@ class NotFoundError(Exception):
     """There is no such thing, or it is somebody else's, which nobody needs to know."""
 
 
+class FullError(Exception):
+    """A reader keeps as much as one may."""
+
+
 class ConflictError(Exception):
     """What was to be written contradicts what is there: it follows a message that is gone, for instance."""

@@ -78,11 +78,6 @@ class Messages:
         query = _select().where(self._is_here()).order_by(messages.c.depth, messages.c.id)
         return [_message(row) for row in self._connection.execute(query)]
 
-    def has_children(self, message: int) -> bool:
-        """Whether anything follows a message."""
-        query = select(messages.c.id).where(messages.c.parent == message, self._is_here()).limit(1)
-        return self._connection.scalar(query) is not None
-
     def by_ids(self, ids: Iterable[int]) -> Sequence[Message]:
         """These messages, as far as they are here, the oldest first."""
         query = _select().where(messages.c.id.in_(list(ids)), self._is_here()).order_by(messages.c.depth)

@@ -30,7 +30,6 @@ def test_a_branch_is_read_from_its_end(database: Database) -> None:
         assert messages.all_tokens() == {one.id: (1, 125_695) for one in tries}
         assert messages.all() == [question, *tries]
         assert messages.by_ids([tries[1].id, question.id, 5]) == [question, tries[1]]
-        assert [messages.has_children(one.id) for one in (question, tries[0])] == [True, False]
 
 
 def test_a_message_that_is_there_already_stays_as_it_is(database: Database) -> None:

@@ -166,7 +166,6 @@ class Store(RuleBasedStateMachine):
             assert messages.branch(one.id, None) == branch
             assert messages.branch(one.id, 2) == branch[-2:]
             assert messages.newest_below(one.id) == max(model.below(one.id))
-            assert messages.has_children(one.id) == (len(model.below(one.id)) > 1)
             assert list(siblings[one.id]) == sorted(two.id for two in kept.values() if two.parent == one.parent)
             assert tuple(messages.tokens(one.id)) == model.tokens[one.id]
 

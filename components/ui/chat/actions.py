@@ -11,6 +11,10 @@ import streamlit as st
 
 from components.chats.chat import Chat, Controls
 from components.engine.interface import Engine
+from components.store.errors import FullError
+
+QUESTION = "question"
+"""The key of the chat input."""
 
 _KEY = "requested_action"
 
@@ -29,20 +33,30 @@ def request_action(action: Action) -> None:
     st.session_state[_KEY] = action
 
 
-def request_question(key: str) -> None:
-    """For the chat input with this widget key: ask what was typed."""
-    request_action(Action("ask", st.session_state[key]))
+def request_question() -> None:
+    """For the chat input: ask what was typed."""
+    request_action(Action("ask", st.session_state[QUESTION]))
 
 
 def perform_requested(engine: Engine, chat: Chat, controls: Controls) -> None:
     """Perform the action that was requested, once.
 
     Raises:
+        FullError: the reader keeps as much as they may; what was typed stands in the chat input again.
         StoreError: what it needs cannot be read at present.
     """
     action: Action | None = st.session_state.pop(_KEY, None)
     if action is None:
         return
+    try:
+        _perform(action, engine, chat, controls)
+    except FullError:
+        if action.question:
+            st.session_state[QUESTION] = action.question
+        raise
+
+
+def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> None:
     if action.kind == "ask":
         chat.ask(engine, action.question, controls)
         return

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from components.chats.chat import Chat, Controls
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.settings import get_settings
-from components.store.errors import ConflictError, NotFoundError, StoreError
-from components.ui.chat.actions import perform_requested, request_question
+from components.store.errors import ConflictError, FullError, NotFoundError, StoreError
+from components.ui.chat.actions import QUESTION, perform_requested, request_question
 from components.ui.chat.chat_list import draw_chat_list, draw_undo
 from components.ui.chat.context_strip import draw_context_strip
 from components.ui.chat.history import draw_history, draw_welcome
@@ -47,7 +48,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
             draw_operations_link()
     try:
         chat.remember(controls)
-        perform_requested(engine, chat, controls)
+        is_full = not _perform_requested(engine, chat, controls)
     except (StoreError, NotFoundError, ConflictError) as error:
         draw_not_shown(error, texts)
         return
@@ -61,15 +62,16 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
             draw_context_strip(chat, context, controls, engine, texts)
     st.chat_input(
         texts.ask,
-        key="question",
+        key=QUESTION,
         max_chars=get_settings().max_question_chars,
         on_submit=request_question,
-        args=("question",),
     )
     if context and context.first:
         note_slot.caption(texts.forgotten.format(length=engine.info.context_length))
     if engine.info.is_demo:
         st.info(texts.demo.format(model=engine.info.model), icon=":material/science:")
+    if is_full:
+        st.warning(texts.full, icon=":material/inventory_2:")
     draw_unkept(chat, texts)
     draw_undo(chat, texts)
     if not chat.shown:
@@ -81,3 +83,12 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     stop_slot.empty()
     if chat.context(engine, controls) != context:
         st.rerun()  # the reply that has just ended pushed an older one out
+
+
+def _perform_requested(engine: Engine, chat: Chat, controls: Controls) -> bool:
+    """Whether there was room for what the reader asked for, if it was anything."""
+    try:
+        perform_requested(engine, chat, controls)
+    except FullError:
+        return False
+    return True

@@ -84,6 +84,7 @@ class Texts:
     not_found: str
     store_away: str
     not_kept: str
+    full: str
     sign_in: str
     sign_in_by_code: str
     sign_out: str
