@@ -1,8 +1,11 @@
 """The cookies by which a browser is known again: one says what it may do, the other who it is.
 
 They are signed, not stored: the server keeps no list of who is signed in. So signing out clears the browser's copies,
-and a copy that somebody took stays good until it expires; that of ``COOKIE`` also when the code that it came from is
-changed. A name has nothing to do with codes: what a person wrote must be found after any of them was changed.
+and a copy that somebody took stays good until it expires, or until the code that it came from is changed. A name has
+nothing to do with codes: what a person wrote must be found after any of them was changed.
+
+Browsers keep cookies by host, not by port. So that two servers on one machine do not overwrite each other's, and with
+them whose conversations are whose, each calls its cookies by a name of its own.
 """
 
 import hashlib
@@ -16,6 +19,7 @@ from components.access.codes import Codes
 from components.access.identity import CodeLevel
 
 COOKIE = "baichuan_access"
+"""The beginning of a cookie's name, which the server goes on with."""
 MAX_AGE_SECONDS = 30 * 24 * 3600
 
 NAME_COOKIE = "baichuan_reader"
@@ -42,9 +46,16 @@ class Session:
 
 
 class Cookies:
-    """Signs and reads the cookie. Each code has a key of its own, so a changed code voids what the old one signed."""
+    """Signs and reads the cookies. Each code has a key of its own, so a changed code voids what the old one signed.
+
+    Attributes:
+        access: what the cookie is called that says what a browser may do.
+        reader: what the cookie is called that says who it is.
+    """
 
     def __init__(self, codes: Codes) -> None:
+        server = hashlib.sha256(f"names of cookies/{codes.cookie_secret}".encode()).hexdigest()[:8]
+        self.access, self.reader = f"{COOKIE}_{server}", f"{NAME_COOKIE}_{server}"
         codes_of: dict[CodeLevel | None, str] = {"owner": codes.owner, "visitor": codes.visitor, None: ""}
         self._serializers = {level: _serializer(codes, f"{COOKIE}/{level}/{code}") for level, code in codes_of.items()}
         self._names = _serializer(codes, NAME_COOKIE)

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.access.address import base_path, below_base
-from components.access.cookies import NAME_COOKIE, new_name
+from components.access.cookies import new_name
 from components.access.identity import set_identity
 from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
-from components.access.sign_in import SignIn, set_cookie, set_name, target_of
+from components.access.sign_in import SignIn, set_name, set_session, target_of
 from components.paths import HEALTH, OPERATIONS, is_shared
 
 ALWAYS_OPEN = frozenset({HEALTH})
@@ -81,12 +81,12 @@ class AccessMiddleware:
         """The page gives each browser a name of its own, and renews what is getting old."""
         cookies = self._policy.cookies
         answer = Response()
-        named = cookies.read_name(request.cookies.get(NAME_COOKIE))
+        named = cookies.read_name(request.cookies.get(cookies.reader))
         if named is None or named[1]:
-            set_name(answer, request, cookies.sign_name(self._policy.name_of(request.cookies) or new_name()))
+            set_name(answer, request, cookies, self._policy.name_of(request.cookies) or new_name())
         session = self._policy.session(request.cookies)
         if session is not None and session.level is not None and session.is_old:
-            set_cookie(answer, request, cookies.sign(session))
+            set_session(answer, request, cookies, session)
 
         async def send_with_cookies(message: Message) -> None:
             if message["type"] == "http.response.start":

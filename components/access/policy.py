@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from components.access.address import below_base, host_name, is_loopback, listens_on_loopback, network_of
 from components.access.attempts import Attempts
 from components.access.codes import Codes, load_codes
-from components.access.cookies import COOKIE, NAME_COOKIE, Cookies, Session
+from components.access.cookies import Cookies, Session
 from components.access.identity import AccessLevel, CodeLevel, Identity, browser_reader
 from components.access.keys import FILE_NAME, PREFIX, KeyStore, KeyStoreError
 from components.access.open_id import is_needed_to_sign_in
@@ -84,7 +84,7 @@ class AccessPolicy:
 
     def session(self, cookies: Mapping[str, str]) -> Session | None:
         """What a browser's cookie says, if it is valid."""
-        return self.cookies.read(cookies.get(COOKIE))
+        return self.cookies.read(cookies.get(self.cookies.access))
 
     def recognise(self, headers: Mapping[str, str], cookies: Mapping[str, str], address: str) -> Identity | None:
         """Who a browser is; None when it has to show a code first."""
@@ -131,7 +131,7 @@ class AccessPolicy:
 
     def name_of(self, cookies: Mapping[str, str]) -> str | None:
         """The name that a browser keeps; None when it has none."""
-        if (named := self.cookies.read_name(cookies.get(NAME_COOKIE))) is not None:
+        if (named := self.cookies.read_name(cookies.get(self.cookies.reader))) is not None:
             return named[0]
         session = self.session(cookies)  # it says the name, too, where an earlier version gave it
         return session.name if session else None

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from components.access.address import base_path, below_base
-from components.access.cookies import COOKIE, MAX_AGE_SECONDS, NAME_COOKIE, NAME_MAX_AGE_SECONDS, Session, new_name
+from components.access.cookies import MAX_AGE_SECONDS, NAME_MAX_AGE_SECONDS, Cookies, Session, new_name
 from components.access.identity import CodeLevel
 from components.access.login_page import Target, sign_in_page, sign_out_page
 from components.access.origin import is_forged
@@ -79,7 +79,7 @@ class SignIn:
     def _enter(self, request: Request, level: CodeLevel, target: Target) -> Response:
         session = Session(level, self._policy.name_of(request.cookies) or new_name())
         response = _go(target)
-        set_cookie(response, request, self._policy.cookies.sign(session))
+        set_session(response, request, self._policy.cookies, session)
         return response
 
     async def _sign_out(self, request: Request) -> Response:
@@ -88,21 +88,22 @@ class SignIn:
             raise Refused(HTTPStatus.FORBIDDEN, FORGED)
         response = _go(Target(form.get("next", "")))
         name = self._policy.name_of(request.cookies)
-        for cookie in (COOKIE, NAME_COOKIE) if "forget" in form else (COOKIE,):
+        cookies = self._policy.cookies
+        for cookie in (cookies.access, cookies.reader) if "forget" in form else (cookies.access,):
             response.delete_cookie(cookie, path=base_path() or "/", httponly=True, samesite="lax")
         if "forget" not in form and name is not None:
-            set_name(response, request, self._policy.cookies.sign_name(name))
+            set_name(response, request, cookies, name)
         return response
 
 
-def set_cookie(response: Response, request: Request, value: str) -> None:
+def set_session(response: Response, request: Request, cookies: Cookies, session: Session) -> None:
     """Give the browser the cookie that says what it may do."""
-    _set(response, request, COOKIE, value, MAX_AGE_SECONDS)
+    _set(response, request, cookies.access, cookies.sign(session), MAX_AGE_SECONDS)
 
 
-def set_name(response: Response, request: Request, value: str) -> None:
+def set_name(response: Response, request: Request, cookies: Cookies, name: str) -> None:
     """Give the browser the cookie that says who it is."""
-    _set(response, request, NAME_COOKIE, value, NAME_MAX_AGE_SECONDS)
+    _set(response, request, cookies.reader, cookies.sign_name(name), NAME_MAX_AGE_SECONDS)
 
 
 def _set(response: Response, request: Request, cookie: str, value: str, max_age: int) -> None:

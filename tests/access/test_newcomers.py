@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from components.access import cookies
-from components.access.cookies import COOKIE, NAME_COOKIE, Session
+from components.access.cookies import Session
 from components.access.identity import identity_of
 from components.access.middleware import AccessMiddleware
 from components.access.policy import AccessPolicy
@@ -36,15 +36,21 @@ def app(policy: AccessPolicy) -> AccessMiddleware:
     return AccessMiddleware(Starlette(routes=routes), refuse, policy)
 
 
+def cookies_of(policy: AccessPolicy) -> dict[str, str]:
+    """Those of one who showed the visitors' code."""
+    made = policy.cookies
+    return {made.access: made.sign(Session("visitor", "me")), made.reader: made.sign_name("me")}
+
+
 def browser(app: AccessMiddleware) -> TestClient:
     return TestClient(app, "http://127.0.0.1:6006", client=("127.0.0.1", 1))
 
 
-def test_a_newcomer_gets_a_name_and_is_known_by_it_from_then_on(app: AccessMiddleware) -> None:
+def test_a_newcomer_gets_a_name_and_is_known_by_it_from_then_on(app: AccessMiddleware, policy: AccessPolicy) -> None:
     newcomer = browser(app)
     first = newcomer.get("/")
     cookie = first.headers["set-cookie"]
-    assert cookie.startswith(f"{NAME_COOKIE}=")
+    assert cookie.startswith(f"{policy.cookies.reader}=")
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     name = newcomer.get("/ready").json()["name"]
     assert name != first.json()["name"] == "127.0.0.1"
@@ -83,9 +89,9 @@ def test_programs_get_no_name(app: AccessMiddleware, method: str, path: str) -> 
 
 def test_who_signed_in_keeps_the_name_and_what_they_may_do(app: AccessMiddleware, policy: AccessPolicy) -> None:
     owner = browser(app)
-    owner.cookies.set(COOKIE, policy.cookies.sign(Session("owner", "me")))
+    owner.cookies.set(policy.cookies.access, policy.cookies.sign(Session("owner", "me")))
     answer = owner.get("/")
-    assert f"{COOKIE}=" not in answer.headers["set-cookie"]
+    assert f"{policy.cookies.access}=" not in answer.headers["set-cookie"]
     assert (answer.json()["level"], answer.json()["name"]) == ("owner", "me")
     assert owner.get("/ready").json()["name"] == "me", "the name that an earlier version gave is taken over"
 
@@ -106,13 +112,13 @@ def test_the_owners_link_makes_a_newcomer_the_owner_under_the_name_they_have(
     }
 
 
-def test_a_made_up_name_is_nobodys(app: AccessMiddleware) -> None:
+def test_a_made_up_name_is_nobodys(app: AccessMiddleware, policy: AccessPolicy) -> None:
     newcomer = browser(app)
-    newcomer.cookies.set(COOKIE, "somebody")
-    newcomer.cookies.set(NAME_COOKIE, "somebody")
+    newcomer.cookies.set(policy.cookies.access, "somebody")
+    newcomer.cookies.set(policy.cookies.reader, "somebody")
     assert newcomer.get("/ready").json()["name"] == "127.0.0.1"
     assert newcomer.get("/ready").json()["reader"] == "", "who has no name has no conversations of anybody"
-    assert newcomer.get("/").headers["set-cookie"].startswith(f"{NAME_COOKIE}=")
+    assert newcomer.get("/").headers["set-cookie"].startswith(f"{policy.cookies.reader}=")
 
 
 def test_a_changed_code_changes_nobodys_name(tmp_path: Path) -> None:
@@ -130,15 +136,16 @@ def test_a_changed_code_changes_nobodys_name(tmp_path: Path) -> None:
     assert after.get("/", params={"code": "the-new-code"}).json()["reader"] == reader
 
 
-@pytest.mark.parametrize("cookie", [COOKIE, NAME_COOKIE])
+@pytest.mark.parametrize("which", ["access", "reader"])
 def test_a_cookie_that_is_used_is_renewed_and_one_that_is_new_is_not(
-    app: AccessMiddleware, policy: AccessPolicy, monkeypatch: pytest.MonkeyPatch, cookie: str
+    app: AccessMiddleware, policy: AccessPolicy, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     now = time.time()
     with monkeypatch.context() as patch:
         patch.setattr("itsdangerous.timed.time.time", lambda: now - cookies.RENEWED_AFTER_SECONDS - 60)
-        old = {COOKIE: policy.cookies.sign(Session("visitor", "me")), NAME_COOKIE: policy.cookies.sign_name("me")}
-    fresh = {COOKIE: policy.cookies.sign(Session("visitor", "me")), NAME_COOKIE: policy.cookies.sign_name("me")}
+        old = cookies_of(policy)
+    fresh = cookies_of(policy)
+    cookie = getattr(policy.cookies, which)
     reader = browser(app)
     reader.cookies.update(fresh)
     assert "set-cookie" not in reader.get("/").headers
@@ -147,13 +154,27 @@ def test_a_cookie_that_is_used_is_renewed_and_one_that_is_new_is_not(
     assert reader.get("/").headers["set-cookie"].startswith(f"{cookie}=")
 
 
+def test_two_servers_on_one_machine_leave_each_other_their_cookies(tmp_path: Path) -> None:
+    """Browsers send a cookie to every port of a host."""
+    browsers, names = [], []
+    for folder in ("one", "two"):
+        policy = AccessPolicy.of(Settings.model_validate({"data_dir": tmp_path / folder, "access_code": "the-code"}))
+        app = AccessMiddleware(Starlette(routes=[Route("/", whoami), Route("/ready", whoami)]), refuse, policy)
+        browsers.append(TestClient(app, "http://192.0.2.1:6006"))
+        browsers[-1].cookies.update(browsers[0].cookies)
+        names.append(browsers[-1].get("/", params={"code": "the-code"}).json()["reader"])
+        browsers[0].cookies.update(browsers[-1].cookies)
+    assert browsers[0].get("/ready").json()["reader"] == names[0]
+    assert browsers[1].get("/ready").json()["reader"] == names[1]
+
+
 @pytest.mark.parametrize("forget", [False, True])
 def test_who_signs_out_keeps_the_name_unless_it_is_to_be_forgotten(
     app: AccessMiddleware, policy: AccessPolicy, forget: bool
 ) -> None:
     reader = browser(app)
-    reader.cookies.set(COOKIE, policy.cookies.sign(Session("visitor", "me")))
+    reader.cookies.set(policy.cookies.access, policy.cookies.sign(Session("visitor", "me")))
     form = {"next": "", **({"forget": "1"} if forget else {})}
     reader.post("/logout", data=form, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
-    reader.cookies.delete(COOKIE)
+    reader.cookies.delete(policy.cookies.access)
     assert (reader.get("/ready").json()["reader"] == "browser:me") is not forget

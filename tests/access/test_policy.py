@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from components.access.address import is_loopback
-from components.access.cookies import COOKIE, Session
+from components.access.cookies import Session
 from components.access.identity import AccessLevel, Identity
 from components.access.policy import AccessPolicy, Refused
 from components.settings import Settings
@@ -92,7 +92,9 @@ def test_on_loopback_everybody_comes_in_without_limits_and_nobody_as_the_owner(t
 def test_on_loopback_the_owners_code_makes_the_owner(tmp_path: Path, access: str) -> None:
     local = policy(tmp_path, on_loopback=True, access=access, owner_code="the-owners-code")
     signed = local.cookies.sign(Session("owner", "me"))
-    assert local.admit(request("GET", cookie=f"{COOKIE}={signed}")) == Identity("owner", "me", reader="browser:me")
+    assert local.admit(request("GET", cookie=f"{local.cookies.access}={signed}")) == Identity(
+        "owner", "me", reader="browser:me"
+    )
     asking = request("GET", path="/metrics", authorization="Bearer the-owners-code")
     assert local.admit(asking) == Identity("owner", ADDRESS)
 
@@ -135,7 +137,7 @@ def test_an_open_server_asks_nobody_but_only_the_owners_code_makes_an_owner(tmp_
     public = policy(tmp_path, on_loopback=False, access="open", owner_code="the-owners-code")
     assert public.admit(request("GET", "example.org")) == Identity("visitor", ADDRESS, ADDRESS)
     signed = public.cookies.sign(Session("owner", "me"))
-    assert public.admit(request("GET", "example.org", cookie=f"{COOKIE}={signed}")) == Identity(
+    assert public.admit(request("GET", "example.org", cookie=f"{public.cookies.access}={signed}")) == Identity(
         "owner", "me", reader="browser:me"
     )
     local = policy(tmp_path, on_loopback=True, access="open")
@@ -145,7 +147,7 @@ def test_an_open_server_asks_nobody_but_only_the_owners_code_makes_an_owner(tmp_
 
 def test_a_name_given_where_no_code_is_needed_is_no_code(tmp_path: Path) -> None:
     guest = policy(tmp_path, on_loopback=True)
-    cookie = f"{COOKIE}={guest.cookies.sign(Session(None, 'somebody'))}"
+    cookie = f"{guest.cookies.access}={guest.cookies.sign(Session(None, 'somebody'))}"
     assert guest.admit(request("GET", cookie=cookie)) == Identity("local", "somebody", reader="browser:somebody")
     assert status(policy(tmp_path, on_loopback=False), request("GET", cookie=cookie)) == 401
 
@@ -210,8 +212,8 @@ def test_where_a_key_is_needed_none_of_those_is_one(tmp_path: Path, key: str) ->
 )
 def test_a_visitors_network_is_known_whatever_name_they_have(tmp_path: Path, address: str, network: str) -> None:
     locked = policy(tmp_path, on_loopback=False)
-    cookie = f"{COOKIE}={locked.cookies.sign(Session('visitor', 'me'))}"
-    assert locked.recognise({}, {COOKIE: cookie.partition("=")[2]}, address) == Identity(
+    cookie = f"{locked.cookies.access}={locked.cookies.sign(Session('visitor', 'me'))}"
+    assert locked.recognise({}, dict([cookie.split("=", 1)]), address) == Identity(
         "visitor", "me", network, "browser:me"
     )
 
@@ -247,7 +249,7 @@ def test_named_origins_may_and_a_star_lends_nobodys_cookie(
     guarded = policy(tmp_path, on_loopback=not cookie, cors_origins=origins)
     headers = {"origin": origin, "sec_fetch_site": "cross-site"}
     if cookie:
-        headers["cookie"] = f"{COOKIE}={guarded.cookies.sign(Session('visitor', 'me'))}"
+        headers["cookie"] = f"{guarded.cookies.access}={guarded.cookies.sign(Session('visitor', 'me'))}"
     if allowed:
         guarded.admit(request("POST", **headers))
     else:

@@ -9,7 +9,7 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 from starlette.requests import Request
 
-from components.access.cookies import COOKIE, NAME_COOKIE, Cookies, Session
+from components.access.cookies import NAME_COOKIE, Cookies, Session
 from components.access.identity import browser_reader, user_reader
 from components.access.policy import AccessPolicy
 from components.settings import Settings
@@ -63,18 +63,23 @@ def forged_cookies(policy: AccessPolicy) -> list[str]:
 
 
 def test_a_forged_cookie_makes_nobody_anybody(policy: AccessPolicy) -> None:
-    assert reader_of(policy, {NAME_COOKIE: policy.cookies.sign_name(VICTIM)}) == browser_reader(VICTIM)
-    own = {COOKIE: policy.cookies.sign(Session("visitor", "mine")), NAME_COOKIE: policy.cookies.sign_name("mine")}
-    for forged, cookie in itertools.product(forged_cookies(policy), (COOKIE, NAME_COOKIE)):
+    assert reader_of(policy, {policy.cookies.reader: policy.cookies.sign_name(VICTIM)}) == browser_reader(VICTIM)
+    own = {
+        policy.cookies.access: policy.cookies.sign(Session("visitor", "mine")),
+        policy.cookies.reader: policy.cookies.sign_name("mine"),
+    }
+    for forged, cookie in itertools.product(forged_cookies(policy), (policy.cookies.access, policy.cookies.reader)):
         assert reader_of(policy, {cookie: forged}) == "", (cookie, forged)
         assert reader_of(policy, own | {cookie: forged}) == "browser:mine", (cookie, forged)
 
 
 def test_each_cookie_is_good_for_its_own_purpose_alone(policy: AccessPolicy) -> None:
     session, name = policy.cookies.sign(Session("owner", VICTIM)), policy.cookies.sign_name(VICTIM)
-    assert reader_of(policy, {NAME_COOKIE: session}) == ""
-    assert reader_of(policy, {COOKIE: name}) == ""
-    assert policy.session({COOKIE: name}) is None, "a name, which everybody has, must make nobody the owner"
+    assert reader_of(policy, {policy.cookies.reader: session}) == ""
+    assert reader_of(policy, {policy.cookies.access: name}) == ""
+    assert policy.session({policy.cookies.access: name}) is None, (
+        "a name, which everybody has, must make nobody the owner"
+    )
 
 
 @pytest.mark.parametrize(
