@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 Change = Callable[[Connection], None]
 """What is to be written. It may be tried again after a failure, so doing it twice must be as good as once."""
 
-Routine = Callable[[], Callable[[Connection], Callable[[], None]]]
-"""What is written again and again. It is asked what there is to write before what waits is written, so that it never
-overtakes that; and what it writes gives what to do once it is kept."""
+Routine = Callable[[], Callable[[Connection], Callable[[], None]] | None]
+"""What is written again and again, None when there is nothing now. It is asked before what waits is written, so that it
+never overtakes that; and what it writes gives what to do once it is kept."""
 
 INTERVAL_SECONDS = 1.0
 """A growing reply is written this often: what a crash can cost."""
@@ -93,9 +93,12 @@ class Keeper:
             while self._waiting:
                 self._write_or_drop(self._waiting[0])
                 self._waiting.popleft()  # only now: what comes meanwhile must wait behind it
-            with self._database.writing() as connection:
-                then = change(connection)
-            then()
+            if change is not None:
+                with self._database.writing() as connection:
+                    then = change(connection)
+                then()
+            elif self.problem is not None:
+                self._write(lambda _: None)  # whether the database is back
         except StoreError as error:
             self._note(error)
         except Exception:  # the edge of the thread: it must live on, and nothing above could report it

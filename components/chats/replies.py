@@ -174,14 +174,15 @@ class Replies:
         with self._lock:
             return self._running.get(message)
 
-    def _to_keep(self) -> Callable[[Connection], Callable[[], None]]:
-        """What the keeper writes every second."""
+    def _to_keep(self) -> Callable[[Connection], Callable[[], None]] | None:
+        """What the keeper writes every second; None while nothing is written and nothing is due."""
         with self._lock:
             for one in list(self._running.values()):
                 if one.is_kept and time.monotonic() - one.kept_at > LINGER_SECONDS:
                     del self._running[one.message]
             running = [one for one in self._running.values() if not one.is_kept]
-        return partial(self._keep_all, running)
+        is_due = time.monotonic() - self._checked_at >= CHECK_SECONDS
+        return partial(self._keep_all, running) if running or is_due else None
 
     def _keep_all(self, running: Sequence[_Running], connection: Connection) -> Callable[[], None]:
         self._look_after(connection)

@@ -24,7 +24,7 @@ from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply
 from components.store.texts import storable
 from tests.chats.helpers import CONTROLS, ask, texts
-from tests.scripted_engine import ScriptedEngine
+from tests.scripted_engine import ScriptedEngine, echo, endless
 
 TEXT = st.text(max_size=30).map(storable)
 TIME = st.floats(0, 4e9)
@@ -131,10 +131,12 @@ def test_everything_of_one_reader_and_of_nobody_else_is_in_the_file(database: Da
 
 def test_a_conversation_that_was_brought_back_goes_on(chat: Chat, engine: ScriptedEngine) -> None:
     reply = ask(chat, engine, "the first question")
+    engine.script = endless
     chat.regenerate(engine, reply, CONTROLS)
     with chat.replies.database.reading() as connection:
         data = written(read_entry(connection, "browser:one", chat.conversation.id))
     chat.stop()
+    engine.script = echo
 
     [draft] = read_file(data)
     keep(chat.replies.database, "browser:one", [draft])
