@@ -56,3 +56,44 @@ def test_a_turn_is_left_out_of_what_the_model_sees(chat: ChatPage) -> None:
     chat.ask("messages please")
     expect(chat.reply).to_contain_text("user: messages please")
     expect(chat.reply).not_to_contain_text("a secret")
+
+
+def show_chats(chat: ChatPage) -> None:
+    chat.page.get_by_role("tab", name="Conversations").click()
+
+
+def test_a_part_of_a_word_finds_a_conversation(open_page: PageFactory) -> None:
+    chat = open_page(locale="en-US")  # a browser of its own, with nothing else to find
+    chat.input.wait_for()
+    chat.ask("床前明月光，疑是地上霜。")
+    chat.page.get_by_role("button", name="New chat").click()
+    expect(chat.bubbles).to_have_count(0)
+    chat.ask("something else")
+    show_chats(chat)
+    chat.page.get_by_role("searchbox", name="Search conversations").fill("明月")
+    chat.page.keyboard.press("Enter")
+    found = chat.page.get_by_role("button", name="床前明月光")
+    expect(found).to_have_count(1)
+    found.click()
+    expect(chat.bubbles.first).to_contain_text("疑是地上霜")
+    chat.page.get_by_role("searchbox", name="Search conversations").fill("月明")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_text("Nothing was found.")).to_be_visible()
+
+
+def test_a_conversation_is_renamed_and_thrown_away_and_had_back(open_page: PageFactory) -> None:
+    chat = open_page(locale="en-US")
+    chat.input.wait_for()
+    chat.ask("the old title")
+    show_chats(chat)
+    chat.page.get_by_role("button", name="This conversation").click()
+    chat.page.get_by_role("textbox", name="Title").fill("the new title")
+    chat.page.keyboard.press("Enter")
+    expect(chat.page.get_by_role("button", name="the new title", exact=True)).to_be_visible()
+    expect(chat.page.get_by_role("button", name="the old title", exact=True)).to_have_count(0)
+    chat.page.get_by_role("button", name="Delete", exact=True).click()
+    expect(chat.bubbles).to_have_count(0)
+    expect(chat.page.get_by_role("button", name="the new title", exact=True)).to_have_count(0)
+    chat.page.get_by_role("button", name="Undo").click()
+    expect(chat.bubbles.first).to_contain_text("the old title")
+    expect(chat.page.get_by_role("button", name="the new title", exact=True)).to_be_visible()

@@ -35,7 +35,7 @@ _DELETED = "deleted_chat"
 
 
 def draw_chat_list(chat: Chat, texts: Texts) -> None:
-    """What there is to go back to, below a field to search it. Nothing before the first conversation."""
+    """What there is to go back to, below a field to search it."""
     limit: int = st.session_state.get(_LISTED, LISTED)
     try:
         with chat.replies.database.reading() as connection:
@@ -43,8 +43,8 @@ def draw_chat_list(chat: Chat, texts: Texts) -> None:
     except StoreError:
         return  # the page says so
     if not conversations:
+        st.caption(texts.no_chats)
         return
-    st.markdown(f"**{texts.chats}**")
     words = st.text_input(
         texts.search,
         key=_SEARCH,

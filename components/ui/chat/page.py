@@ -41,10 +41,9 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     except (StoreError, NotFoundError) as error:
         draw_not_shown(error, texts)
         return
-    controls = draw_sidebar(engine.info, texts, open_new_chat)
-    with st.sidebar:
-        chats_slot = st.container()
-        if current_reader().is_owner:
+    controls, chats_tab = draw_sidebar(engine.info, texts, open_new_chat)
+    if current_reader().is_owner:
+        with st.sidebar:
             draw_operations_link()
     try:
         chat.remember(controls)
@@ -53,7 +52,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
         draw_not_shown(error, texts)
         return
     name_in_address(chat)
-    with chats_slot:
+    with chats_tab:
         draw_chat_list(chat, texts)  # with what was asked just now
     context = chat.context(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components.chats.chat import Controls
 from components.engine.interface import EngineInfo
@@ -21,27 +22,36 @@ _SEED = "seed"
 _SYSTEM = "system"
 
 
-def draw_sidebar(info: EngineInfo, texts: Texts, on_new_chat: Callable[[], None]) -> Controls:
-    """Draw the sidebar and give back what it shows."""
+def draw_sidebar(info: EngineInfo, texts: Texts, on_new_chat: Callable[[], None]) -> tuple[Controls, DeltaGenerator]:
+    """Draw the sidebar; gives what its settings say, and where the conversations are to be listed.
+
+    Two tabs, since one below the other neither the sliders nor the conversations would be in sight.
+    """
     with st.sidebar:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.button(texts.new_chat, icon=":material/edit_square:", key="new_chat", on_click=on_new_chat)
             draw_language_switch(texts)
-        system: str = st.text_area(
-            texts.system,
-            key=_SYSTEM,
-            help=texts.system_help,
-            placeholder=texts.system_placeholder,
-            height=100,
-            max_chars=get_settings().max_question_chars,
-        )
-        with st.container(gap="small"):
-            st.markdown(f"**{texts.sampling}**")
-            values = {name: _draw_slider(name, info, texts) for name in SLIDERS}
-            seed = _draw_seed(texts)
-            st.button(texts.reset, icon=":material/restart_alt:", key="reset", on_click=_reset, args=(info,))
+        settings, chats = st.tabs([texts.sampling, texts.chats])
+        with settings:
+            controls = _draw_controls(info, texts)
         st.caption(_about(info, texts))
         draw_sign_out(texts)
+    return controls, chats
+
+
+def _draw_controls(info: EngineInfo, texts: Texts) -> Controls:
+    with st.container(gap="small"):
+        values = {name: _draw_slider(name, info, texts) for name in SLIDERS}
+        seed = _draw_seed(texts)
+        st.button(texts.reset, icon=":material/restart_alt:", key="reset", on_click=_reset, args=(info,))
+    system: str = st.text_area(
+        texts.system,
+        key=_SYSTEM,
+        help=texts.system_help,
+        placeholder=texts.system_placeholder,
+        height=100,
+        max_chars=get_settings().max_question_chars,
+    )
     return Controls(SamplingParams.model_validate({**values, "seed": seed}), system.strip())
 
 

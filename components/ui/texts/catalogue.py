@@ -61,6 +61,7 @@ class Texts:
     language: str
     new_chat: str
     chats: str
+    no_chats: str
     search: str
     nothing_found: str
     more_chats: str
