@@ -24,7 +24,7 @@ MAX_SEARCH = 200
 
 _CHATS = "chats"
 
-_STYLE = f"<style>.st-key-{_CHATS} button {{justify-content: flex-start; text-align: start}}</style>"
+_STYLE = f"<style>.st-key-{_CHATS} button :is(div, span) {{justify-content: flex-start; text-align: start}}</style>"
 """Titles begin below one another; Streamlit's buttons have theirs in the middle."""
 
 _LISTED = "listed_chats"
