@@ -13,7 +13,7 @@ from components.ui.sign_in import is_signed_in_or_asked
 def main() -> None:
     """Show the page that the address names."""
     # A file: Streamlit's own icons and emoji would be fetched from servers that not every reader can reach.
-    st.set_page_config(page_title="Baichuan 2", page_icon=Path(__file__).with_name("icon.svg"))
+    st.set_page_config(page_title=current_texts().title, page_icon=Path(__file__).with_name("icon.svg"))
     if not is_signed_in_or_asked(current_texts()):
         return
     pages = [st.Page(show_chat, default=True), st.Page(show_operations, url_path=OPERATIONS_PATH)]

@@ -101,7 +101,7 @@ def _draw_found(chat: Chat, words: str, texts: Texts) -> None:
         with chat.replies.database.reading() as connection:
             found = Conversations(connection, chat.asker.reader).search(words, FOUND)
     except StoreError as error:
-        st.caption(str(error))
+        st.caption(f"{texts.store_away} {error}")
         return
     if not found:
         st.caption(texts.nothing_found)

@@ -42,7 +42,8 @@ def _draw_replay(receipt: Receipt, engine: Engine, texts: Texts) -> None:
         with st.spinner(texts.replaying):
             result = replay(engine, receipt)
     except EngineError as error:
-        st.warning(str(error))
+        st.warning(texts.not_replayed)
+        st.caption(str(error))
         return
     if result.difference is None:
         st.success(texts.replay_same.format(tokens=len(receipt.tokens)), icon=":material/check:")

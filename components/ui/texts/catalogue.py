@@ -136,6 +136,7 @@ class Texts:
     save: str
     replay: str
     replaying: str
+    not_replayed: str
     replay_same: str
     replay_differs: str
     replay_exact: str

@@ -111,6 +111,7 @@ EN = Texts(
     save="Save",
     replay="Write it again and compare",
     replaying="Writing it again …",
+    not_replayed="It could not be written again at present.",
     replay_same="The same {tokens} tokens again.",
     replay_differs="It differs from token {place} on:",
     replay_exact="A replay gives the same tokens on this machine, whoever else is served meanwhile.",

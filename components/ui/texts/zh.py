@@ -111,6 +111,7 @@ ZH = Texts(
     save="保存",
     replay="重写一遍并比较",
     replaying="正在重写……",
+    not_replayed="现在无法重写。",
     replay_same="{tokens} 个 token 完全相同。",
     replay_differs="从第 {place} 个 token 起不同：",
     replay_exact="在这台机器上重写会得到相同的 token，与同时有谁在用无关。",
