@@ -75,7 +75,33 @@ class Module:
                     continue
             for name in names:
                 module.bound.setdefault(name, []).append(value)
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.For | ast.comprehension):
+                module.bind_each(node.target, node.iter)
         return module
+
+    def bind_each(self, target: ast.expr, values: ast.expr) -> None:
+        """Bind what a loop names to what it goes through, as far as that is written in the code."""
+        match target, values:
+            case ast.Tuple(elts=[_, inner]), ast.Call(func=ast.Name(id="enumerate"), args=[what, *_]):
+                self.bind_each(inner, what)
+            case ast.Tuple(elts=[key, value]), ast.Call(func=ast.Attribute(value=what, attr="items")):
+                for one in self.values_of(what):
+                    if isinstance(one, ast.Dict):
+                        self.bind_each(key, ast.List([*filter(None, one.keys)]))
+                        self.bind_each(value, ast.List(one.values))
+            case ast.Name(id=name), _:
+                self.bound.setdefault(name, []).extend(self.values_of(values))
+            case ast.Tuple(elts=targets), _:
+                for one in self.values_of(values):
+                    for row in one.elts if isinstance(one, ast.List | ast.Tuple) else []:
+                        if isinstance(row, ast.List | ast.Tuple):
+                            for inner, value in zip(targets, row.elts, strict=False):
+                                self.bind_each(inner, ast.List([value]))
+
+    def values_of(self, node: ast.expr) -> list[ast.expr]:
+        """What a name was given, or the expression itself."""
+        return self.bound.get(node.id, []) if isinstance(node, ast.Name) else [node]
 
 
 def written_out(source: str, others: Iterable[str] = (), catalogues: Collection[str] = ()) -> list[str]:
