@@ -3,17 +3,25 @@
 import argparse
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
+from bench.conversation_tables import conversations_page
 from bench.plots import PLOTS, draw
-from bench.run import PARTS, QUICK, Plan, measure
-from bench.tables import page
+from bench.run import CONVERSATIONS, PARTS, QUICK, Plan, measure
+from bench.tables import engine_page
 from bench.targets import OpenAITarget
 from components.settings import get_settings
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PUBLISHED = ROOT / "docs" / "bench"
+
+PAGES = {
+    "README": (engine_page, frozenset(PARTS) - {CONVERSATIONS}),
+    "conversations": (conversations_page, frozenset({CONVERSATIONS})),
+}
+"""Each page with the parts of a run that it shows."""
 
 
 def main() -> None:
@@ -25,19 +33,28 @@ def main() -> None:
         results = measure(plan, arguments.only, get_settings(), server, Path(folder))
     RESULTS.mkdir(parents=True, exist_ok=True)
     results.save(RESULTS / "results.json")
-    (RESULTS / "table.md").write_text(text := page(results), encoding="utf-8")
+    for name, (page, parts) in PAGES.items():
+        if parts & set(arguments.only):
+            (RESULTS / f"{name}.md").write_text(text := page(results), encoding="utf-8")
+            print(f"\n{text}")
     draw(results, RESULTS)
-    print(f"\n{text}\nWritten to {RESULTS.relative_to(ROOT)}/.")
+    print(f"Written to {RESULTS.relative_to(ROOT)}/.")
     if arguments.publish:
-        publish(RESULTS, PUBLISHED)
+        publish(RESULTS, PUBLISHED, arguments.only)
 
 
-def publish(results: Path, folder: Path) -> None:
-    """Copy the table and the plots to where they are kept."""
+def publish(results: Path, folder: Path, measured: Collection[str]) -> None:
+    """Copy the pages all of whose parts were measured, with their plots, to where they are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(results / "table.md", folder / "README.md")
-    for name in PLOTS:
-        shutil.copy(results / f"{name}.png", folder)
+    for name in whole_pages(measured):
+        shutil.copy(results / f"{name}.md", folder)
+        for plot in PLOTS if name == "README" else ():
+            shutil.copy(results / f"{plot}.png", folder)
+
+
+def whole_pages(measured: Collection[str]) -> list[str]:
+    """The pages all of whose parts were measured."""
+    return [name for name, (_, parts) in PAGES.items() if parts <= set(measured)]
 
 
 def _parse() -> argparse.Namespace:
@@ -55,11 +72,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--model", help="the server's model; left out: the first that it offers")
     parser.add_argument("--key", help="the server's API key")
     parser.add_argument(
-        "--publish", action="store_true", help="copy the table and the plots of a whole run to docs/bench/"
+        "--publish", action="store_true", help="copy the pages that were measured as a whole to docs/bench/"
     )
     arguments = parser.parse_args()
-    if arguments.publish and (arguments.quick or set(arguments.only) != set(PARTS)):
-        parser.error("--publish is for a whole run: leave out --quick and --only.")
+    if arguments.publish and (arguments.quick or not whole_pages(arguments.only)):
+        whole = "; ".join(" ".join(sorted(parts)) for _, parts in PAGES.values())
+        parser.error(f"--publish is for whole pages: leave out --quick, and measure all of: {whole}.")
     return arguments
 
 

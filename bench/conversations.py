@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from bench.figures import percentile
 from components.store.conversations import Conversations
@@ -54,18 +56,25 @@ def summarize(actions: Sequence[Action]) -> ActionSummary:
     return ActionSummary(len(seconds), percentile(seconds, 50), percentile(seconds, 95), max(seconds))
 
 
-def measure_conversations(folder: Path, messages_in_all: int, times: int) -> Iterator[Action]:
-    """Fill both databases with the same, then do everything ``times``, for one reader after the other."""
+@contextmanager
+def filled_databases(folder: Path, messages_in_all: int) -> Iterator[Mapping[str, str]]:
+    """Addresses of both databases, by name, with the same in them."""
     with closing(Cluster()) as cluster, cluster.database() as url:
         address = f"sqlite:///{folder / 'conversations.db'}"
         with closing(Database(address)) as sqlite, closing(Database(url)) as postgres:
             fill(sqlite, messages_in_all)
             move(sqlite, postgres)
-            for name, database in (("SQLite", sqlite), ("PostgreSQL", postgres)):
-                for _ in actions_of(database, READERS):
-                    pass  # the first time, when the rows are not in memory yet, does not count
-                for what, seconds in actions_of(database, times):
-                    yield Action(name, what, seconds)
+        yield {"SQLite": address, "PostgreSQL": url}
+
+
+def measure_conversations(databases: Mapping[str, str], times: int) -> Iterator[Action]:
+    """Do everything ``times`` in each database, for one reader after the other."""
+    for name, address in databases.items():
+        with closing(Database(address)) as database:
+            for _ in actions_of(database, READERS):
+                pass  # the first time, when the rows are not in memory yet, does not count
+            for what, seconds in actions_of(database, times):
+                yield Action(name, what, seconds)
 
 
 def actions_of(database: Database, times: int) -> Iterator[tuple[str, float]]:
@@ -86,16 +95,22 @@ def fill(database: Database, messages_in_all: int) -> None:
     for number in range(CONVERSATIONS):
         with database.writing() as connection:
             where = new_conversation_id()
-            Conversations(connection, _reader(number % READERS)).add(
-                Conversation(where, _reader(number % READERS), _text(chance, 20))
-            )
-            branch: list[Message] = []
-            for _ in range(messages_in_all // CONVERSATIONS):
-                if branch and branch[-1].reply is not None and chance.random() < 0.2:
-                    branch.pop()
-                branch.append(_message(chance, where, branch))
-                Messages(connection, where).add(branch[-1], range(300) if branch[-1].reply else ())
-            Conversations(connection, _reader(number % READERS)).change(where, leaf=branch[-1].id)
+            mine = Conversations(connection, _reader(number % READERS))
+            mine.add(Conversation(where, _reader(number % READERS), _text(chance, 20)))
+            add_messages(connection, mine, where, messages_in_all // CONVERSATIONS, chance)
+
+
+def add_messages(
+    connection: Connection, mine: Conversations, where: str, count: int, chance: random.Random, retried: float = 0.2
+) -> None:
+    """Fill the conversation ``where``; so many of its replies are ``retried``."""
+    branch: list[Message] = []
+    for _ in range(count):
+        if branch and branch[-1].reply is not None and chance.random() < retried:
+            branch.pop()
+        branch.append(_message(chance, where, branch))
+        Messages(connection, where).add(branch[-1], range(300) if branch[-1].reply else ())
+    mine.change(where, leaf=branch[-1].id)
 
 
 def _message(chance: random.Random, where: str, branch: Sequence[Message]) -> Message:

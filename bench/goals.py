@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from bench import conversations
+from bench import clicks, conversations, storing
 from bench.figures import paired_ratio
 from bench.neighbours import seeds, summarize
 from bench.results import Results
@@ -31,6 +31,12 @@ SEED_PRICE = 1.5
 ACTION_SECONDS = 0.1
 """What listing, opening, searching or sending takes the database, of 95 in 100."""
 
+STORING_SHARE = 0.05
+"""Of the time that eight replies take, how much transactions that write may compute."""
+
+OPENING_SECONDS = 1.0
+"""From the click on a conversation until it is shown, however long it is."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -42,10 +48,15 @@ class Goal:
     met: bool
 
 
-def check_goals(results: Results) -> list[Goal]:
-    """All goals that this run has figures for."""
-    parts = (_throughput, _later_turn, _seeds, _traffic, _start, _actions)
+def engine_goals(results: Results) -> list[Goal]:
+    """The goals for replies that this run has figures for."""
+    parts = (_throughput, _later_turn, _seeds, _traffic, _start)
     return [goal for part in parts for goal in part(results)]
+
+
+def conversation_goals(results: Results) -> list[Goal]:
+    """The goals for conversations that this run has figures for."""
+    return [goal for part in (_actions, _stored, _opening) for goal in part(results)]
 
 
 def _throughput(results: Results) -> Iterator[Goal]:
@@ -116,3 +127,23 @@ def _actions(results: Results) -> Iterator[Goal]:
         )
         what = f"95 % of what readers do with conversations in {name}, s"
         yield Goal(what, f"≤ {ACTION_SECONDS:g}", f"{slowest:.3f}", slowest <= ACTION_SECONDS)
+
+
+def _stored(results: Results) -> Iterator[Goal]:
+    for name in dict.fromkeys(one.database for one in results.stored):
+        share = storing.summarize([one for one in results.stored if one.database == name]).share
+        yield Goal(
+            f"keeping {storing.AT_ONCE} growing replies in {name}, computing as a share of their time",
+            f"< {100 * STORING_SHARE:g} %",
+            f"{100 * share:.1f} %",
+            share < STORING_SHARE,
+        )
+
+
+def _opening(results: Results) -> Iterator[Goal]:
+    own = [click for click in results.clicks if click.what == clicks.OPEN]
+    if own:
+        longest = max(click.messages for click in own)
+        seconds = clicks.summarize([click for click in own if click.messages == longest]).seconds
+        what = f"opening a conversation of {longest:,} messages, s"
+        yield Goal(what, f"< {OPENING_SECONDS:g}", f"{seconds:.2f}", seconds < OPENING_SECONDS)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
+import torch
 
 from components.model.devices import usable_cores
 
@@ -16,10 +17,14 @@ PACKAGES = ("torch", "transformers", "streamlit", "openai", "playwright")
 
 @dataclass(frozen=True)
 class Machine:
-    """``memory`` is in bytes; ``load`` the mean number of busy processes in the minute before the run."""
+    """``vectors`` are the widest instructions that PyTorch uses here.
+
+    ``memory`` is in bytes; ``load`` the mean number of busy processes in the minute before the run.
+    """
 
     date: str
     cpu: str
+    vectors: str
     cores: int
     memory: int
     load: float
@@ -32,6 +37,7 @@ def describe_machine() -> Machine:
     return Machine(
         date=datetime.now().strftime("%Y-%m-%d %H:%M"),
         cpu=_cpu(),
+        vectors=torch.backends.cpu.get_cpu_capability(),
         cores=usable_cores(),
         memory=psutil.virtual_memory().total,
         load=os.getloadavg()[0],

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench.clicks import Click
 from bench.conversations import Action
 from bench.estimates import Wait
 from bench.history import LaterTurn
@@ -11,6 +12,7 @@ from bench.machine import Machine
 from bench.memory import Peak
 from bench.neighbours import Pair
 from bench.startup import Start
+from bench.storing import Stored
 from bench.throughput import Crowd
 from bench.websocket import Traffic
 
@@ -41,6 +43,8 @@ class Results:
     neighbours: list[Pair] = field(default_factory=list)
     traffic: list[Traffic] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    clicks: list[Click] = field(default_factory=list)
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bench.conversations import KEPT, measure_conversations
+from bench.clicks import measure_clicks
+from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
 from bench.loading import load_application, load_plain, load_tokenizer
@@ -17,13 +18,16 @@ from bench.process import ProcessTarget
 from bench.results import Results, Setup
 from bench.server import environment
 from bench.startup import measure_starts
+from bench.storing import measure_storing
 from bench.targets import SAMPLING, OpenAITarget, Target
 from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
 
-PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", "conversations")
+CONVERSATIONS = "conversations"
+
+PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", CONVERSATIONS)
 
 PLACES = 4
 """Replies that are written at once where waiting is measured."""
@@ -39,7 +43,8 @@ class Plan:
     """How much is measured.
 
     ``starts`` are rounds of their own; so many ``waiting_users`` ask for ``PLACES`` places; readers do each of their
-    ``actions`` so often, among so many messages that are ``kept``.
+    ``actions`` so often, among so many messages that are ``kept``, and click so many ``clicks`` in conversations of
+    these ``lengths``; replies that are kept while they grow have so many ``stored_tokens``.
     """
 
     rounds: int = 3
@@ -51,9 +56,12 @@ class Plan:
     waiting_users: int = 24
     kept: int = KEPT
     actions: int = 200
+    stored_tokens: int = 192
+    lengths: Sequence[int] = (10, 1000)
+    clicks: int = 5
 
 
-QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16, 4_000, 10)
+QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16, 4_000, 10, 16, (4, 40), 1)
 """To see that everything runs; such figures mean little."""
 
 
@@ -92,8 +100,12 @@ def measure(
     if "waits" in parts:
         few = settings.model_copy(update={"max_batch": PLACES})
         results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
-    if "conversations" in parts:
-        results.actions += told(measure_conversations(folder, plan.kept, plan.actions))
+    if CONVERSATIONS in parts:
+        with filled_databases(folder, plan.kept) as databases:
+            results.actions += told(measure_conversations(databases, plan.actions))
+            stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
+            results.stored += told(stored)
+        results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
     return results
 
 

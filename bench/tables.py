@@ -1,13 +1,13 @@
-"""The results as a page of Markdown."""
+"""What replies take, as a page of Markdown."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TypeVar
 
-from bench import conversations, estimates, neighbours, throughput
+from bench import estimates, neighbours, throughput
 from bench.apps.replies import TOKENS_PER_SECOND
 from bench.figures import paired_ratio
-from bench.goals import check_goals
+from bench.goals import Goal, engine_goals
 from bench.history import LATER_REPLY_TOKENS
 from bench.memory import READERS
 from bench.plots import PLOTS
@@ -20,10 +20,13 @@ GIB = 2**30
 Value = TypeVar("Value")
 
 
-def page(results: Results) -> str:
-    """Everything that was measured, and on what. Plots are expected beside the page."""
-    parts = (_goals, _crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic, _actions)
-    return "\n\n".join(["# Measurements", _head(results), *(text for part in parts if (text := part(results)))]) + "\n"
+def engine_page(results: Results) -> str:
+    """What replies take, and on what that was measured. Plots are expected beside the page."""
+    parts = (_crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
+    head = (
+        f"{head_of(results)}\n\nWhat keeping conversations takes is measured apart: [conversations](conversations.md)."
+    )
+    return whole_page("Measurements", head, engine_goals(results), [part(results) for part in parts])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -33,7 +36,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {line} |" for line in lines)])
 
 
-def _head(results: Results) -> str:
+def head_of(results: Results) -> str:
+    """How, where and with what it was measured."""
     machine, setup = results.machine, results.setup
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
@@ -42,8 +46,9 @@ def _head(results: Results) -> str:
             "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
             "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
             "",
-            f"- Machine: {machine.cpu}, {machine.cores} cores, {machine.memory / GIB:.0f} GiB memory, "
-            f"{machine.system}; {machine.load:.1f} busy processes before the run",
+            f"- Machine: {machine.cpu} ({machine.vectors}), {machine.cores} cores, "
+            f"{machine.memory / GIB:.0f} GiB memory, {machine.system}; "
+            f"{machine.load:.1f} busy processes before the run",
             f"- Versions: {versions}",
             f"- Date: {machine.date}",
             f"- Model: {setup.model}{dtypes}",
@@ -52,9 +57,11 @@ def _head(results: Results) -> str:
     )
 
 
-def _goals(results: Results) -> str:
-    rows = [(goal.what, goal.wanted, goal.reached, "yes" if goal.met else "**no**") for goal in check_goals(results)]
-    return f"## Goals\n\n{table(['This application', 'Goal', 'Reached', 'Met'], rows)}" if rows else ""
+def whole_page(title: str, head: str, goals: Iterable[Goal], parts: Iterable[str]) -> str:
+    """A page of Markdown; parts that are empty are left out."""
+    rows = [(goal.what, goal.wanted, goal.reached, "yes" if goal.met else "**no**") for goal in goals]
+    reached = f"## Goals\n\n{table(['This application', 'Goal', 'Reached', 'Met'], rows)}" if rows else ""
+    return "\n\n".join([f"# {title}", head, *filter(None, [reached, *parts])]) + "\n"
 
 
 def _crowds(results: Results) -> str:
@@ -62,8 +69,8 @@ def _crowds(results: Results) -> str:
     if not crowds:
         return ""
     rows = []
-    for users in _distinct(crowd.users for crowd in crowds):
-        for target in _distinct(crowd.target for crowd in crowds):
+    for users in distinct(crowd.users for crowd in crowds):
+        for target in distinct(crowd.target for crowd in crowds):
             own = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, target)]
             plain = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, PLAIN)]
             summary = throughput.summarize(own)
@@ -110,8 +117,8 @@ def _later_turns(results: Results) -> str:
     if not turns:
         return ""
     rows = []
-    for history in _distinct(turn.history for turn in turns):
-        for target in _distinct(turn.target for turn in turns):
+    for history in distinct(turn.history for turn in turns):
+        for target in distinct(turn.target for turn in turns):
             firsts, fresh, plain = (
                 [turn.first for turn in turns if (turn.history, turn.target) == key]
                 for key in ((history, target), (0, target), (history, PLAIN))
@@ -146,7 +153,7 @@ def _waits(results: Results) -> str:
     if not results.waits:
         return ""
     rows = []
-    for kind in _distinct(wait.kind for wait in results.waits):
+    for kind in distinct(wait.kind for wait in results.waits):
         summary = estimates.summarize([wait for wait in results.waits if wait.kind == kind])
         rows.append(
             (
@@ -177,7 +184,7 @@ def _neighbours(results: Results) -> str:
     if not results.neighbours:
         return ""
     rows = []
-    for what in _distinct(pair.what for pair in results.neighbours):
+    for what in distinct(pair.what for pair in results.neighbours):
         summary = neighbours.summarize([pair for pair in results.neighbours if pair.what == what])
         rows.append((what, f"{summary.before:.3g}", f"{summary.after:.3g}", f"{summary.ratio:.2f}"))
     return "\n".join(
@@ -196,7 +203,7 @@ def _starts(results: Results) -> str:
         return ""
     imports = [start.seconds for start in results.starts if start.what == IMPORTS]
     rows = []
-    for what in _distinct(start.what for start in results.starts):
+    for what in distinct(start.what for start in results.starts):
         seconds = [start.seconds for start in results.starts if start.what == what]
         span = f"{min(seconds):.2f} to {max(seconds):.2f}"
         rows.append((f"`{what}`", f"{median(seconds):.2f}", span, f"{paired_ratio(seconds, imports):.2f}"))
@@ -258,34 +265,10 @@ def _traffic(results: Results) -> str:
     )
 
 
-def _actions(results: Results) -> str:
-    if not results.actions:
-        return ""
-    rows = []
-    for what in _distinct(action.what for action in results.actions):
-        for name in _distinct(action.database for action in results.actions):
-            own = [action for action in results.actions if (action.what, action.database) == (what, name)]
-            if own:
-                summary = conversations.summarize(own)
-                rows.append((what, name, summary.times, *(f"{1000 * seconds:.1f}" for seconds in summary[1:])))
-    return "\n".join(
-        [
-            "## Conversations",
-            "",
-            f"What the database takes, in ms, when it keeps {results.setup.kept:,} messages in "
-            f"{conversations.CONVERSATIONS:,} conversations of {conversations.READERS} readers, who take turns. "
-            f"Questions have about {conversations.QUESTION_CHARACTERS} characters, replies about "
-            f"{conversations.REPLY_CHARACTERS:,}. PostgreSQL runs on the same machine, without waiting for the disk.",
-            "",
-            table(["What a reader does", "Database", "Times", "Median", "95 %", "Most"], rows),
-        ]
-    )
-
-
 def _plot(name: str) -> str:
     return f"![{PLOTS[name]}]({name}.png)"
 
 
-def _distinct(values: Iterable[Value]) -> list[Value]:
+def distinct(values: Iterable[Value]) -> list[Value]:
     """Each once, in the order in which they come."""
     return list(dict.fromkeys(values))

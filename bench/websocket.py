@@ -88,10 +88,7 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
     Raises:
         FileNotFoundError: there is no Chromium.
     """
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next((found for name in names if (found := shutil.which(name))), None)
-    if chromium is None:
-        raise FileNotFoundError("Counting WebSocket bytes needs Chromium: bash scripts/install-test-tools")
+    chromium = find_chromium()
     with ExitStack() as stack:
         ports = {}
         for page, script in SCRIPTS.items():
@@ -107,6 +104,19 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
             alone: list[tuple[str, Kind]] = [(TUTORIAL_PAGE, "prose")]
             for readers in (together, alone):
                 yield from _read(browser, ports, readers, tokens)
+
+
+def find_chromium() -> str:
+    """Where the browser is.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        raise FileNotFoundError("Counting WebSocket bytes needs Chromium: bash scripts/install-test-tools")
+    return found
 
 
 def _read(

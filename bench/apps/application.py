@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import streamlit as st
 
 from bench.apps.replies import read_question, stream
+from components.api.middleware import build_middleware
 from components.engine import host
 from components.engine.interface import GenerationRequest
 from tests.scripted_engine import ScriptedEngine
@@ -24,5 +25,5 @@ def recite(request: GenerationRequest) -> Iterator[str]:
 
 setattr(host, "engine_host", RecitingHost)  # noqa: B010
 
-# Streamlit finds the application only when it is made right here.
-app = st.App("../../components/ui/page.py")
+# Streamlit finds the application only when it is made right here. The middleware gives each browser its name.
+app = st.App("../../components/ui/page.py", middleware=build_middleware())

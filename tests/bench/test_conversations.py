@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
-from bench.conversations import ACTIONS, CONVERSATIONS, READERS, actions_of, fill, measure_conversations
+from bench.clicks import MOVE, MOVE_LENGTH, OPEN, STOP, measure_clicks
+from bench.conversations import (
+    ACTIONS,
+    CONVERSATIONS,
+    READERS,
+    actions_of,
+    fill,
+    filled_databases,
+    measure_conversations,
+)
+from bench.storing import AT_ONCE, storing_of
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.messages import Messages
+from tests.scripted_engine import ScriptedEngine
 
 
 def test_every_reader_has_as_many_conversations_with_branches(tmp_path: Path) -> None:
@@ -25,8 +36,38 @@ def test_every_reader_has_as_many_conversations_with_branches(tmp_path: Path) ->
 
 
 def test_both_databases_are_measured(tmp_path: Path) -> None:
-    measured = list(measure_conversations(tmp_path, CONVERSATIONS, 1))
+    with filled_databases(tmp_path, CONVERSATIONS) as databases:
+        measured = list(measure_conversations(databases, 1))
     assert [(one.database, one.what) for one in measured] == [
         (database, what) for database in ("SQLite", "PostgreSQL") for what in ACTIONS
     ]
     assert all(one.seconds > 0 for one in measured)
+
+
+def test_replies_are_kept_while_they_are_timed(tmp_path: Path) -> None:
+    engine = ScriptedEngine(lambda _: ["word "] * 40)
+    url = f"sqlite:///{tmp_path / 'chats.db'}"
+    (stored,) = storing_of(engine, {"SQLite": url}, 40, 1)
+    assert stored.computed > 0
+    assert stored.kept > 0
+    assert stored.without > 0
+    assert stored.with_store > 0
+    # A question each before the model is asked, and the ends, some of them together.
+    assert AT_ONCE < stored.transactions <= 3 * AT_ONCE
+    database = Database(url)
+    with database.reading() as connection:
+        (one,) = Conversations(connection, "bench:0").list(10)
+        kept = Messages(connection, one.id).all()
+    database.close()
+    assert [message.text for message in kept][1] == "word " * 40
+
+
+def test_clicks_are_timed_and_counted_in_conversations_of_each_length(tmp_path: Path) -> None:
+    clicks = list(measure_clicks(tmp_path, (4, 40), 1))
+    assert [(click.messages, click.what) for click in clicks] == [
+        (length, what) for length in (4, 40) for what in (OPEN, MOVE, MOVE_LENGTH, STOP)
+    ]
+    assert all(click.received > 0 for click in clicks if click.what != MOVE), "these run the page"
+    assert all(click.sent == click.received == 0 for click in clicks if click.what == MOVE), "the browser keeps it"
+    opened = {click.messages: click.received for click in clicks if click.what == OPEN}
+    assert opened[4] < opened[40]

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from bench.clicks import MOVE_LENGTH, OPEN, Click
+from bench.conversation_tables import conversations_page
 from bench.conversations import Action
-from bench.goals import check_goals
+from bench.goals import conversation_goals, engine_goals
 from bench.history import LaterTurn
 from bench.machine import describe_machine
 from bench.neighbours import FAIRNESS, Pair, seeds
 from bench.plots import PLOTS, draw
 from bench.results import Results, Setup
 from bench.startup import CLASSES, IMPORTS, SERVER, Start
-from bench.tables import page, table
+from bench.storing import Stored
+from bench.tables import engine_page, table
 from bench.targets import APPLICATION, PLAIN, Answer
 from bench.throughput import Crowd
 from bench.websocket import APPLICATION_PAGE, Traffic
@@ -57,6 +60,17 @@ def results() -> Results:
             *(Action("SQLite", "sending", seconds / 500) for seconds in range(101)),
             Action("PostgreSQL", "listing", 0.01),
         ],
+        stored=[
+            *(
+                Stored("SQLite", 0, 200.0, 190.0, 10.0, 0.2, 0.1, 20),
+                Stored("SQLite", 1, 100.0, 80.0, 10.0, 0.4, 0.2, 10),
+            ),
+            Stored("PostgreSQL", 0, 100.0, 100.0, 10.0, 1.0, 0.6, 10),
+        ],
+        clicks=[
+            *(Click(OPEN, 10, 0.2, 20, 1000), Click(OPEN, 1000, 0.5, 20, 3000), Click(OPEN, 1000, 1.7, 20, 5000)),
+            Click(MOVE_LENGTH, 10, 0.25, 17, 1000),
+        ],
     )
 
 
@@ -67,7 +81,7 @@ def rows_of(text: str, heading: str) -> list[list[str]]:
 
 
 def test_speeds_stand_beside_the_plain_loops(results: Results) -> None:
-    rows = rows_of(page(results), "Many readers at once")
+    rows = rows_of(engine_page(results), "Many readers at once")
 
     assert [(row[0], row[1], row[2], row[3]) for row in rows] == [
         ("1", PLAIN, "9.0", "1.0"),
@@ -79,29 +93,44 @@ def test_speeds_stand_beside_the_plain_loops(results: Results) -> None:
 
 
 def test_first_texts_stand_beside_a_fresh_prompts_and_the_plain_loops(results: Results) -> None:
-    rows = {(row[0], row[1]): row[2:] for row in rows_of(page(results), "First text of a later turn")}
+    rows = {(row[0], row[1]): row[2:] for row in rows_of(engine_page(results), "First text of a later turn")}
 
     assert rows["1400", APPLICATION] == ["1450", "0.060", "1.20", "50.0"]
     assert rows["1400", PLAIN] == ["1450", "3.000", "30.00", "1.0"]
 
 
 def test_what_readers_cost_each_other_stands_beside_what_they_get_without(results: Results) -> None:
-    rows = rows_of(page(results), "What readers cost each other")
+    rows = rows_of(engine_page(results), "What readers cost each other")
 
     assert rows[1] == [seeds(8), "250", "160", "0.60"]
     assert rows[2] == [FAIRNESS, "0.05", "0.2", "4.00"]
 
 
 def test_what_readers_do_stands_under_each_database(results: Results) -> None:
-    assert rows_of(page(results), "Conversations") == [
+    assert rows_of(conversations_page(results), "The database") == [
         ["listing", "SQLite", "101", "50.0", "95.0", "100.0"],
         ["listing", "PostgreSQL", "1", "10.0", "10.0", "10.0"],
         ["sending", "SQLite", "101", "100.0", "190.0", "200.0"],
     ]
 
 
+def test_what_is_kept_stands_beside_what_is_not(results: Results) -> None:
+    assert rows_of(conversations_page(results), "Replies that grow") == [
+        ["SQLite", "150.0", "135.0", "0.88", "1.5 %", "3.0 %", "25.0"],
+        ["PostgreSQL", "100.0", "100.0", "1.00", "6.0 %", "10.0 %", "100.0"],
+    ]
+
+
+def test_clicks_stand_by_the_length_of_the_conversation(results: Results) -> None:
+    assert rows_of(conversations_page(results), "Clicks") == [
+        [OPEN, "10", "1", "200", "1,020"],
+        [OPEN, "1,000", "2", "1100", "4,020"],
+        [MOVE_LENGTH, "10", "1", "250", "1,017"],
+    ]
+
+
 def test_goals_are_judged_one_by_one(results: Results) -> None:
-    judged = [(goal.reached, goal.met) for goal in check_goals(results)]
+    judged = [(goal.reached, goal.met) for goal in (*engine_goals(results), *conversation_goals(results))]
 
     assert judged == [
         ("5.0", True),
@@ -116,12 +145,15 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
         ("1.25", True),
         ("0.190", False),
         ("0.010", True),
+        ("1.5 %", True),
+        ("6.0 %", False),
+        ("1.10", False),
     ]
 
 
 def test_a_part_that_was_not_run_is_left_out(results: Results) -> None:
     results.crowds, results.traffic = [], []
-    text = page(results)
+    text = engine_page(results)
 
     assert "Many readers" not in text
     assert "WebSocket" not in text
@@ -137,4 +169,4 @@ def test_every_plot_that_the_page_shows_is_drawn(results: Results, tmp_path: Pat
 
     assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in PLOTS}
     for name in PLOTS:
-        assert f"({name}.png)" in page(results)
+        assert f"({name}.png)" in engine_page(results)
