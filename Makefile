@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: run install test bench lint format docs clean
+.PHONY: run install test bench lint format docs pictures clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -60,6 +60,10 @@ format: $(VENV)/installed-dev
 
 docs: $(VENV)/installed
 	@$(PYTHON) scripts/update_docs.py
+
+pictures: $(VENV)/installed-dev
+	@bash scripts/install-test-tools
+	@$(PYTHON) scripts/take_pictures.py
 
 clean:
 	rm -rf $(VENV) $(CLIENTS) tests/clients/ai_sdk/node_modules

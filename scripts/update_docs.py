@@ -1,4 +1,4 @@
-"""Writes the parts of README.md that others know better: settings and files from the code, figures from the bench.
+"""Writes the parts of the documents that others know better: settings and files from the code, figures from the bench.
 
 A part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``. The tests fail while a part is out of date.
 """
@@ -6,6 +6,7 @@ A part stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``. The tests fail w
 import ast
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -15,11 +16,24 @@ from components.settings import ENV_PREFIX, Settings  # noqa: E402
 
 OTHER_FOLDERS = {
     "bench/": "side-by-side measurements: `make bench`; docs/bench/ keeps the newest",
-    "docs/": "guides longer than this page",
+    "docs/": "guides longer than README.md, and its pictures",
     "scripts/": "what the Makefile calls",
     "tests/": "as components/ is laid out; browser/ drives a real one, clients/ runs others' programs, "
     "fixtures/ holds a tiny reference checkpoint",
 }
+
+HIGHLIGHTS = {
+    "tokens/s of one reader, times plain generate": "一个人时的速度，是普通 generate 的多少倍",
+    "tokens/s of 8 readers at once, times plain generate": "8 个人同时使用时的总速度，是普通 generate 的多少倍",
+    "first text after 1,400 tokens of known history, s": "已有 1,400 个 token 的历史时，多少秒出现第一个字",
+    "opening a conversation of 1,000 messages, s": "打开有 1,000 条消息的对话，秒",
+    "95 % of what readers do with conversations in SQLite, s": "十万条消息中列出、打开、搜索、发送，95% 在多少秒内",
+    "keeping 8 growing replies in SQLite, computing as a share of their time": "保存 8 条正在书写的回答，占用的时间",
+}
+"""Goals that README.md shows, as docs/bench/ and as README.zh.md call them."""
+
+PAGES = ("README.md", "conversations.md")
+"""Of docs/bench/."""
 
 
 def settings_table() -> str:
@@ -43,22 +57,44 @@ def file_tree() -> str:
 
 
 def measurements() -> str:
-    """What the latest published measurements reached, and on which machine."""
-    text = (ROOT / "docs" / "bench" / "README.md").read_text(encoding="utf-8")
-    setup = re.findall(r"^- (?:Machine|Model): .*", text, re.MULTILINE)
-    goals = text.partition("## Goals\n\n")[2].partition("\n\n##")[0]
-    return "\n".join([*setup, "", goals])
+    """The most telling figures of the latest published measurements."""
+    rows = [f"| {what} | {wanted} | {reached} |" for what, (wanted, reached) in _highlights().items()]
+    return "\n".join(["| On a CPU, with the demo model | Goal | Reached |", "|---|---:|---:|", *rows])
 
 
-def update(text: str) -> str:
-    """The text with its parts made anew."""
-    for name, part in (("settings", settings_table()), ("measurements", measurements()), ("files", file_tree())):
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+def measurements_in_chinese() -> str:
+    """The same."""
+    rows = [f"| {HIGHLIGHTS[what]} | {wanted} | {reached} |" for what, (wanted, reached) in _highlights().items()]
+    return "\n".join(["| 在 CPU 上，演示模型 | 目标 | 结果 |", "|---|---:|---:|", *rows])
+
+
+PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"measurements": measurements},
+    "README.zh.md": {"measurements": measurements_in_chinese},
+    "docs/settings.md": {"settings": settings_table},
+    "docs/layout.md": {"files": file_tree},
+}
+"""Each document with its parts."""
+
+
+def update(document: str, text: str) -> str:
+    """The text of a document with its parts made anew."""
+    for name, make in PARTS[document].items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(begin)
         if end not in rest:
-            raise SystemExit(f"README.md has no lines {begin.strip()} and {end.strip()} with something between them.")
-        text = before + begin + part + end + rest.partition(end)[2]
+            raise SystemExit(f"{document} has no line {begin.strip()} with {end} after it.")
+        text = f"{before}{begin}{make()}\n{end}{rest.partition(end)[2]}"
     return text
+
+
+def _highlights() -> dict[str, tuple[str, str]]:
+    goals: dict[str, tuple[str, str]] = {}
+    for page in PAGES:
+        text = (ROOT / "docs" / "bench" / page).read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (.+?) \| ([<≤≥].+?) \| (.+?) \| .+ \|$", text, re.MULTILINE)
+        goals |= {what: (wanted, reached) for what, wanted, reached in rows}
+    return {what: goals[what] for what in HIGHLIGHTS}
 
 
 def _remark(path: Path) -> str:
@@ -68,5 +104,6 @@ def _remark(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(update(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in PARTS:
+        file = ROOT / document
+        file.write_text(update(document, file.read_text(encoding="utf-8")), encoding="utf-8")
