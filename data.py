@@ -1,4 +1,4 @@
-"""Back up, restore and move conversations."""
+"""Back up, restore and move conversations, and make a web site of those that are shared."""
 
 import argparse
 import sys
@@ -9,6 +9,9 @@ from components.settings import ENV_PREFIX, SettingsError
 from components.store import moving
 from components.store.database import Database, get_database
 from components.store.errors import ConflictError, StoreError
+from components.store.shares import all_present
+from components.web.site import FolderError, write_site
+from components.web.texts import TEXTS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,16 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
                     f"{target.name} holds {_told(counts)}. Set {ENV_PREFIX}DATABASE_URL to it and start the server. "
                     f"{database.name} is left as it was."
                 )
-    except (StoreError, ConflictError, SettingsError) as error:
+            case "site":
+                with database.reading() as connection:
+                    count = write_site(all_present(connection), TEXTS[options.language], options.folder)
+                print(f"{options.folder} holds {count:,} shared conversation{'s' * (count != 1)}. Open its index.html.")
+    except (StoreError, ConflictError, SettingsError, FolderError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The three commands."""
+    """The four commands."""
     parser = argparse.ArgumentParser(
-        description="Back up, restore and move the conversations of the chat application.",
+        description="Back up, restore and move the conversations of the chat application; make a site of shared ones.",
         epilog=f"The database is that of {ENV_PREFIX}DATABASE_URL, or the file in {ENV_PREFIX}DATA_DIR.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -52,6 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
         "move", help="copy all conversations to another, empty database, to use that from now on"
     )
     move.add_argument("--to", required=True, metavar="URL", help="such as postgresql://user@host/name; see ~/.pgpass")
+    site = commands.add_parser(
+        "site", help="write what is shared, and has not expired, into a new folder as plain HTML that needs no network"
+    )
+    site.add_argument("folder", type=Path, metavar="FOLDER")
+    site.add_argument("--language", choices=sorted(TEXTS), default="en", help="of the words around it (default: en)")
     return parser
 
 

@@ -31,13 +31,9 @@ OPERATIONS = "/operations"
 """The page's other page, beside the chat at ``GET /``."""
 
 
-CONVERSATIONS_JSON = "/conversations.json"
-CONVERSATION_JSON = "/conversations/{conversation}.json"
-CONVERSATION_MARKDOWN = "/conversations/{conversation}.md"
-IMPORT = "/import"
+ROBOTS = "/robots.txt"
 
 SHARED = "/s/{share}"
-SHARED_COPY = f"{SHARED}/copy"
 
 _SHARED_ID = re.compile(r"/s/[A-Za-z0-9_-]{22}")
 

@@ -17,9 +17,9 @@ from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_name, set_session, target_of
-from components.paths import HEALTH, OPERATIONS, is_shared
+from components.paths import HEALTH, OPERATIONS, ROBOTS, is_shared
 
-ALWAYS_OPEN = frozenset({HEALTH})
+ALWAYS_OPEN = frozenset({HEALTH, ROBOTS})
 """Paths that need nothing, beside what readers share (``is_shared``). Compared with the decoded path that the router
 sees, letter by letter: no other spelling."""
 

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from components.access.address import below_base
 from components.access.origin import SAFE_METHODS
+from components.access.streamlit_protocol import uploading_tab
 
 STREAM = "/_stcore/stream"
 
@@ -18,9 +19,12 @@ _FOLDERS = ("/static/", "/media/")
 
 
 def is_needed_to_sign_in(connection: HTTPConnection) -> bool:
-    """Whether a request or WebSocket is part of the page or of the way to the provider and back."""
-    path = below_base(connection.scope["path"])
+    """Whether a request or WebSocket is part of the page or of the way to the provider and back.
+
+    So is a file that is brought in: only the page, which shows the field to those who are signed in, knows them.
+    """
+    path, method = below_base(connection.scope["path"]), connection.scope.get("method", "")
     if connection.scope["type"] == "websocket":
         return path == STREAM
     is_page = path in _PAGE or path in _PROVIDER or path.startswith(_FOLDERS)
-    return is_page and connection.scope["method"] in SAFE_METHODS
+    return (is_page and method in SAFE_METHODS) or uploading_tab(method, path) is not None

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.access.address import below_base
 from components.access.identity import Identity, identity_of
 from components.access.middleware import Refuse
 from components.access.policy import Refused
-from components.access.streamlit_protocol import STREAM_PATH, Violation, may_request, may_send
+from components.access.streamlit_protocol import STREAM_PATH, Violation, may_request, may_send, uploading_tab
+from components.access.uploads import Uploads
 from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class StreamlitFilter:
         self._app = app
         self._refuse = refuse
         self._settings = settings or get_settings()
+        self._uploads = Uploads(self._settings.max_import_bytes)
         self._open_streams: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -49,7 +51,9 @@ class StreamlitFilter:
         """Pass on what this page makes; refuse the rest here."""
         if scope["type"] == "http":
             path = below_base(scope["path"])
-            if may_request(scope["method"], path, sign_in=self._settings.sign_in):
+            if scope["method"] == "PUT" and (tab := uploading_tab("PUT", path)) is not None:
+                await self._upload(tab, scope, receive, send)
+            elif may_request(scope["method"], path, sign_in=self._settings.sign_in):
                 await self._app(scope, receive, send)
             else:
                 await self._refuse(path, Refused(HTTPStatus.NOT_FOUND, NOT_SERVED))(scope, receive, send)
@@ -57,6 +61,13 @@ class StreamlitFilter:
             await self._stream(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _upload(self, tab: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._uploads.admitted(Request(scope), tab):
+                await self._app(scope, receive, send)
+        except Refused as refused:
+            await self._refuse(below_base(scope["path"]), refused)(scope, receive, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         if below_base(scope["path"]) != STREAM_PATH:

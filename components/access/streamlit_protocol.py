@@ -6,12 +6,14 @@ is not listed here is refused. ``tests/access/test_streamlit_protocol.py`` lists
 knows, and why it is refused.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
-from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileURLsRequest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 STREAM_PATH = "/_stcore/stream"
@@ -24,9 +26,14 @@ _CORE_PATHS = frozenset({"/_stcore/health", "/_stcore/host-config"})
 _FILE_FOLDERS = ("/static/", "/media/")
 """The page's scripts; and its pictures and downloads, which Streamlit holds while a page shows them."""
 
+_UPLOAD_PATH = re.compile(r"/_stcore/upload_file/(?P<session>[0-9a-f-]{36})/[0-9a-f-]{36}")
+"""A file that a tab brings in: the tab's id and the file's, which nobody else knows."""
+
 _STREAMLIT_FOLDERS = ("/_stcore", "/static", "/media", "/component", "/app/static", "/auth", "/oauth2callback")
 
-_MESSAGES = frozenset({"rerun_script", "stop_script"})
+_MESSAGES = frozenset({"rerun_script", "stop_script", "file_urls_request"})
+"""Of the kind ``backend_operation_request``, downloads alone (``_is_download``)."""
+
 _WIDGET_VALUES = frozenset(
     {
         "trigger_value",
@@ -38,13 +45,16 @@ _WIDGET_VALUES = frozenset(
         "int_array_value",
         "string_array_value",
         "chat_input_value",
+        "file_uploader_state_value",
     }
 )
-"""What a button, a switch, a slider, a field and the input send. No files, tables or components' JSON."""
+"""What a button, a switch, a slider, a field, the input and a file send. No tables or components' JSON."""
 
 MAX_WIDGETS = 256
 MAX_ITEMS = 64
 """Of a widget that has several values."""
+MAX_FILES = 1
+"""Which a tab brings in at once."""
 MAX_CACHED_MESSAGES = 2048
 MAX_NAME_BYTES = 512
 """Of a widget, a page, a fragment, a time zone."""
@@ -73,12 +83,18 @@ def is_streamlits(path: str) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in _STREAMLIT_FOLDERS)
 
 
+def uploading_tab(method: str, path: str) -> str | None:
+    """The id of the tab that brings a file in, or takes it back, with this request; None for any other request."""
+    found = _UPLOAD_PATH.fullmatch(path) if method in ("PUT", "DELETE") else None
+    return found["session"] if found else None
+
+
 def may_request(method: str, path: str, *, sign_in: bool) -> bool:
     """Whether a request is none of Streamlit's own, or one that this page makes."""
     if not is_streamlits(path):
         return True
     if method not in ("GET", "HEAD"):
-        return False
+        return uploading_tab(method, path) is not None
     return path in _CORE_PATHS or path.startswith(_FILE_FOLDERS) or (sign_in and path in SIGN_IN_PATHS)
 
 
@@ -99,7 +115,22 @@ def may_send(data: bytes, max_question_chars: int) -> bool:
     kind = message.WhichOneof("type")
     if kind == "rerun_script":
         _check_client_state(message.rerun_script, max_question_chars * _BYTES_PER_CHARACTER)
+    elif kind == "file_urls_request":
+        _check_file(message.file_urls_request)
+    elif kind == "backend_operation_request":
+        return _is_download(message.backend_operation_request)
     return kind in _MESSAGES
+
+
+def _check_file(request: FileURLsRequest) -> None:
+    _check_texts((request.request_id, request.session_id, *request.file_names), MAX_NAME_BYTES)
+    _check_count(len(request.file_names), MAX_FILES)
+
+
+def _is_download(request: BackendOperationRequest) -> bool:
+    """Whether it asks for a file that the page offers; what else there is reads tables and writes into the project."""
+    _check_texts((request.request_id, request.session_id, request.deferred_file.file_id), MAX_NAME_BYTES)
+    return request.WhichOneof("payload") == "deferred_file"
 
 
 def _check_client_state(state: ClientState, max_text_bytes: int) -> None:
@@ -124,6 +155,10 @@ def _check_widget(widget: WidgetState, max_text_bytes: int) -> None:
         if question.file_uploader_state.uploaded_file_info or question.HasField("audio_file_info"):
             raise Violation(1008, "This page takes no files.")
         _check_texts((question.data,), max_text_bytes)
+    elif kind == "file_uploader_state_value":
+        files = widget.file_uploader_state_value.uploaded_file_info
+        _check_count(len(files), MAX_FILES)
+        _check_texts((text for file in files for text in (file.file_id, file.name)), MAX_NAME_BYTES)
     elif kind == "string_value":
         _check_texts((widget.string_value,), max_text_bytes)
     elif kind is not None and kind.endswith("_array_value"):

@@ -32,7 +32,7 @@ async def read_json(request: Request) -> JsonValue:
         UnreadableBodyError: it is packed or written in a way that is not known here, or is no JSON.
     """
     longest = get_settings().max_body_bytes
-    body = await read_body(request, longest)
+    body = await _read(request, longest)
     packing = request.headers.get("content-encoding", "identity").strip().lower()
     match packing:
         case "" | "identity":
@@ -58,12 +58,7 @@ def lenient(kind: type[BaseModel], data: Any) -> Any:
     return {name: _whole(value) if name in integers else value for name, value in given.items()}
 
 
-async def read_body(request: Request, longest: int) -> bytes:
-    """Read the whole body as it came, but never hold more of it than ``longest`` bytes.
-
-    Raises:
-        BodyTooLargeError: there is more.
-    """
+async def _read(request: Request, longest: int) -> bytes:
     body, received = bytearray(), 0
     async for chunk in request.stream():
         received += len(chunk)

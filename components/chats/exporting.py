@@ -2,12 +2,14 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from components.chats.chat import Chat
 from components.chats.file_format import FORMAT, VERSION, ConversationEntry, MessageEntry, ReplyEntry
 from components.store.conversations import Conversations
 from components.store.database import Database
@@ -16,6 +18,13 @@ from components.store.messages import Messages
 from components.store.rows import Conversation, Message
 
 MOST_LISTED = 1_000_000
+
+MOST_NAME_BYTES = 200
+"""Of a file's name without its ending. Systems take 255 in all."""
+
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\ufffd]')
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+"""Names that mean a device to Windows, whatever their ending."""
 
 _FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)")
 _HEADINGS = {"user": "User", "assistant": "Assistant"}
@@ -96,6 +105,44 @@ def read_everything(database: Database, reader: str) -> Iterator[ConversationEnt
         except NotFoundError:
             continue  # deleted meanwhile
         yield entry
+
+
+def file_name(title: str, ending: str) -> str:
+    """A name for a file that every system takes, and in which nothing is hidden.
+
+    What some system takes for something else is a space, and so is what turns the direction of writing around.
+    """
+    visible = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in title)
+    name = " ".join(_NOT_IN_NAMES.sub(" ", visible).split())
+    name = name.encode()[:MOST_NAME_BYTES].decode(errors="ignore").strip(" .")
+    if _DEVICES.match(name):
+        name = f"_{name}"
+    return f"{name or 'conversation'}.{ending}"
+
+
+def export_markdown(chat: Chat) -> str:
+    """The branch that is shown, with what is written at this moment.
+
+    Raises:
+        NotFoundError: the conversation is gone, or not kept yet.
+        StoreError: it cannot be read at present.
+    """
+    with chat.replies.database.reading() as connection:
+        conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
+        branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
+    return "".join(markdown_of(conversation, [chat.replies.here(message) for message in branch]))
+
+
+def export_json(chat: Chat) -> str:
+    """The conversation's whole tree, as it is kept.
+
+    Raises:
+        NotFoundError: the conversation is gone, or not kept yet.
+        StoreError: it cannot be read at present.
+    """
+    with chat.replies.database.reading() as connection:
+        entry = read_entry(connection, chat.asker.reader, chat.conversation.id)
+    return "".join(json_of([entry]))
 
 
 def _reply_of(message: Message, tokens: Sequence[int]) -> ReplyEntry | None:

@@ -24,6 +24,7 @@ from components.chats.file_format import (
 )
 from components.chats.foreign_formats import read_chatgpt, read_sharegpt, read_training
 from components.chats.import_errors import ImportFileError, at
+from components.chats.room import make_room
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import ConflictError, StoreError
@@ -72,9 +73,11 @@ def keep(database: Database, reader: str, drafts: Sequence[Draft]) -> None:
     Each is written in a transaction of its own, since others wait for it to end.
 
     Raises:
+        FullError: it would be more than one may keep.
         StoreError: the database cannot be written at present.
         ConflictError: what was to be written contradicts what is there.
     """
+    make_room(database, reader, sum(len(message.text) for draft in drafts for message, _ in draft.messages))
     kept: list[str] = []
     try:
         for draft in drafts:

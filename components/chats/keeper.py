@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -67,6 +68,14 @@ class Keeper:
                 return True
             self._waiting.append(change)
         return False
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until all that was to be kept is, for so many seconds at the most; gives whether it is."""
+        deadline = time.monotonic() + timeout
+        while self.is_behind and time.monotonic() < deadline:
+            self.wake()
+            time.sleep(0.02)
+        return not self.is_behind
 
     def wake(self) -> None:
         """Do the routine now, not at the end of the interval."""

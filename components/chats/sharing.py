@@ -7,26 +7,47 @@ from typing import Literal
 from components.chats.chat import Chat
 from components.chats.importing import Draft
 from components.store.conversations import Conversations
+from components.store.database import Database
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
 from components.store.shares import Share, Shares, new_share_id, snapshot
+
+MOST_SHARES = 100
+"""Of one reader at a time. Each is a copy of its own."""
+
+SETTLE_SECONDS = 5.0
+"""So long a share waits for what was written last to be kept."""
 
 Expiry = Literal["day", "week", "never"]
 
 _SECONDS: dict[Expiry, float | None] = {"day": 24 * 3600.0, "week": 7 * 24 * 3600.0, "never": None}
 
 
+class NotKeptError(Exception):
+    """What is to be shared is not kept yet; trying again in a moment may help."""
+
+
+class TooManySharesError(Exception):
+    """A reader shares as much as they may."""
+
+
 def share(chat: Chat, expiry: Expiry) -> Share:
     """Share the whole branch that ``chat`` shows. What is said later, and edited, does not get into it.
 
     Raises:
-        NotFoundError: the conversation is gone, or not kept yet.
+        NotKeptError: the conversation is new, or the store takes what was written last no sooner.
+        NotFoundError: the conversation is gone.
+        TooManySharesError: others must be withdrawn first.
         StoreError: the store cannot be written at present.
     """
+    if chat.is_new or not chat.replies.keeper.settle(SETTLE_SECONDS):
+        raise NotKeptError
     seconds = _SECONDS[expiry]
     with chat.replies.database.writing() as connection:
         conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
         branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
+        if len(Shares(connection, chat.asker.reader).list()) >= MOST_SHARES:
+            raise TooManySharesError
         expires = None if seconds is None else time.time() + seconds
         content = snapshot([chat.replies.here(message) for message in branch])
         shared = Share(new_share_id(), conversation.id, conversation.title, content, expires=expires)
@@ -42,6 +63,17 @@ def shared_by(chat: Chat) -> Sequence[Share]:
     """
     with chat.replies.database.reading() as connection:
         return Shares(connection, chat.asker.reader).list()
+
+
+def shared_as(database: Database, shared: str) -> Share:
+    """What anybody shared under this id.
+
+    Raises:
+        NotFoundError: there is none, or it has ended.
+        StoreError: the store cannot be read at present.
+    """
+    with database.reading() as connection:
+        return Shares(connection, "").get(shared)
 
 
 def withdraw(chat: Chat, shared: str) -> None:

@@ -139,6 +139,10 @@ class Conversations:
         """Delete for good what this reader has thrown away."""
         self._connection.execute(delete(table).where(self._is_own(), table.c.deleted.is_not(None)))
 
+    def ids(self) -> Sequence[str]:
+        """The ids of all, those that were thrown away among them."""
+        return list(self._connection.scalars(select(table.c.id).where(self._is_own())))
+
     def delete_everything(self) -> int:
         """All that this reader has, for good, what was shared included; gives their number."""
         return self._connection.execute(delete(table).where(self._is_own())).rowcount

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -88,6 +88,12 @@ class Shares:
         own = delete(shares).where(shares.c.id == share, shares.c.reader == self._reader)
         if not self._connection.execute(own).rowcount:
             raise NotFoundError(share)
+
+
+def all_present(connection: Connection) -> Iterator[Share]:
+    """What all readers share at present, the oldest first."""
+    for row in connection.execute(_present(time.time()).order_by(shares.c.created, shares.c.id)):
+        yield _share(row)
 
 
 def purge_expired(connection: Connection, now: float) -> int:

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from components.access.address import below_base
-from components.settings import get_settings
-from components.web.texts import Problem, texts_for
+from components.web.rendering import code_style
+from components.web.texts import PageTexts, Problem, texts_for
 
 HERE = Path(__file__).parent / "templates"
 
@@ -21,24 +21,30 @@ HERE = Path(__file__).parent / "templates"
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> HTMLResponse:
     """A page in the reader's language. No search engine keeps it, and nobody on the way does."""
     up = "../" * (below_base(request.scope["path"]).count("/") - 1) or "./"
-    content = (
-        _environment().get_template(template).render(texts=texts_for(request.headers), style=_style(), up=up, **values)
-    )
+    content = render(template, texts_for(request.headers), up=up, **values)
     headers = {
         "Cache-Control": "no-store",
-        "Content-Security-Policy": _content_security_policy(),
+        "Content-Security-Policy": f"{content_security_policy()}; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
         "X-Robots-Tag": "noindex, nofollow",
-        "Vary": "Accept-Language, Cookie",
+        "Vary": "Accept-Language",
     }
     return HTMLResponse(content, status, headers)
 
 
-def problem_page(request: Request, problem: Problem, status: HTTPStatus, detail: str = "") -> HTMLResponse:
-    """What went wrong; ``detail`` is English."""
+def render(template: str, texts: PageTexts, *, up: str = "", **values: Any) -> str:
+    """A page as HTML. Without ``up``, which leads to the chat, it is one of those that lie in a folder."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(texts=texts, style=_style(), policy=content_security_policy(), up=up, **values)
+    )
+
+
+def problem_page(request: Request, problem: Problem, status: HTTPStatus) -> HTMLResponse:
+    """What went wrong."""
     heading, sentence = texts_for(request.headers).problems[problem]
-    sentence = sentence.format(size=largest_file_mb())
-    return page(request, "problem.html", status, heading=heading, sentence=sentence, detail=detail)
+    return page(request, "problem.html", status, heading=heading, sentence=sentence)
 
 
 def not_found(request: Request) -> HTMLResponse:
@@ -51,25 +57,23 @@ def store_away(request: Request) -> HTMLResponse:
     return problem_page(request, "store_away", HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def largest_file_mb() -> str:
-    """How large a file may be, for people."""
-    return f"{get_settings().max_import_bytes / 2**20:g}"
+@lru_cache(maxsize=1)
+def content_security_policy() -> str:
+    """Nothing is fetched and nothing runs. Formulas have style attributes; ``rendering`` gives them to nothing else."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; style-src-attr 'unsafe-inline'; img-src data:; "
+        "form-action 'none'; base-uri 'none'"
+    )
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    return Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 @lru_cache(maxsize=1)
 def _style() -> str:
-    return (HERE / "page.css").read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _content_security_policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    )
+    return (HERE / "page.css").read_text(encoding="utf-8") + code_style()

@@ -5,11 +5,12 @@ A message, a widget's value or a route that is in no table here is new: decide w
 
 from collections.abc import Iterator
 from unittest.mock import MagicMock
+from uuid import uuid4
 
 import pytest
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from streamlit import config
-from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.web.server.starlette.starlette_app import create_streamlit_routes
 
@@ -31,6 +32,7 @@ CHARS = 1000
 ALLOWED_MESSAGES = {
     "rerun_script": "a widget has changed, or a fragment's time has come",
     "stop_script": "the browser's own Stop; it ends this reader's run alone",
+    "file_urls_request": "where a file of conversations may be sent to",
 }
 REFUSED_MESSAGES = {
     "clear_cache": "empties caches that all readers share",
@@ -38,10 +40,15 @@ REFUSED_MESSAGES = {
     "load_git_info": "runs git, and tells paths of the server's disk",
     "debug_disconnect_websocket": "for Streamlit's own tests",
     "debug_shutdown_runtime": "for Streamlit's own tests; ends the server",
-    "file_urls_request": "prepares an upload, which the page has no field for",
     "app_heartbeat": "for sites that have the page in a frame, which the page's headers forbid",
-    "backend_operation_request": "deferred downloads and large tables, which the page has none of, and an installation "
-    "of files into the project",
+    "backend_operation_request": "without anything to do; see OPERATIONS",
+}
+
+OPERATIONS = {
+    "deferred_file": True,  # a download that is made when it is asked for
+    "dataframe_chunk": False,  # large tables, which the page has none of
+    "install_skills": False,  # writes files into the project
+    "dismiss_skills_nudge": False,
 }
 
 ALLOWED_VALUES = {
@@ -54,6 +61,7 @@ ALLOWED_VALUES = {
     "int_array_value": "selections",
     "string_array_value": "the language",
     "chat_input_value": "the question",
+    "file_uploader_state_value": "a file of conversations",
 }
 REFUSED_VALUES = {
     "json_value": "components, which the page has none of",
@@ -61,7 +69,6 @@ REFUSED_VALUES = {
     "string_trigger_value": "a chat input of older versions",
     "arrow_value": "tables that a reader edits",
     "bytes_value": "components",
-    "file_uploader_state_value": "files",
 }
 
 CORE = "/_stcore"
@@ -70,6 +77,8 @@ ALLOWED_ROUTES = {
     ("GET", f"{CORE}/host-config"): "the page's first question",
     ("GET", "/media/{file_id:path}"): "the page's icon and the receipt's download",
     ("GET", "/"): "the page, its scripts, and every path that is not Streamlit's own",
+    ("PUT", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "a file of conversations, see test_uploads.py",
+    ("DELETE", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "the same file, by whoever knows its id",
 }
 ROUTES_TO_SIGN_IN = {
     ("GET", "/auth/login"): "to the OpenID provider",
@@ -80,8 +89,6 @@ EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REFUSED_ROUTES = {
     ("GET", f"{CORE}/metrics"): "counts what is in the process; ours are at /metrics",
     ("GET", f"{CORE}/script-health-check"): "runs the page for everybody who asks; off unless configured",
-    ("PUT", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "holds a file in memory",
-    ("DELETE", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "takes another's file away",
     ("GET", "/component/{path:path}"): "files of components, which the page has none of",
     ("GET", f"{CORE}/bidi-components/{{path:path}}"): "files of components of the new kind",
     ("GET", "/app/static/{path:path}"): "files of the project; off unless configured",
@@ -137,7 +144,11 @@ def test_every_route_of_streamlit_is_decided_on(routes: list[BaseRoute]) -> None
 @pytest.mark.parametrize(("method", "route"), [*ALLOWED_ROUTES, *ROUTES_TO_SIGN_IN, *REFUSED_ROUTES])
 @pytest.mark.parametrize("sign_in", [False, True])
 def test_what_the_page_uses_of_streamlits_routes_is_served(method: str, route: str, sign_in: bool) -> None:
-    path = route.replace("{session_id}", "a").replace("{file_id}", "b").replace("{file_id:path}", "c.png")
+    path = (
+        route.replace("{session_id}", str(uuid4()))
+        .replace("{file_id}", str(uuid4()))
+        .replace("{file_id:path}", "c.png")
+    )
     path = path.replace("{path:path}", "name/index.html")
     key = (method, route)
     assert may_request(method, path, sign_in=sign_in) is (
@@ -173,6 +184,38 @@ def test_what_the_page_uses_of_streamlits_messages_is_passed_on(kind: str) -> No
         getattr(message, kind).SetInParent()
     assert message.WhichOneof("type") == kind
     assert may_send(message.SerializeToString(), CHARS) is (kind in ALLOWED_MESSAGES)
+
+
+def test_every_operation_of_streamlit_is_decided_on() -> None:
+    assert {field.name for field in BackendOperationRequest.DESCRIPTOR.oneofs_by_name["payload"].fields} == {
+        *OPERATIONS
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_of_operations_the_page_asks_for_downloads_alone(operation: str) -> None:
+    message = BackMsg()
+    getattr(message.backend_operation_request, operation).SetInParent()
+    assert may_send(message.SerializeToString(), CHARS) is OPERATIONS[operation]
+
+
+@pytest.mark.parametrize(("files", "name"), [(2, "a.json"), (1, "x" * (MAX_NAME_BYTES + 1))])
+def test_one_file_with_a_usual_name_is_brought_in_at_once(files: int, name: str) -> None:
+    asked, chosen = BackMsg(), rerun()
+    asked.file_urls_request.file_names.extend([name] * files)
+    widget = chosen.rerun_script.widget_states.widgets.add(id="file")
+    for _ in range(files):
+        widget.file_uploader_state_value.uploaded_file_info.add(name=name)
+    for message in (asked, chosen):
+        with pytest.raises(Violation) as violation:
+            may_send(message.SerializeToString(), CHARS)
+        assert violation.value.code == 1009
+
+
+@pytest.mark.parametrize("path", ["", "/a/b", "/{id}", "/{id}/{id}/", "/{id}/../{id}", "/{id}/{id}/{id}"])
+def test_a_file_is_sent_to_a_tab_of_which_one_knows_the_id(path: str) -> None:
+    for method in ("PUT", "DELETE"):
+        assert not may_request(method, f"{CORE}/upload_file{path.format(id=uuid4())}", sign_in=True)
 
 
 def test_an_empty_message_is_left_out() -> None:

@@ -20,7 +20,6 @@ FINDING_OUT = [
     "/sdapi/v1/options",
     "/get_model_info",
     "/healthz",
-    "/robots.txt",
     "/nothing/at/all",
 ]
 

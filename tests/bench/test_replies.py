@@ -3,7 +3,7 @@
 import pytest
 
 from bench.apps.replies import Kind, read_question, reply
-from components.ui.markdown.document import complete_blocks
+from components.markdown.document import complete_blocks
 
 
 @pytest.mark.parametrize("kind", ["prose", "code"])

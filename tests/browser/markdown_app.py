@@ -4,8 +4,8 @@ import random
 
 import streamlit as st
 
-from components.ui.markdown.document import complete_blocks
-from tests.ui.markdown.mixtures import PIECES
+from components.markdown.document import complete_blocks
+from tests.markdown.mixtures import PIECES
 
 HOW_MANY = 120
 

@@ -25,8 +25,8 @@ from components.engine.interface import GenerationRequest
 from components.engine.watching.recorder import Recorder
 from components.ui.startup import show_crash
 from components.web.routes import build_pages
+from tests.markdown.replies import REPLIES
 from tests.scripted_engine import ScriptedEngine
-from tests.ui.markdown.replies import REPLIES
 
 RICH = r"""# Sorting, briefly
 

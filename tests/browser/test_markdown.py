@@ -10,9 +10,9 @@ from playwright.sync_api import BrowserContext
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import PageFactory
 from tests.browser.markdown_app import texts
+from tests.markdown.replies import REPLIES
+from tests.markdown.streamlit_renderer import Block, reference
 from tests.server import running_server
-from tests.ui.markdown.replies import REPLIES
-from tests.ui.markdown.streamlit_renderer import Block, reference
 
 READ_REPLY = """reply => {
   const STYLES = {STRONG: 'strong', EM: 'em', DEL: 's', CODE: 'code'};

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.chats.chat import Chat
-from components.chats.exporting import json_of, markdown_of, read_entry, read_everything
+from components.chats.exporting import file_name, json_of, markdown_of, read_entry, read_everything
 from components.chats.file_format import ConversationEntry, MessageEntry, ReplyEntry
 from components.chats.import_errors import ImportFileError
 from components.chats.importing import Draft, keep, read_file
@@ -344,3 +344,35 @@ def test_parameters_that_this_version_does_not_take_are_left_out() -> None:
     [draft] = brought_in(own(HI, sampling={"temperature": 99, "evil": ["\0"]}))
 
     assert draft.conversation.sampling == {}
+
+
+NAMES = [
+    ("", "conversation.md"),
+    ("../../etc/passwd", "etc passwd.md"),
+    ("a\r\nX-Evil: 1", "a X-Evil 1.md"),
+    ("gnp\u202edm", "gnp dm.md"),
+    ("a\u00adb\u2066c", "a b c.md"),
+    (" . ", "conversation.md"),
+    ("长" * 200, "长" * 66 + ".md"),
+    ("😀" * 200, "😀" * 50 + ".md"),
+    ('"; filename=x', "; filename=x.md"),
+    ("CON", "_CON.md"),
+    ("com1.what", "_com1.what.md"),
+    ("Console", "Console.md"),
+    ("为什么/why?", "为什么 why.md"),
+]
+
+
+@pytest.mark.parametrize(("title", "name"), NAMES)
+def test_a_files_name_is_one_that_every_system_takes(title: str, name: str) -> None:
+    assert file_name(title, "md") == name
+
+
+@given(st.text(st.characters(), max_size=400))
+def test_whatever_the_title_is_the_files_name_can_be_used(title: str) -> None:
+    name = file_name(title, "json")
+    assert name.endswith(".json")
+    assert len(name.encode()) <= 255
+    assert not set(name) & set('\\/:*?"<>|\0\n\r')
+    assert name == name.strip(" .")
+    assert name.isprintable()

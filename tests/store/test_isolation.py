@@ -38,6 +38,7 @@ CONVERSATIONS: dict[str, Use] = {
     "get": lambda it, theirs: it.get(theirs.conversation),
     "list": lambda it, _: it.list(100),
     "deleted": lambda it, _: it.deleted(),
+    "ids": lambda it, _: it.ids(),
     "search": lambda it, _: it.search("secret", 100),
     "characters": lambda it, _: it.characters(),
     "empty_bin": lambda it, _: it.empty_bin(),

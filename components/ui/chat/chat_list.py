@@ -2,18 +2,20 @@
 
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from sqlalchemy import Connection
 
 from components.chats.chat import LONGEST_TITLE, Chat
+from components.markdown.escaping import escape_line_start, escape_text
 from components.store.conversations import Conversations
 from components.store.errors import StoreError
 from components.store.rows import Conversation
+from components.ui.chat.chat_files import draw_chat_downloads
+from components.ui.chat.dialogs import MENU, request_dialog
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.opening import open_chat, open_new_chat
-from components.ui.markdown.escaping import escape_line_start, escape_text
+from components.ui.chat.zone import reader_zone
 from components.ui.texts import Texts
 
 LISTED = 20
@@ -127,7 +129,14 @@ def _open_found(chat: Chat, conversation: str, message: int | None, texts: Texts
 
 def _draw_menu(chat: Chat, texts: Texts) -> None:
     conversation = chat.conversation
-    with st.popover(texts.this_chat, icon=":material/more_horiz:", type="tertiary", width="stretch"):
+    with st.popover(
+        texts.this_chat,
+        key=MENU,
+        icon=":material/more_horiz:",
+        type="tertiary",
+        width="stretch",
+        on_change="rerun",  # without it, nothing but the reader closes it
+    ):
         st.text_input(
             texts.rename,
             conversation.title,
@@ -144,6 +153,15 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
             on_click=_change,
             args=(chat, texts, "pinned", not conversation.pinned),
         )
+        st.button(
+            texts.share.open,
+            key="share_chat",
+            icon=":material/share:",
+            type="tertiary",
+            on_click=request_dialog,
+            args=("share",),
+        )
+        draw_chat_downloads(chat, texts)
         st.button(
             texts.delete,
             key="delete_chat",
@@ -194,7 +212,7 @@ def _day(conversation: Conversation, texts: Texts) -> str:
     """Under which heading a conversation is listed."""
     if conversation.pinned:
         return texts.pinned
-    zone = _zone()
+    zone = reader_zone()
     today = datetime.now(zone).date()
     day = datetime.fromtimestamp(conversation.changed, zone).date()
     if day >= today:
@@ -206,13 +224,6 @@ def _day(conversation: Conversation, texts: Texts) -> str:
 
 def _month(day: date) -> str:
     return f"{day:%Y-%m}"
-
-
-def _zone() -> ZoneInfo:
-    try:
-        return ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def _plain(text: str) -> str:

@@ -46,8 +46,8 @@ def draw_welcome(texts: Texts) -> None:
             )
 
 
-def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts) -> None:
-    """Draw what is shown of the conversation; returns when its last reply has ended."""
+def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts, *, follow: bool) -> None:
+    """Draw what is shown of the conversation. To ``follow`` returns when its last reply has ended."""
     st.html(_STYLE + ICON_STYLE)
     if chat.earlier:
         st.button(
@@ -64,7 +64,7 @@ def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: 
         if message.role == "user":
             _draw_question(chat, message, texts)
         else:
-            _draw_reply(chat, message, engine, texts)
+            _draw_reply(chat, message, engine, texts, follow=follow)
     if first_seen is not None and chat.last is not None and first_seen.depth > chat.last.depth:
         _draw_forgotten_line(texts)  # the next question will be all that the model sees
 
@@ -123,9 +123,11 @@ def _select(chat: Chat, message: int, texts: Texts) -> None:
         chat.select(message)
 
 
-def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts) -> None:
+def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts, *, follow: bool) -> None:
     with st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
-        if (written := chat.written(message)) is not None:
+        if (written := chat.written(message)) is not None and not follow:
+            draw_text(written.snapshot().text)
+        elif written is not None:
             _draw_growing_reply(chat, message, written, engine, texts)
         else:
             message = chat.now(message)

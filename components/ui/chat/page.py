@@ -10,9 +10,11 @@ from components.store.errors import ConflictError, FullError, NotFoundError, Sto
 from components.ui.chat.actions import QUESTION, perform_requested, request_question
 from components.ui.chat.chat_list import draw_chat_list, draw_undo
 from components.ui.chat.context_strip import draw_context_strip
+from components.ui.chat.dialogs import draw_requested, request_dialog
 from components.ui.chat.history import draw_history, draw_welcome
 from components.ui.chat.notices import draw_not_shown, draw_unkept
 from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
+from components.ui.chat.shared_copy import draw_copy_question
 from components.ui.chat.sidebar import draw_sidebar
 from components.ui.language import current_texts
 from components.ui.operations.page import draw_operations_link
@@ -54,6 +56,17 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     name_in_address(chat)
     with chats_tab:
         draw_chat_list(chat, texts)  # with what was asked just now
+        st.button(
+            texts.mine.title,
+            key="my_data",
+            icon=":material/database:",
+            type="tertiary",
+            on_click=request_dialog,
+            args=("my_data",),
+        )
+    if draw_copy_question(chat, texts):
+        return
+    has_dialog = draw_requested(chat, texts)
     context = chat.context(engine, controls)
     note_slot, stop_slot = st.bottom.empty(), st.bottom.empty()
     if context:
@@ -78,7 +91,9 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     if chat.writing is not None:
         with stop_slot.container(horizontal=True, horizontal_alignment="center"):
             st.button(texts.stop, key="stop", icon=":material/stop_circle:", on_click=chat.stop)
-    draw_history(chat, engine, context.first if context else None, texts)
+    draw_history(chat, engine, context.first if context else None, texts, follow=not has_dialog)
+    if has_dialog:
+        return
     stop_slot.empty()
     if chat.context(engine, controls) != context:
         st.rerun()  # the reply that has just ended pushed an older one out

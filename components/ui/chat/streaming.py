@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components.chats.replies import Written
 from components.chats.reply import Snapshot
-from components.ui.markdown.document import Document, complete_blocks
+from components.markdown.document import Document, complete_blocks
 from components.ui.texts import Texts
 
 UPDATE_SECONDS = 0.05

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from components.chats.sharing import Expiry
 from components.engine.interface import Stage
 
 Language = Literal["zh", "en"]
@@ -48,6 +49,53 @@ class OperationsTexts:
     written: str
     cancel: str
     origins: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DataTexts:
+    """The texts about a reader's own data."""
+
+    title: str
+    download: str
+    as_markdown: str
+    as_json: str
+    site: str
+    site_help: str
+    site_empty: str
+    bring_in: str
+    bring_in_help: str
+    choose: str
+    brought_in: str
+    too_large: str
+    wrong_file: str
+    delete: str
+    delete_question: str
+    delete_confirmed: str
+    deleted: str
+
+
+@dataclass(frozen=True)
+class ShareTexts:
+    """The texts about conversations that are shared."""
+
+    open: str
+    title: str
+    about: str
+    expiry: str
+    expiries: dict[Expiry, str]
+    make: str
+    qr: str
+    links: str
+    until: str
+    for_ever: str
+    withdraw: str
+    not_kept: str
+    too_many: str
+    copy_title: str
+    copy_about: str
+    copy: str
+    no_copy: str
+    copy_gone: str
 
 
 @dataclass(frozen=True)
@@ -151,4 +199,6 @@ class Texts:
     context: str
     forgotten_above: str
     forgotten: str
+    mine: DataTexts
+    share: ShareTexts
     operations: OperationsTexts

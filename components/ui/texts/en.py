@@ -1,7 +1,7 @@
 """The texts in English."""
 
 from components.sampling.parameters import SamplingParams
-from components.ui.texts.catalogue import OperationsTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
 
 EN = Texts(
     title="Baichuan 2",
@@ -140,6 +140,49 @@ EN = Texts(
     forgotten_above="The model no longer sees what is above this line",
     forgotten="This conversation is longer than the model can remember ({length:,} tokens with the reply). "
     "Its oldest part is left out from now on.",
+    mine=DataTexts(
+        title="My data",
+        download="Download all conversations",
+        as_markdown="Download as Markdown",
+        as_json="Download as JSON",
+        site="Download what I share as web pages",
+        site_help="A folder of pages that open without this server and without a network. Unpack it and open "
+        "index.html.",
+        site_empty="Nothing is shared at present. Share a conversation, and it can be downloaded as a web page.",
+        bring_in="Bring conversations in",
+        bring_in_help="A JSON file that was downloaded here, ChatGPT's export, or a training set as JSON or JSONL. "
+        "At most {size} MB.",
+        choose="Choose a file",
+        brought_in="Conversations brought in: {count}",
+        too_large="The file is too large. Divide it into several files.",
+        wrong_file="The file cannot be brought in. Nothing was changed. What is wrong:",
+        delete="Delete everything",
+        delete_question="Delete all your conversations, and all links to what you share? **This cannot be undone.**",
+        delete_confirmed="Yes, delete everything",
+        deleted="Everything was deleted.",
+    ),
+    share=ShareTexts(
+        open="Share",
+        title="Share this conversation",
+        about="Whoever has the link can read what is shown here, without a code. They see neither your other "
+        "conversations nor the system prompt, and nothing that is written later.",
+        expiry="The link works",
+        expiries={"day": "for a day", "week": "for a week", "never": "for good"},
+        make="Make a link",
+        qr="QR code of the link",
+        links="What you share",
+        until="until {date}",
+        for_ever="until you withdraw it",
+        withdraw="Withdraw",
+        not_kept="The conversation is not kept yet. Please try again in a moment.",
+        too_many="You share as much as is possible. Withdraw a link that is no longer needed.",
+        copy_title="Go on with a shared conversation?",
+        copy_about="You get a copy of its {count} messages among your own conversations. Who shared it does not learn "
+        "of it, and does not see what you write.",
+        copy="Copy it",
+        no_copy="No, to my own chat",
+        copy_gone="What was shared here is not there any more. It may have expired, or was withdrawn.",
+    ),
     operations=OperationsTexts(
         title="Operations",
         about="{model} · {device} · {dtype} · {engine}",

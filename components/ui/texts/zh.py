@@ -1,6 +1,6 @@
 """The texts in Chinese."""
 
-from components.ui.texts.catalogue import OperationsTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
 
 ZH = Texts(
     title="百川 2",
@@ -137,6 +137,46 @@ ZH = Texts(
     context="上下文 {used:,} / {length:,}",
     forgotten_above="以上内容模型已经看不到了",
     forgotten="对话已超出模型能记住的长度（连同回答共 {length:,} token），从现在起最早的部分会被略去。",
+    mine=DataTexts(
+        title="我的数据",
+        download="下载全部对话",
+        as_markdown="下载为 Markdown",
+        as_json="下载为 JSON",
+        site="把我分享的对话下载为网页",
+        site_help="一个网页文件夹，没有这台服务器、没有网络也能打开。解压后打开 index.html 即可。",
+        site_empty="目前没有分享任何对话。分享之后，就可以把它下载为网页。",
+        bring_in="导入对话",
+        bring_in_help="可以是从这里下载的 JSON 文件、ChatGPT 导出的文件，或 JSON、JSONL 格式的训练数据，"
+        "最大 {size} MB。",
+        choose="选择文件",
+        brought_in="已导入 {count} 个对话",
+        too_large="文件太大，请分成几个文件。",
+        wrong_file="无法导入此文件，没有任何改动。问题在于：",
+        delete="删除全部数据",
+        delete_question="要删除您的全部对话以及所有分享链接吗？**删除后无法恢复。**",
+        delete_confirmed="是的，全部删除",
+        deleted="已全部删除。",
+    ),
+    share=ShareTexts(
+        open="分享",
+        title="分享此对话",
+        about="任何人有了链接，不需要访问码就能看到这里显示的内容；看不到您的其他对话、系统提示词和之后写的内容。",
+        expiry="链接有效期",
+        expiries={"day": "一天", "week": "一周", "never": "直到撤回"},
+        make="生成链接",
+        qr="链接的二维码",
+        links="您分享的内容",
+        until="{date} 前有效",
+        for_ever="撤回前一直有效",
+        withdraw="撤回",
+        not_kept="对话还没有保存好，请稍后再试。",
+        too_many="分享的数量已达上限，请先撤回不再需要的链接。",
+        copy_title="接着聊这个分享的对话？",
+        copy_about="其中的 {count} 条消息会复制到您自己的对话里。分享的人不会知道，也看不到您写的内容。",
+        copy="复制一份",
+        no_copy="不用，回到我的聊天",
+        copy_gone="这里分享的内容已经不在了，可能已过期或被撤回。",
+    ),
     operations=OperationsTexts(
         title="运行状况",
         about="{model} · {device} · {dtype} · {engine}",

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 from markdown_it.utils import EnvType
 
-from components.ui.markdown.growing import growing_env, without_unclear_end
-from components.ui.markdown.parsing import block_starts, parse
-from components.ui.markdown.writing import MarkdownWriter, fenced
+from components.markdown.growing import growing_env, without_unclear_end
+from components.markdown.parsing import block_starts, parse
+from components.markdown.writing import MarkdownWriter, fenced
 
 REMEMBERED_REPLIES = 256
 """Every script run shows the whole conversation again; so many replies are not parsed again for that."""

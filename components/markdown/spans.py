@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from markdown_it.tree import SyntaxTreeNode
 
-from components.ui.markdown.escaping import (
+from components.markdown.escaping import (
     SEPARATOR,
     escape_code,
     escape_destination,
@@ -15,8 +15,8 @@ from components.ui.markdown.escaping import (
     escape_text,
     escape_title,
 )
-from components.ui.markdown.pictures import may_show
-from components.ui.markdown.tex import formula_block, formula_span
+from components.markdown.pictures import may_show
+from components.markdown.tex import formula_block, formula_span
 
 _MARKS = {"strong": "**", "em": "_", "s": "~~"}
 

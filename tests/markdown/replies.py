@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tests.ui.markdown.streamlit_renderer import Block, Run
+from tests.markdown.streamlit_renderer import Block, Run
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ def formula_block(tex: str) -> str:
     if not tex.strip():
         return ""
     fence = _dollars(tex, least=2)
-    return f"{fence}\n{_unnumbered(tex.strip())}\n{fence}"
+    return f"{fence}\n{unnumbered(tex.strip())}\n{fence}"
 
 
 def formula_span(tex: str, *, display: bool, in_table: bool) -> str:
     """A formula within a line, as large as one on its own if it is a ``display`` formula."""
-    tex = rf"\displaystyle {_unnumbered(tex)}" if display else _unnumbered(tex)
+    tex = rf"\displaystyle {unnumbered(tex)}" if display else unnumbered(tex)
     if in_table:
         tex = tex.replace(r"\|", r"\Vert ").replace("|", r"\vert ").strip()
     if (len(tex) - len(tex.rstrip("\\"))) % 2:
@@ -33,7 +33,7 @@ def _dollars(tex: str, least: int) -> str:
     return "$" * max(least, max((len(run) + 1 for run in re.findall(r"\$+", tex)), default=0))
 
 
-def _unnumbered(tex: str) -> str:
+def unnumbered(tex: str) -> str:
     """Without numbers for equations, which the browser would count through the whole page."""
     known = _UNKNOWN.sub(lambda match: rf"\{match[1]}{{{_NEAREST[match[2]]}}}", tex)
     return _NUMBERED.sub(r"\\\1{\2*}", known)

@@ -11,10 +11,10 @@ from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType
 from mdit_py_plugins.footnote import footnote_plugin
 
-from components.ui.markdown.addresses import install_addresses
-from components.ui.markdown.emphasis import CjkParser
-from components.ui.markdown.formulas import install_formulas
-from components.ui.markdown.growing import install_growing
+from components.markdown.addresses import install_addresses
+from components.markdown.emphasis import CjkParser
+from components.markdown.formulas import install_formulas
+from components.markdown.growing import install_growing
 
 DEEPEST_NESTING = 100
 """Of lists and quotes; what lies deeper is not shown."""

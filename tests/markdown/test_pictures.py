@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from components.access.headers import build_headers
+from components.markdown.document import complete_blocks
 from components.settings import get_settings
-from components.ui.markdown.document import complete_blocks
 
 
 @pytest.fixture

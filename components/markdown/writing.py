@@ -10,10 +10,10 @@ from itertools import pairwise
 from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType
 
-from components.ui.markdown.escaping import escape_code
-from components.ui.markdown.growing import is_growing
-from components.ui.markdown.spans import SpanWriter
-from components.ui.markdown.tex import formula_block
+from components.markdown.escaping import escape_code
+from components.markdown.growing import is_growing
+from components.markdown.spans import SpanWriter
+from components.markdown.tex import formula_block
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 

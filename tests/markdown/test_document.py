@@ -4,10 +4,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.ui.markdown.document import Document, complete_blocks
-from tests.ui.markdown.mixtures import OWN_PIECES, PIECES
-from tests.ui.markdown.replies import REPLIES, Seen
-from tests.ui.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
+from components.markdown.document import Document, complete_blocks
+from tests.markdown.mixtures import OWN_PIECES, PIECES
+from tests.markdown.replies import REPLIES, Seen
+from tests.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
 
 
 def mixtures(pieces: list[str]) -> st.SearchStrategy[str]:

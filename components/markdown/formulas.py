@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from components.ui.markdown.growing import is_growing, is_open_ended
+from components.markdown.growing import is_growing, is_open_ended
 
 MOST_LINES = 60
 """A formula has no more; what never ends must not hold back the rest of a reply."""

@@ -1,0 +1,24 @@
+"""Deletes all that a reader has, for good: at once, without the bin."""
+
+from components.chats.chat import Asker
+from components.chats.replies import Replies
+from components.chats.sharing import SETTLE_SECONDS, NotKeptError
+from components.store.conversations import Conversations
+
+
+def delete_everything(asker: Asker, replies: Replies) -> int:
+    """Stop what is written for this reader, and delete their conversations and what they share; gives their number.
+
+    Raises:
+        NotKeptError: something waits to be kept, and would come back by that. Nothing was deleted.
+        StoreError: the store cannot be written at present. Nothing was deleted.
+    """
+    if not replies.keeper.settle(SETTLE_SECONDS):
+        raise NotKeptError
+    with replies.database.writing() as connection:
+        conversations = Conversations(connection, asker.reader)
+        ids = conversations.ids()
+        count = conversations.delete_everything()
+    for conversation in ids:
+        replies.cancel_all(conversation)  # what it still writes finds no conversation, and is kept nowhere
+    return count

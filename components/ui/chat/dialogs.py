@@ -1,0 +1,39 @@
+"""The page's dialogs. One at a time is open, from the script run that opens it until the reader closes it.
+
+Streamlit draws an open dialog anew by itself, but only between two runs of the script. So a run with a dialog ends:
+what is being written meanwhile is not followed, until the dialog is closed.
+"""
+
+from typing import Literal
+
+import streamlit as st
+
+from components.chats.chat import Chat
+from components.ui.chat.my_data import draw_my_data, tell_what_was_done
+from components.ui.chat.share_dialog import draw_share
+from components.ui.texts import Texts
+
+Dialog = Literal["my_data", "share"]
+
+MENU = "chat_menu"
+"""The key of the menu that opens one: its own state, so that it closes and does not lie over the dialog."""
+
+_KEY = "dialog"
+
+
+def request_dialog(dialog: Dialog) -> None:
+    """For callbacks: open this one in the script run that follows."""
+    st.session_state[_KEY] = dialog
+    st.session_state[MENU] = False
+
+
+def draw_requested(chat: Chat, texts: Texts) -> bool:
+    """Draw the dialog that was requested; gives whether there is one."""
+    tell_what_was_done()
+    dialog: Dialog | None = st.session_state.pop(_KEY, None)
+    match dialog:
+        case "my_data":
+            st.dialog(texts.mine.title, on_dismiss="rerun")(draw_my_data)(chat, texts)
+        case "share":
+            st.dialog(texts.share.title, on_dismiss="rerun")(draw_share)(chat, texts)
+    return dialog is not None

@@ -1,0 +1,188 @@
+"""The dialog "My data": everything of a reader's as files, files brought in, and everything deleted."""
+
+import threading
+from functools import partial
+
+import streamlit as st
+
+from components.access.uploads import forget_uploads, largest_mb
+from components.chats.chat import Asker, Chat
+from components.chats.erasing import delete_everything
+from components.chats.exporting import json_of, read_everything
+from components.chats.import_errors import ImportFileError
+from components.chats.importing import keep, read_file
+from components.chats.replies import Replies
+from components.chats.sharing import NotKeptError, shared_by
+from components.settings import get_settings
+from components.store.conversations import Conversations
+from components.store.errors import ConflictError, FullError, StoreError
+from components.ui.chat.opening import open_chat, open_new_chat
+from components.ui.language import current_language
+from components.ui.texts import Language, Texts
+from components.web.site import zip_site
+from components.web.texts import TEXTS as PAGE_TEXTS
+
+_one_at_a_time = threading.Lock()
+"""A file of the largest size takes several times as much memory while it is read or written."""
+
+_FILE = "imported_file"
+_PROBLEM = "my_data_problem"
+_CONFIRMING = "confirming_deletion"
+_DONE = "my_data_done"
+"""In the session. The last one is what was done: the dialog ends, and the page says so."""
+
+_STYLE = """<style>
+[data-testid=stFileUploaderDropzoneInstructions] {{display: none}}
+[data-testid=stFileUploaderDropzone] button * {{display: none}}
+[data-testid=stFileUploaderDropzone] button::after {{content: "{choose}"}}
+</style>"""
+"""Streamlit's own words in the field for a file are English."""
+
+
+def draw_my_data(chat: Chat, texts: Texts) -> None:
+    """What the dialog holds."""
+    if _DONE in st.session_state:
+        st.rerun()
+    try:
+        with chat.replies.database.reading() as connection:
+            has_conversations = bool(Conversations(connection, chat.asker.reader).list(1))
+        has_shares = bool(shared_by(chat))
+    except StoreError as error:
+        st.warning(texts.store_away, icon=":material/cloud_off:")
+        st.caption(str(error))
+        return
+    problem: tuple[str, str] | None = st.session_state.pop(_PROBLEM, None)
+    _draw_downloads(chat, has_conversations=has_conversations, has_shares=has_shares, texts=texts)
+    _draw_import(chat, texts)
+    if problem is not None:
+        st.warning(problem[0], icon=":material/error:")
+        if problem[1]:
+            st.text(problem[1])
+    _draw_deletion(chat, texts, disabled=not has_conversations)
+
+
+def tell_what_was_done() -> None:
+    """On the page, once the dialog has ended by itself."""
+    if (done := st.session_state.pop(_DONE, None)) is not None:
+        st.toast(done, icon=":material/check:")
+
+
+def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, texts: Texts) -> None:
+    mine = texts.mine
+    st.download_button(
+        mine.download,
+        partial(_everything, chat.replies, chat.asker.reader),
+        "conversations.json",
+        "application/json",
+        key="download_everything",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=not has_conversations,
+        width="stretch",
+    )
+    if chat.replies.keeper.is_behind:
+        st.caption(texts.not_kept)
+    st.download_button(
+        mine.site,
+        partial(_site, chat, current_language()),
+        "conversations.zip",
+        "application/zip",
+        key="download_site",
+        icon=":material/folder_zip:",
+        on_click="ignore",
+        disabled=not has_shares,
+        width="stretch",
+    )
+    st.caption(mine.site_help if has_shares else mine.site_empty)
+
+
+def _everything(replies: Replies, reader: str) -> bytes:
+    with _one_at_a_time:
+        return b"".join(part.encode() for part in json_of(read_everything(replies.database, reader)))
+
+
+def _site(chat: Chat, language: Language) -> bytes:
+    with _one_at_a_time:
+        return zip_site(shared_by(chat), PAGE_TEXTS[language])
+
+
+def _draw_import(chat: Chat, texts: Texts) -> None:
+    mine = texts.mine
+    size = largest_mb(get_settings().max_import_bytes)
+    st.html(_STYLE.format(choose=mine.choose))
+    st.file_uploader(
+        mine.bring_in,
+        key=_FILE,
+        max_upload_size=size,
+        on_change=_bring_in,
+        args=(chat.asker, chat.replies, texts),
+    )
+    st.caption(mine.bring_in_help.format(size=f"{get_settings().max_import_bytes / 2**20:g}"))
+
+
+def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
+    """Keep what the file holds, and open the first of its conversations."""
+    file = st.session_state[_FILE]
+    if file is None:
+        return  # the reader took it back
+    mine = texts.mine
+    data = file.getvalue()
+    forget_uploads()
+    try:
+        if len(data) > get_settings().max_import_bytes:
+            st.session_state[_PROBLEM] = mine.too_large, ""
+            return
+        with _one_at_a_time:
+            drafts = read_file(data)
+            keep(replies.database, asker.reader, drafts)
+    except ImportFileError as error:
+        st.session_state[_PROBLEM] = mine.wrong_file, str(error)
+    except FullError:
+        st.session_state[_PROBLEM] = texts.full, ""
+    except (StoreError, ConflictError):
+        st.session_state[_PROBLEM] = texts.not_changed, ""
+    else:
+        open_chat(drafts[0].conversation.id)
+        st.session_state[_DONE] = mine.brought_in.format(count=len(drafts))
+
+
+def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:
+    mine = texts.mine
+    st.divider()
+    if not st.session_state.get(_CONFIRMING):
+        st.button(
+            mine.delete,
+            key="delete_everything",
+            icon=":material/delete_forever:",
+            on_click=_confirm,
+            args=(True,),
+            disabled=disabled,
+            width="stretch",
+        )
+        return
+    st.session_state[_CONFIRMING] = False  # whoever does something else, or closes the dialog, is asked again
+    st.markdown(mine.delete_question)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            mine.delete_confirmed,
+            key="delete_confirmed",
+            type="primary",
+            icon=":material/delete_forever:",
+            on_click=_delete,
+            args=(chat.asker, chat.replies, texts),
+        )
+        st.button(texts.cancel, key="cancel_deletion", on_click=_confirm, args=(False,))
+
+
+def _confirm(is_asked: bool) -> None:
+    st.session_state[_CONFIRMING] = is_asked
+
+
+def _delete(asker: Asker, replies: Replies, texts: Texts) -> None:
+    try:
+        delete_everything(asker, replies)
+    except (StoreError, NotKeptError):
+        st.session_state[_PROBLEM] = texts.not_changed, ""
+    else:
+        open_new_chat()
+        st.session_state[_DONE] = texts.mine.deleted

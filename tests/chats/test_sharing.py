@@ -1,0 +1,139 @@
+"""What a reader shares: a copy of what the page shows, theirs alone to make and to withdraw."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from components.chats.chat import Asker, Chat
+from components.chats.importing import keep
+from components.chats.replies import Replies
+from components.chats.sharing import (
+    Expiry,
+    NotKeptError,
+    TooManySharesError,
+    copy_of,
+    share,
+    shared_as,
+    shared_by,
+    withdraw,
+)
+from components.store.errors import NotFoundError, StoreError
+from tests.chats.helpers import CONTROLS, ask, finish, texts, wait_until
+from tests.scripted_engine import ScriptedEngine, endless
+
+
+@contextmanager
+def store_away(replies: Replies, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """While the database can be read but not written."""
+
+    @contextmanager
+    def refuse() -> Iterator[None]:
+        raise StoreError("The disk is full.")
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(replies.database, "writing", refuse)
+        yield
+
+
+@pytest.mark.parametrize(("expiry", "days"), [("day", 1), ("week", 7), ("never", None)])
+def test_how_long_it_can_be_read_is_chosen(
+    chat: Chat, engine: ScriptedEngine, expiry: Expiry, days: int | None
+) -> None:
+    ask(chat, engine, "hello")
+
+    made = share(chat, expiry)
+
+    assert (made.expires is None) == (days is None)
+    if made.expires is not None and days is not None:
+        assert abs(made.expires - made.created - days * 86_400) < 60
+
+
+def test_what_is_still_being_written_is_shared_as_far_as_it_is(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.script = endless
+    chat.ask(engine, "write on", CONTROLS)
+    wait_until(lambda: bool(chat.last and chat.now(chat.last).text))
+
+    made = share(chat, "never")
+
+    assert made.content[-1].text.startswith("x")
+    chat.stop()
+    finish(chat)
+    assert len(chat.shown[-1].text) >= len(made.content[-1].text)
+
+
+def test_a_new_conversation_is_not_there_to_be_shared(chat: Chat) -> None:
+    with pytest.raises(NotKeptError):
+        share(chat, "day")
+
+
+def test_it_waits_for_what_was_said_last_to_be_kept(
+    chat: Chat, engine: ScriptedEngine, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store_away(replies, monkeypatch):
+        chat.ask(engine, "hello", CONTROLS)
+        wait_until(lambda: chat.writing is None)
+        monkeypatch.setattr("components.chats.sharing.SETTLE_SECONDS", 0.1)
+        with pytest.raises(NotKeptError):
+            share(chat, "day")
+    monkeypatch.setattr("components.chats.sharing.SETTLE_SECONDS", 60.0)
+
+    assert [said.text for said in share(chat, "day").content] == ["hello", "You said: hello"]
+
+
+def test_nobody_shares_or_withdraws_what_is_somebody_elses(chat: Chat, engine: ScriptedEngine) -> None:
+    ask(chat, engine, "hello")
+    made = share(chat, "never")
+    stranger = replace(chat, asker=Asker("browser:stranger"))
+
+    with pytest.raises(NotFoundError):
+        share(stranger, "never")
+    with pytest.raises(NotFoundError):
+        withdraw(stranger, made.id)
+    assert shared_by(stranger) == []
+    assert [one.id for one in shared_by(chat)] == [made.id]
+
+
+def test_there_is_a_most_that_one_reader_shares(
+    chat: Chat, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.chats.sharing.MOST_SHARES", 2)
+    ask(chat, engine, "hello")
+    first, _ = share(chat, "never"), share(chat, "never")
+    with pytest.raises(TooManySharesError):
+        share(chat, "never")
+    withdraw(chat, first.id)
+    assert share(chat, "never")
+
+
+def test_what_was_withdrawn_or_has_expired_is_there_for_nobody(
+    chat: Chat, engine: ScriptedEngine, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(chat, engine, "hello")
+    withdrawn = share(chat, "never")
+    withdraw(chat, withdrawn.id)
+    monkeypatch.setattr("components.chats.sharing.time.time", lambda: time.time_ns() / 1e9 - 2 * 86_400)
+    expired = share(chat, "day")
+    monkeypatch.undo()
+
+    for gone in (withdrawn, expired):
+        with pytest.raises(NotFoundError):
+            shared_as(replies.database, gone.id)
+    assert shared_by(chat) == []
+
+
+def test_a_copy_goes_on_as_the_readers_own(chat: Chat, engine: ScriptedEngine, replies: Replies) -> None:
+    ask(chat, engine, "hello")
+    made = share(chat, "never")
+
+    draft = copy_of(made)
+    keep(replies.database, "browser:other", [draft])
+
+    copied = Chat.open(Asker("browser:other"), replies, draft.conversation.id)
+    ask(copied, engine, "and on")
+    assert texts(copied.shown) == ["hello", "You said: hello", "and on", "You said: and on"]
+    chat.refresh()
+    assert texts(chat.shown) == ["hello", "You said: hello"]
