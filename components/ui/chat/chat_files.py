@@ -18,8 +18,8 @@ def draw_chat_downloads(chat: Chat, texts: Texts) -> None:
         st.download_button(
             label,
             partial(export, chat),
-            file_name(chat.conversation.title, ending),
-            kind,
+            file_name=file_name(chat.conversation.title, ending),
+            mime=kind,
             key=f"download_{ending}",
             icon=":material/download:",
             type="tertiary",

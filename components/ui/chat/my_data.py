@@ -72,8 +72,8 @@ def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, te
     st.download_button(
         mine.download,
         partial(_everything, chat.replies, chat.asker.reader),
-        "conversations.json",
-        "application/json",
+        file_name="conversations.json",
+        mime="application/json",
         key="download_everything",
         icon=":material/download:",
         on_click="ignore",
@@ -85,8 +85,8 @@ def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, te
     st.download_button(
         mine.site,
         partial(_site, chat, current_language()),
-        "conversations.zip",
-        "application/zip",
+        file_name="conversations.zip",
+        mime="application/zip",
         key="download_site",
         icon=":material/folder_zip:",
         on_click="ignore",
