@@ -23,7 +23,7 @@ CATALOGUES: dict[str, tuple[Any, Any]] = {
 }
 """In English and in Chinese."""
 
-CLASSES = ("Texts", "OperationsTexts", "PageTexts", "_Texts")
+CLASSES = ("Texts", "OperationsTexts", "DataTexts", "ShareTexts", "PageTexts", "_Texts")
 
 SAME_EVERYWHERE = {"Baichuan", "GB", "POST", "s", "token", "tokens", "v"}
 """Words that Chinese writes as English does."""
@@ -33,7 +33,7 @@ UI, WEB, SIGN_IN = (Path(str(module.__file__)).parent for module in (ui, web, ac
 SOURCES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (*UI.rglob("*.py"), *WEB.glob("*.py"), SIGN_IN / "login_page.py")
-    if path.parent not in (UI / "texts", UI / "markdown")
+    if path.parent != UI / "texts"
 }
 """What stands in ``markdown`` rewrites replies and shows nothing itself."""
 
@@ -42,7 +42,14 @@ TEMPLATES = {
     for path in (*WEB.rglob("*.html"), SIGN_IN / "login.html")
 }
 
-NO_TEXTS = {"Vary", "Accept-Language, Cookie", "nofollow noopener noreferrer ugc"}
+NO_TEXTS = {
+    "Vary",
+    "Accept-Language",
+    "nofollow noopener noreferrer ugc",
+    "pre code",
+    "User-agent: *\nDisallow: …\n",
+    "rerun",
+}
 """What looks like words and is read by programs only."""
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -135,7 +142,7 @@ def test_nothing_is_exempt_for_no_reason() -> None:
 
 
 def test_what_rewrites_replies_shows_nothing_itself() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in (UI / "markdown").glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "components/markdown").glob("*.py")]
     assert sources
     assert not [source for source in sources if "import streamlit" in source]
 

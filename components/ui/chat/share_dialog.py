@@ -22,6 +22,7 @@ _MADE = "made_share"
 _PROBLEM = "share_problem"
 """In the session: the share that was just made, and why there is none."""
 
+USUAL_EXPIRY: Expiry = "week"
 QR_PIXELS = 180
 
 
@@ -32,7 +33,7 @@ def draw_share(chat: Chat, texts: Texts) -> None:
     st.segmented_control(
         share_texts.expiry,
         get_args(Expiry),
-        default="week",
+        default=USUAL_EXPIRY,
         format_func=lambda expiry: share_texts.expiries[expiry],
         key=_EXPIRY,
         required=True,
