@@ -47,7 +47,9 @@ NO_TEXTS = {
     "Accept-Language",
     "nofollow noopener noreferrer ugc",
     "pre code",
-    "User-agent: *\nDisallow: …\n",
+    "User-agent: *",
+    "Disallow: /s/",
+    "week",
     "rerun",
 }
 """What looks like words and is read by programs only."""

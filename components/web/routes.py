@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 from components import paths
 from components.web.shared import show_shared
 
-_ROBOTS_TXT = f"User-agent: *\nDisallow: {paths.SHARED.partition('{')[0]}\n"
+_ROBOTS_TXT = "\n".join(["User-agent: *", "Disallow: /s/", ""])
 """What readers share is for those who were given its address."""
 
 
