@@ -1,14 +1,21 @@
 """The chat page as a reader handles it."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, BrowserContext, Locator, Page, expect
 
 SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
+
+
+def get(context: BrowserContext, url: str) -> APIResponse:
+    """Ask a server what this browser would get, with its cookies.
+
+    A connection that was kept may be closed by the server just when it is used again: then it is asked once more.
+    """
+    return context.request.get(url, max_retries=5)
 
 
 class ChatPage:
@@ -57,7 +64,7 @@ class ChatPage:
 
     def call(self, path: str) -> Any:
         """What a route of the server answers."""
-        return json.loads(self.page.request.get(self.url + path).text())
+        return get(self.page.context, self.url + path).json()
 
     def was_cancelled(self, question: str) -> bool:
         """Whether the scripted engine stopped writing because the reader of this reply went away or pressed Stop."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.access.conftest import OWNER_CODE
-from tests.browser.chat_page import ChatPage
+from tests.browser.chat_page import ChatPage, get
 from tests.server import running_server
 
 CHROMIUM_ARGUMENTS = [
@@ -73,8 +73,8 @@ def open_page(browser: Browser, usual_context: BrowserContext, scripted_server: 
         return chat
 
     yield open_one
-    usual_context.request.get(f"{scripted_server}/test/state?is=ready")
-    usual_context.request.get(f"{scripted_server}/test/info")
+    get(usual_context, f"{scripted_server}/test/state?is=ready")
+    get(usual_context, f"{scripted_server}/test/info")
     for closable in (*pages, *contexts):
         closable.close()
 
