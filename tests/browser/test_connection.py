@@ -72,6 +72,7 @@ def test_who_was_offline_sees_the_whole_reply_without_a_reload(
     expect(chat.reply).to_contain_text("First half. Second half.")
     chat.wait_for_end()
     expect(chat.bubbles).to_have_count(2)
+    expect(chat.page.get_by_text("First half.")).to_have_count(1)
     assert chat.page.evaluate("window.wasNotReloaded")
     chat.ask("messages")
     messages = ["user: halves", "assistant: First half. Second half.", "user: messages"]

@@ -93,10 +93,13 @@ def server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield address
 
 
-@pytest.fixture
-def calling_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def calling_server() -> Iterator[str]:
     """The address of a server whose model calls a function when it may, and repeats what the function answered."""
-    with serving_engine(ScriptedEngine(_call_first_function), monkeypatch) as address:
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        serving_engine(ScriptedEngine(_call_first_function), monkeypatch) as address,
+    ):
         yield address
 
 
