@@ -76,6 +76,7 @@ def open_page(browser: Browser, usual_context: BrowserContext, scripted_server: 
     yield open_one
     get(usual_context, f"{scripted_server}/test/state?is=ready")
     get(usual_context, f"{scripted_server}/test/info")
+    get(usual_context, f"{scripted_server}/test/end")
     for closable in (*pages, *contexts):
         closable.close()
 

@@ -195,6 +195,13 @@ async def get_now(_: Request) -> JSONResponse:
     )
 
 
+async def end_replies(_: Request) -> JSONResponse:
+    """What no reader waits for any more would be written on, and be seen by whoever comes next."""
+    for running in scripted.engine.activity.running():
+        running.cancel()
+    return JSONResponse("ok")
+
+
 async def forget_sessions(_: Request) -> JSONResponse:
     """What Streamlit does with the session of a page that was not connected for two minutes."""
     _sessions()._session_storage._cache.clear()
@@ -241,6 +248,7 @@ app = st.App(
             Route("/test/die", die),
             Route("/test/now", get_now),
             Route("/test/forget", forget_sessions),
+            Route("/test/end", end_replies),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
             Route("/test/addresses", get_addresses),
