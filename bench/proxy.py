@@ -21,11 +21,12 @@ class Counts:
 class CountingProxy:
     """Forwards connections to a port on loopback. What it counts is seen from the server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, listen: int = 0) -> None:
+        """Listen on port ``listen``; on a free one if it is 0."""
         self._port = port
         self._lock = threading.Lock()
         self._counts = {True: Counts(), False: Counts()}  # by whether it is a WebSocket
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", listen))
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 

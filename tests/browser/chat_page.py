@@ -1,20 +1,31 @@
 """The chat page as a reader handles it."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, BrowserContext, Locator, Page, expect
 
 SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
+
+PATIENCE_MS = 90_000
+"""How long anything may take on a machine that is busy with something else. Playwright's own is 30 seconds."""
+
+
+def get(context: BrowserContext, url: str) -> APIResponse:
+    """Ask a server what this browser would get, with its cookies.
+
+    A connection that was kept may be closed by the server just when it is used again: then it is asked once more.
+    """
+    return context.request.get(url, max_retries=5, timeout=PATIENCE_MS)
 
 
 class ChatPage:
     """Finds things on the page by what they are for. The page is in English unless a test says otherwise."""
 
     def __init__(self, page: Page, url: str) -> None:
+        page.set_default_timeout(PATIENCE_MS)
         self.page = page
         self.url = url
         self.input = page.get_by_test_id("stChatInputTextArea")
@@ -57,7 +68,7 @@ class ChatPage:
 
     def call(self, path: str) -> Any:
         """What a route of the server answers."""
-        return json.loads(self.page.request.get(self.url + path).text())
+        return get(self.page.context, self.url + path).json()
 
     def was_cancelled(self, question: str) -> bool:
         """Whether the scripted engine stopped writing because the reader of this reply went away or pressed Stop."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.access.conftest import OWNER_CODE
-from tests.browser.chat_page import ChatPage
+from tests.browser.chat_page import PATIENCE_MS, ChatPage, get
 from tests.server import running_server
 
 CHROMIUM_ARGUMENTS = [
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
     assert path, "The browser tests need Chromium: bash scripts/install-test-tools"
-    expect.set_options(timeout=90_000)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -52,6 +52,7 @@ def scripted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def usual_context(browser: Browser) -> Iterator[BrowserContext]:
     """An English desktop browser; its cache saves every test from loading Streamlit's scripts anew."""
     context = browser.new_context(**USUAL_OPTIONS)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 
@@ -73,8 +74,9 @@ def open_page(browser: Browser, usual_context: BrowserContext, scripted_server: 
         return chat
 
     yield open_one
-    usual_context.request.get(f"{scripted_server}/test/state?is=ready")
-    usual_context.request.get(f"{scripted_server}/test/info")
+    get(usual_context, f"{scripted_server}/test/state?is=ready")
+    get(usual_context, f"{scripted_server}/test/info")
+    get(usual_context, f"{scripted_server}/test/end")
     for closable in (*pages, *contexts):
         closable.close()
 

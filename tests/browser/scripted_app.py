@@ -12,6 +12,7 @@ import streamlit as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from streamlit.runtime import Runtime
 
 from components.access.identity import identity_of
 from components.api.health import health
@@ -70,7 +71,7 @@ T(n) = 2\,T\!\left(\frac{n}{2}\right) + n
 REPLIES_IN_ONE = "".join(f"Case {number}:\n\n{reply.says}\n\n" for number, reply in enumerate(REPLIES)) + "The end."
 
 go_on = threading.Semaphore(0)
-"""Released by ``/test/go_on``: somebody in line was served."""
+"""Released by ``/test/go_on``: somebody in line was served, or a reply that waits goes on."""
 
 
 def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
@@ -112,6 +113,10 @@ def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
             yield Waiting(1)
             go_on.acquire(timeout=120)
             yield "My turn."
+        case "halves":
+            yield "First half. "
+            go_on.acquire(timeout=120)
+            yield "Second half."
         case "fail":
             yield "Half of "
             yield EngineError("The device ran out of memory for this reply.")
@@ -183,6 +188,30 @@ async def serve_one(_: Request) -> JSONResponse:
     return JSONResponse("ok")
 
 
+async def get_now(_: Request) -> JSONResponse:
+    """How many pages are connected, and how many replies are being written."""
+    return JSONResponse(
+        {"pages": _sessions().num_active_sessions(), "replies": len(scripted.engine.activity.running())}
+    )
+
+
+async def end_replies(_: Request) -> JSONResponse:
+    """What no reader waits for any more would be written on, and be seen by whoever comes next."""
+    for running in scripted.engine.activity.running():
+        running.cancel()
+    return JSONResponse("ok")
+
+
+async def forget_sessions(_: Request) -> JSONResponse:
+    """What Streamlit does with the session of a page that was not connected for two minutes."""
+    _sessions()._session_storage._cache.clear()
+    return JSONResponse("ok")
+
+
+def _sessions() -> Any:
+    return Runtime.instance()._session_mgr
+
+
 async def get_caller(request: Request) -> JSONResponse:
     """Who the access middleware says is calling."""
     identity = identity_of(request)
@@ -217,6 +246,9 @@ app = st.App(
             Route("/test/cancelled", was_cancelled),
             Route("/test/go_on", serve_one),
             Route("/test/die", die),
+            Route("/test/now", get_now),
+            Route("/test/forget", forget_sessions),
+            Route("/test/end", end_replies),
             Route("/test/caller", get_caller),
             Route("/test/visitors", get_visitors),
             Route("/test/addresses", get_addresses),

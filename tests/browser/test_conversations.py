@@ -97,3 +97,19 @@ def test_a_conversation_is_renamed_and_thrown_away_and_had_back(open_page: PageF
     chat.page.get_by_role("button", name="Undo").click()
     expect(chat.bubbles.first).to_contain_text("the old title")
     expect(chat.page.get_by_role("button", name="the new title", exact=True)).to_be_visible()
+
+
+def test_a_word_finds_the_branch_in_which_it_was_said(open_page: PageFactory) -> None:
+    chat = open_page(locale="en-US")
+    chat.input.wait_for()
+    chat.ask("a question about heffalumps")
+    chat.bubbles.first.get_by_role("button", name="Edit").click()
+    chat.page.get_by_role("textbox", name="Edit").fill("another question")
+    chat.page.get_by_role("button", name="Send", exact=True).click()
+    expect(chat.reply).to_contain_text("You said: another question")
+    show_chats(chat)
+    chat.page.get_by_role("searchbox", name="Search conversations").fill("HEFFALUMP")
+    chat.page.keyboard.press("Enter")
+    chat.page.locator(".st-key-found_0").get_by_role("button").click()
+    expect(chat.bubbles.first).to_contain_text("a question about heffalumps")
+    expect(chat.reply).to_contain_text("You said: a question about heffalumps")

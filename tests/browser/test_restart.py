@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Error, expect
 
 from tests.access.conftest import OWNER_CODE
-from tests.browser.chat_page import ChatPage
+from tests.browser.chat_page import ChatPage, get
 from tests.browser.conftest import USUAL_OPTIONS
 from tests.server import free_port, running_server
 
@@ -33,7 +33,7 @@ def test_a_reply_that_was_cut_is_shown_as_cut_and_goes_on(browser: Browser, tmp_
         address = chat.page.url.removeprefix(url)
         if end == "killed":
             with contextlib.suppress(Error):
-                chat.page.request.get(f"{url}/test/die")
+                get(chat.page.context, f"{url}/test/die")
         chat.page.goto("about:blank")
     with server(tmp_path, port) as url:
         chat.open(address)

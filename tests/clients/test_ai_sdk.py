@@ -8,12 +8,11 @@ from tests.clients.conftest import CALLING_MODEL, Answers, assert_is_city, run_p
 
 CLIENT = Path(__file__).parent / "ai_sdk" / "client.mjs"
 MODELS = ["compatible", "chat", "responses"]
-MODELS_WITH_TOOLS = ["compatible", "chat", "responses"]
 
 
 @pytest.fixture(scope="module")
 def said(server: str) -> Answers:
-    tasks = ["text", "streamed", "object", "objectStreamed", "output"]
+    tasks = ["text", "streamed", "object", "objectStreamed", "output", "toolSteps", "toolStreamed"]
     return run_program(
         CLIENT, server, "default", *(f"{model}.{task}" for model in MODELS for task in tasks), ".completion"
     )
@@ -56,10 +55,8 @@ def test_a_prompt_is_written_on(said: Answers) -> None:
     assert completion["finishReason"] == ("length" if completion["tokens"] == 4 else "stop")
 
 
-@pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
-def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
-    said = run_program(CLIENT, server, "default", f"{model}.toolSteps", f"{model}.toolStreamed")
-
+@pytest.mark.parametrize("model", MODELS)
+def test_a_tool_that_must_be_called_is(said: Answers, model: str) -> None:
     first, last = said[f"{model}.toolSteps"]
     assert first["finishReason"] == "tool-calls"
     assert first["outputs"]
@@ -70,6 +67,11 @@ def test_a_tool_that_must_be_called_is(server: str, model: str) -> None:
     )
 
 
-@pytest.mark.parametrize("model", MODELS_WITH_TOOLS)
-def test_a_tool_that_may_be_called_is_and_its_answer_comes_back(calling_server: str, model: str) -> None:
-    assert run_program(CLIENT, calling_server, CALLING_MODEL, f"{model}.tool")[f"{model}.tool"] == "It says: swordfish"
+@pytest.fixture(scope="module")
+def called(calling_server: str) -> Answers:
+    return run_program(CLIENT, calling_server, CALLING_MODEL, *(f"{model}.tool" for model in MODELS))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_tool_that_may_be_called_is_and_its_answer_comes_back(called: Answers, model: str) -> None:
+    assert called[f"{model}.tool"] == "It says: swordfish"

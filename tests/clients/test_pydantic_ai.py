@@ -9,7 +9,7 @@ PROGRAM = PROGRAMS / "with_pydantic_ai.py"
 
 @pytest.fixture(scope="module")
 def said(server: str) -> Answers:
-    scenarios = ["text", "streamed", "typed", "typed_streamed", "typed_natively", "responses"]
+    scenarios = ["text", "streamed", "typed", "typed_streamed", "typed_natively", "responses", "responses_typed"]
     return run_program(PROGRAM, server, "default", *scenarios)
 
 
@@ -39,8 +39,8 @@ def test_responses_are_texts_and_types_too(said: Answers) -> None:
     assert_is_city(said["responses"]["city"])
 
 
-def test_responses_have_the_type_asked_for_by_way_of_a_tool(server: str) -> None:
-    assert_is_city(run_program(PROGRAM, server, "default", "responses_typed")["responses_typed"])
+def test_responses_have_the_type_asked_for_by_way_of_a_tool(said: Answers) -> None:
+    assert_is_city(said["responses_typed"])
 
 
 def test_an_agent_calls_its_tool_and_hears_the_answer(calling_server: str) -> None:

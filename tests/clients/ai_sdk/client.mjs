@@ -63,7 +63,7 @@ const tasks = {
   },
   async completion() {
     const { text, usage, finishReason } = await generateText(
-      { model: compatible.completionModel(name), prompt, maxOutputTokens: 4 });
+      { model: compatible.completionModel(name), prompt: 'The capital of France is', maxOutputTokens: 4 });
     return { text, tokens: usage.outputTokens, finishReason };
   },
 };

@@ -10,7 +10,7 @@ from scenarios import answer, base_url, model
 client = AsyncOpenAI(base_url=base_url, api_key="none")
 set_default_openai_client(client)
 QUESTION = "What is the capital of France?"
-BRIEF = ModelSettings(max_tokens=16)
+BRIEF = ModelSettings(max_tokens=64)  # the library takes a reply that was cut off for an error
 
 
 class City(BaseModel):
