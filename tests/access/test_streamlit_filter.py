@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 import requests
@@ -134,7 +134,7 @@ def test_text_is_no_message(locked_server: str) -> None:
     ("method", "path"),
     [
         ("PUT", "/_stcore/upload_file/session/file"),
-        ("POST", f"/_stcore/upload_file/{uuid4()}/{uuid4()}"),
+        ("POST", f"/_stcore/upload_file/{UUID(int=1)}/{UUID(int=2)}"),
         ("POST", "/_stcore/agent/interact"),
         ("GET", "/_stcore/metrics"),
         ("GET", "/component/some/index.html"),
