@@ -124,7 +124,8 @@ def test_a_download_works_for_its_reader_alone(browser: Browser, tmp_path: Path)
         chat = ChatPage(context.new_page(), url)
         chat.open(f"/?code={VISITOR_CODE}&max_new_tokens=16")
         chat.ask("你是谁")
-        chat.page.get_by_role("button", name="Receipt").click()
+        chat.reply.get_by_role("button", name="More about this reply").press("Enter")
+        chat.page.get_by_text("Receipt", exact=True).click()
         with chat.page.expect_download() as download:
             chat.page.get_by_role("button", name="Save").click()
         assert download.value.path().stat().st_size
