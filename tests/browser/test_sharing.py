@@ -89,6 +89,7 @@ def open_share(chat: ChatPage) -> Locator:
     button(chat.page, "This conversation").click()
     button(chat.page, "Share").click()
     expect(button(dialog(chat), "Make a link")).to_be_visible()
+    expect(chat.page.get_by_text("Pin to the top")).to_be_hidden()  # the menu does not lie over the dialog
     return dialog(chat)
 
 
