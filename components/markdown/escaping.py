@@ -76,3 +76,8 @@ def _escape(match: re.Match[str]) -> str:
             return f"<{match[0]}>"
         case _:
             return rf"\{match[0]}"
+
+
+def escape_label(text: str) -> str:
+    """A text as the label of a button or link, which is Markdown without links."""
+    return escape_line_start(escape_text(text, in_link=True))

@@ -181,6 +181,7 @@ def test_who_does_not_want_the_copy_gets_their_own_chat(readers: Readers) -> Non
 
     expect(author.input).to_be_visible()
     assert "copy=" not in author.page.url
+    show_chats(author)
     expect(author.page.get_by_role("button", name="not for everybody")).to_have_count(1)
 
 

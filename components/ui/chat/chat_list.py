@@ -7,12 +7,12 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from components.chats.chat import LONGEST_TITLE, Chat
-from components.markdown.escaping import escape_line_start, escape_text
+from components.markdown.escaping import escape_label
 from components.store.conversations import Conversations
 from components.store.errors import StoreError
 from components.store.rows import Conversation
 from components.ui.chat.chat_files import draw_chat_downloads
-from components.ui.chat.dialogs import MENU, request_dialog
+from components.ui.chat.dialogs import menu_key, request_dialog
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.chat.zone import reader_zone
@@ -88,7 +88,7 @@ def draw_undo(chat: Chat, texts: Texts) -> None:
 def _draw_one(conversation: Conversation, chat: Chat) -> None:
     is_shown = not chat.is_new and conversation.id == chat.conversation.id
     st.button(
-        _plain(conversation.title),
+        escape_label(conversation.title),
         key=f"chat_{conversation.id}",
         icon=":material/keep:" if conversation.pinned else None,
         type="secondary" if is_shown else "tertiary",
@@ -109,14 +109,14 @@ def _draw_found(chat: Chat, words: str, texts: Texts) -> None:
         st.caption(texts.nothing_found)
     for number, one in enumerate(found):
         st.button(
-            _plain(one.conversation.title),
+            escape_label(one.conversation.title),
             key=f"found_{number}",
             type="tertiary",
             width="stretch",
             on_click=_open_found,
             args=(chat, one.conversation.id, one.message, texts),
         )
-        st.caption(_plain(one.excerpt))
+        st.caption(escape_label(one.excerpt))
 
 
 def _open_found(chat: Chat, conversation: str, message: int | None, texts: Texts) -> None:
@@ -131,11 +131,10 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
     conversation = chat.conversation
     with st.popover(
         texts.this_chat,
-        key=MENU,
+        key=menu_key(),
         icon=":material/more_horiz:",
         type="tertiary",
         width="stretch",
-        on_change="rerun",  # without it, nothing but the reader closes it
     ):
         st.text_input(
             texts.rename,
@@ -224,8 +223,3 @@ def _day(conversation: Conversation, texts: Texts) -> str:
 
 def _month(day: date) -> str:
     return f"{day:%Y-%m}"
-
-
-def _plain(text: str) -> str:
-    """A button's label is Markdown without links; titles and excerpts are text."""
-    return escape_line_start(escape_text(text, in_link=True))

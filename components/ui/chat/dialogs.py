@@ -15,16 +15,24 @@ from components.ui.texts import Texts
 
 Dialog = Literal["my_data", "share"]
 
-MENU = "chat_menu"
-"""The key of the menu that opens one: its own state, so that it closes and does not lie over the dialog."""
-
 _KEY = "dialog"
+_REQUESTED = "dialogs_requested"
+"""In the session: how many so far."""
 
 
 def request_dialog(dialog: Dialog) -> None:
     """For callbacks: open this one in the script run that follows."""
     st.session_state[_KEY] = dialog
-    st.session_state[MENU] = False
+    st.session_state[_REQUESTED] = st.session_state.get(_REQUESTED, 0) + 1
+
+
+def menu_key() -> str:
+    """The key of the menu from which a dialog is requested: another one after each, so that it is closed again.
+
+    To have it told that it is closed is not enough: a browser in which it was opened just now, with a run of the script
+    that another one cut short, still takes it for closed, and leaves it open over the dialog.
+    """
+    return f"chat_menu_{st.session_state.get(_REQUESTED, 0)}"
 
 
 def draw_requested(chat: Chat, texts: Texts) -> bool:

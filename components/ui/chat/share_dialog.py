@@ -10,7 +10,7 @@ import streamlit as st
 from components.access.address import page_url
 from components.chats.chat import Chat
 from components.chats.sharing import Expiry, NotKeptError, TooManySharesError, share, shared_by, withdraw
-from components.markdown.escaping import escape_line_start, escape_text
+from components.markdown.escaping import escape_label
 from components.store.errors import NotFoundError, StoreError
 from components.store.shares import Share
 from components.ui.chat.notices import told_if_unkept
@@ -95,7 +95,7 @@ def _draw_made(shared: Share, texts: Texts) -> None:
 
 def _draw_listed(chat: Chat, shared: Share, texts: Texts) -> None:
     share_texts = texts.share
-    title = escape_line_start(escape_text(shared.title, in_link=True)) or texts.title
+    title = escape_label(shared.title) or texts.title
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap=None):
             st.markdown(f"[{title}]({address_of(shared.id)})")
