@@ -1,13 +1,13 @@
 """The pages to sign in and out: one self-contained file that works without JavaScript."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 from starlette.responses import HTMLResponse
@@ -18,6 +18,14 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+
+
+class _Catalogue(Protocol):
+    @property
+    def lang(self) -> str: ...
+
+
+_InALanguage = TypeVar("_InALanguage", bound=_Catalogue)
 
 
 @dataclass(frozen=True)
@@ -140,14 +148,19 @@ def _template() -> Template:
 
 def _texts(headers: Mapping[str, str], target: Target) -> _Texts:
     asked = parse_qs(target.path.partition("?")[2]).get("lang", [""])[0]
-    wanted = [asked, *accepted_languages(headers.get("accept-language", ""))]
-    return next((texts for lang in wanted for texts in (_ZH, _EN) if lang.lower().startswith(texts.lang[:2])), _EN)
+    return texts_in([asked, *accepted_languages(headers)], (_ZH, _EN))
 
 
-def accepted_languages(accept: str) -> list[str]:
+def texts_in(wanted: Sequence[str], catalogues: Sequence[_InALanguage]) -> _InALanguage:
+    """Of the catalogues the one in the first of these languages that there is; else the last one."""
+    found = (texts for lang in wanted for texts in catalogues if lang.lower().startswith(texts.lang[:2]))
+    return next(found, catalogues[-1])
+
+
+def accepted_languages(headers: Mapping[str, str]) -> list[str]:
     """The languages of an ``Accept-Language`` header, the most wanted first."""
     wanted: list[tuple[float, str]] = []
-    for item in accept.split(","):
+    for item in headers.get("accept-language", "").split(","):
         language, _, quality = item.partition(";q=")
         try:
             wanted.append((float(quality or 1), language.strip()))

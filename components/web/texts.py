@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from components.access.login_page import accepted_languages
+from components.access.login_page import accepted_languages, texts_in
 
 Problem = Literal["not_found", "store_away"]
 
@@ -85,5 +85,4 @@ TEXTS: Mapping[Literal["zh", "en"], PageTexts] = {"zh": _ZH, "en": _EN}
 
 def texts_for(headers: Mapping[str, str]) -> PageTexts:
     """In the language that a browser asks for."""
-    wanted = (lang.lower()[:2] for lang in accepted_languages(headers.get("accept-language", "")))
-    return next((texts for lang in wanted for short, texts in TEXTS.items() if lang == short), _EN)
+    return texts_in(accepted_languages(headers), (_ZH, _EN))
