@@ -15,7 +15,8 @@ from bench.loading import load_engine
 from bench.process import in_ended_thread, spawn
 from bench.questions import question
 from bench.targets import SAMPLING
-from components.chats.chat import Asker, Chat, Controls
+from components.chats.asker import Asker
+from components.chats.chat import Chat, Controls
 from components.chats.replies import Replies
 from components.checkpoints.locate import Checkpoint
 from components.engine.events import Finished

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from components.chats.asker import Asker
 from components.chats.context import Branch, Context, build_context
 from components.chats.records import begun_reply, receipt_of, turns_of
 from components.chats.replies import Replies, Written
@@ -28,23 +29,6 @@ TITLE_CHARACTERS = 60
 
 LONGEST_TITLE = 200
 """In characters, whoever gives it."""
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, as the store and the engine know them.
-
-    Attributes:
-        reader: whose conversations these are.
-        visitor: whose turn it is, and whose share is used up.
-        limited: whether their share is limited.
-        address: where they come from.
-    """
-
-    reader: str
-    visitor: str = ""
-    limited: bool = False
-    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,9 +258,8 @@ class Chat:
         self._write(engine, reply, controls, question=question)
 
     def _make_room(self, text: str = "") -> None:
-        if self.asker.limited:
-            with suppress(StoreError):  # asking goes on without the store
-                make_room(self.replies.database, self.asker.reader, len(text))
+        with suppress(StoreError):  # asking goes on without the store
+            make_room(self.replies.database, self.asker, len(text))
 
     def _write(
         self,

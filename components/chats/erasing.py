@@ -1,6 +1,6 @@
 """Deletes all that a reader has, for good: at once, without the bin."""
 
-from components.chats.chat import Asker
+from components.chats.asker import Asker
 from components.chats.replies import Replies
 from components.chats.sharing import SETTLE_SECONDS, NotKeptError
 from components.store.conversations import Conversations

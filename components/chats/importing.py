@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components.chats.asker import Asker
 from components.chats.chat import LONGEST_TITLE, title_of
 from components.chats.file_format import (
     FORMAT,
@@ -67,8 +68,8 @@ def read_file(data: bytes) -> Sequence[Draft]:
     return [draft for draft in drafts if draft.messages]
 
 
-def keep(database: Database, reader: str, drafts: Sequence[Draft]) -> None:
-    """Keep drafts as this reader's: all of them, or none.
+def keep(database: Database, asker: Asker, drafts: Sequence[Draft]) -> None:
+    """Keep drafts as this reader's own: all of them, or none.
 
     Each is written in a transaction of its own, since others wait for it to end.
 
@@ -77,18 +78,18 @@ def keep(database: Database, reader: str, drafts: Sequence[Draft]) -> None:
         StoreError: the database cannot be written at present.
         ConflictError: what was to be written contradicts what is there.
     """
-    make_room(database, reader, sum(len(message.text) for draft in drafts for message, _ in draft.messages))
+    make_room(database, asker, sum(len(message.text) for draft in drafts for message, _ in draft.messages))
     kept: list[str] = []
     try:
         for draft in drafts:
             with database.writing() as connection:
-                Conversations(connection, reader).add(draft.conversation)
+                Conversations(connection, asker.reader).add(draft.conversation)
                 messages = Messages(connection, draft.conversation.id)
                 for message, tokens in draft.messages:
                     messages.add(message, tokens)
             kept.append(draft.conversation.id)
     except (StoreError, ConflictError):
-        _take_back(database, reader, kept)
+        _take_back(database, asker.reader, kept)
         raise
 
 

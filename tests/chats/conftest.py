@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.replies import Replies
 from components.store.database import Database
 from tests.chats.helpers import Start

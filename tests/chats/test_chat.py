@@ -3,7 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.chats.chat import WINDOW, Asker, Chat, Controls, title_of
+from components.chats.asker import Asker
+from components.chats.chat import WINDOW, Chat, Controls, title_of
 from components.chats.replies import Replies
 from components.engine.interface import GenerationRequest
 from components.sampling.parameters import SamplingParams

@@ -2,7 +2,8 @@
 
 import pytest
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.erasing import delete_everything
 from components.chats.replies import Replies
 from components.chats.sharing import NotKeptError, share, shared_as

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.exporting import file_name, json_of, markdown_of, read_entry, read_everything
 from components.chats.file_format import ConversationEntry, MessageEntry, ReplyEntry
@@ -105,7 +106,7 @@ def said(draft: Draft) -> list[tuple[str, str]]:
 @given(entries=st.lists(trees(), min_size=1, max_size=3))
 def test_what_is_brought_back_is_what_was_downloaded(database: Database, entries: list[ConversationEntry]) -> None:
     drafts = read_file(written(*entries))
-    keep(database, "browser:one", drafts)
+    keep(database, Asker("browser:one"), drafts)
 
     with database.reading() as connection:
         back = [read_entry(connection, "browser:one", draft.conversation.id) for draft in drafts]
@@ -116,9 +117,13 @@ def test_what_is_brought_back_is_what_was_downloaded(database: Database, entries
 
 def test_everything_of_one_reader_and_of_nobody_else_is_in_the_file(database: Database) -> None:
     for reader, title in (("browser:one", "mine"), ("browser:one", "mine, too"), ("browser:two", "theirs")):
-        keep(database, reader, brought_in(own({"id": 1, "parent": None, "role": "user", "text": "hi"}, title=title)))
+        keep(
+            database,
+            Asker(reader),
+            brought_in(own({"id": 1, "parent": None, "role": "user", "text": "hi"}, title=title)),
+        )
     gone = brought_in(own({"id": 1, "parent": None, "role": "user", "text": "hi"}, title="thrown away"))
-    keep(database, "browser:one", gone)
+    keep(database, Asker("browser:one"), gone)
     with database.writing() as connection:
         Conversations(connection, "browser:one").delete(gone[0].conversation.id)
 
@@ -139,7 +144,7 @@ def test_a_conversation_that_was_brought_back_goes_on(chat: Chat, engine: Script
     engine.script = echo
 
     [draft] = read_file(data)
-    keep(chat.replies.database, "browser:one", [draft])
+    keep(chat.replies.database, Asker("browser:one"), [draft])
     again = Chat.open(chat.asker, chat.replies, draft.conversation.id)
     assert again.last is not None
     assert again.last.reply is not None
@@ -333,7 +338,7 @@ def test_what_no_database_keeps_is_replaced(database: Database) -> None:
     drafts = brought_in(own({**HI, "text": bad}, title=bad)) + brought_in(
         {"messages": [{"role": "user", "content": bad}]}
     )
-    keep(database, "browser:one", drafts)
+    keep(database, Asker("browser:one"), drafts)
 
     with database.reading() as connection:
         kept = [Messages(connection, draft.conversation.id).all()[0].text for draft in drafts]

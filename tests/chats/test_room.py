@@ -1,10 +1,13 @@
 """One visitor cannot fill the disk, and is told before anything is lost."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
+from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
 from components.settings import get_settings
 from components.store.conversations import Conversations
@@ -74,3 +77,30 @@ def test_the_bin_stays_while_there_is_room(replies: Replies, engine: ScriptedEng
     ask(visitor(replies), engine, "hello")
     with replies.database.reading() as connection:
         assert len(Conversations(connection, "browser:one").deleted()) == 1
+
+
+def test_a_file_that_would_not_fit_is_refused_and_nothing_of_it_is_kept(replies: Replies) -> None:
+    drafts = read_file(training("x" * 400, "y" * 400, "z" * 400))
+    with pytest.raises(FullError):
+        keep(replies.database, Asker("browser:one", limited=True), drafts)
+    assert kept(replies, "browser:one") == 0
+
+
+def test_a_file_that_fits_is_kept(replies: Replies) -> None:
+    keep(replies.database, Asker("browser:one", limited=True), read_file(training("x" * 900)))
+    assert kept(replies, "browser:one") == 1
+
+
+def test_the_owner_may_bring_in_any_file(replies: Replies) -> None:
+    keep(replies.database, Asker("owner"), read_file(training("x" * 900, "y" * 900)))
+    assert kept(replies, "owner") == 2
+
+
+def training(*questions: str) -> bytes:
+    """A training set with one conversation for each question."""
+    return b"\n".join(json.dumps({"messages": [{"role": "user", "content": one}]}).encode() for one in questions)
+
+
+def kept(replies: Replies, reader: str) -> int:
+    with replies.database.reading() as connection:
+        return len(Conversations(connection, reader).ids())

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.importing import keep
 from components.chats.replies import Replies
 from components.chats.sharing import (
@@ -130,7 +131,7 @@ def test_a_copy_goes_on_as_the_readers_own(chat: Chat, engine: ScriptedEngine, r
     made = share(chat, "never")
 
     draft = copy_of(made)
-    keep(replies.database, "browser:other", [draft])
+    keep(replies.database, Asker("browser:other"), [draft])
 
     copied = Chat.open(Asker("browser:other"), replies, draft.conversation.id)
     ask(copied, engine, "and on")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
 from components.store.database import Database
@@ -42,5 +43,5 @@ def replies(folder: Path, web: str) -> Iterator[Replies]:
 def kept_chat(replies: Replies, title: str = "A title", said: Any = SAID, reader: str = "browser:author") -> Chat:
     """A conversation of this reader's."""
     drafts = read_file(json.dumps({"title": title, "messages": said}).encode())
-    keep(replies.database, reader, drafts)
+    keep(replies.database, Asker(reader), drafts)
     return Chat.open(Asker(reader), replies, drafts[0].conversation.id)

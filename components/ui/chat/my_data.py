@@ -6,7 +6,8 @@ from functools import partial
 import streamlit as st
 
 from components.access.uploads import forget_uploads, largest_mb
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.erasing import delete_everything
 from components.chats.exporting import json_of, read_everything
 from components.chats.import_errors import ImportFileError
@@ -134,7 +135,7 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
             return
         with _one_at_a_time:
             drafts = read_file(data)
-            keep(replies.database, asker.reader, drafts)
+            keep(replies.database, asker, drafts)
     except ImportFileError as error:
         st.session_state[_PROBLEM] = mine.wrong_file, str(error)
     except FullError:

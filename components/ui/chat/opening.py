@@ -4,7 +4,8 @@ import secrets
 
 import streamlit as st
 
-from components.chats.chat import Asker, Chat
+from components.chats.asker import Asker
+from components.chats.chat import Chat
 from components.chats.replies import get_replies
 from components.engine.interface import EngineInfo
 from components.ui.chat.sidebar import show_controls

@@ -51,7 +51,7 @@ def _draw_no_copy(texts: Texts) -> None:
 def _copy(chat: Chat, shared: Share, texts: Texts) -> None:
     draft = copy_of(shared)
     try:
-        keep(chat.replies.database, chat.asker.reader, [draft])
+        keep(chat.replies.database, chat.asker, [draft])
     except FullError:
         st.toast(texts.full, icon=":material/error:")
         return
