@@ -13,6 +13,7 @@ from components.api.routes import build_routes
 from components.api.sub_path import with_base_path
 from components.chats.replies import get_replies
 from components.engine.host import engine_host
+from components.lab.jobs import get_jobs
 from components.logs import set_up_logs
 from components.settings import get_settings
 from components.ui.startup import show_crash
@@ -27,6 +28,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     replies = get_replies()
     async with announced(get_access_policy()):
         yield {}
+    get_jobs().close()
     replies.close()
 
 

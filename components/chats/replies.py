@@ -25,6 +25,7 @@ from components.store.messages import Messages, stops_wanted
 from components.store.processes import Processes, cut_orphans, this_process
 from components.store.rows import Message, Reply
 from components.store.shares import purge_expired
+from components.store.sheet_shares import purge_expired_sheet_shares
 
 POLL_SECONDS = 1.0
 
@@ -214,6 +215,7 @@ class Replies:
         if now - self._purged_at >= PURGE_SECONDS:
             purge(connection, time.time() - BIN_SECONDS)
             purge_expired(connection, time.time())
+            purge_expired_sheet_shares(connection, time.time())
             self._purged_at = now
 
 

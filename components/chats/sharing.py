@@ -20,7 +20,7 @@ SETTLE_SECONDS = 5.0
 
 Expiry = Literal["day", "week", "never"]
 
-_SECONDS: dict[Expiry, float | None] = {"day": 24 * 3600.0, "week": 7 * 24 * 3600.0, "never": None}
+EXPIRY_SECONDS: dict[Expiry, float | None] = {"day": 24 * 3600.0, "week": 7 * 24 * 3600.0, "never": None}
 
 
 class NotKeptError(Exception):
@@ -42,7 +42,7 @@ def share(chat: Chat, expiry: Expiry) -> Share:
     """
     if chat.is_new or not chat.replies.keeper.settle(SETTLE_SECONDS):
         raise NotKeptError
-    seconds = _SECONDS[expiry]
+    seconds = EXPIRY_SECONDS[expiry]
     with chat.replies.database.writing() as connection:
         conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
         branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)

@@ -151,6 +151,47 @@ shares = Table(
     Column("expires", Double),
 )
 
+sheets = Table(
+    "sheets",
+    metadata,
+    Column("id", KeptString(32), primary_key=True),
+    Column("reader", KeptString(READER_LENGTH), nullable=False),
+    # "compare" or "grid".
+    Column("kind", KeptString(8), nullable=False),
+    Column("question", KeptText, nullable=False),
+    Column("system", KeptText, nullable=False),
+    Column("model", KeptText, nullable=False),
+    # The parameters that vary in a grid, with their values; and the cells, each with how it was asked and its samples.
+    Column("axes", JSON, nullable=False),
+    Column("cells", JSON, nullable=False),
+    # How it ended; null while it is written.
+    Column("end", KeptString(12)),
+    Column("stop_wanted", Boolean, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("changed", Double, nullable=False),
+    Index(None, "reader", "created"),
+)
+
+sheet_shares = Table(
+    "sheet_shares",
+    metadata,
+    Column("id", KeptString(32), primary_key=True),
+    Column("reader", KeptString(READER_LENGTH), nullable=False, index=True),
+    Column("sheet", ForeignKey("sheets.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+)
+
+sheet_votes = Table(
+    "sheet_votes",
+    metadata,
+    Column("sheet", ForeignKey("sheets.id", ondelete="CASCADE"), primary_key=True),
+    Column("voter", KeptString(64), primary_key=True),
+    # The number of the cell that this browser liked best.
+    Column("cell", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless there is one with its key already; gives whether it was new."""

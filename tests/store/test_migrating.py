@@ -137,6 +137,7 @@ def fill(connection: Connection) -> dict[str, dict[str, Any]]:
                 "reader": "reader",
                 "conversation": "id",
                 "message": 1,
+                "sheet": "id",
                 "parent": None,
                 "deleted": None,
             }
