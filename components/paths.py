@@ -31,16 +31,28 @@ OPERATIONS = "/operations"
 """The page's other page, beside the chat at ``GET /``."""
 
 
+LAB = "/lab"
+"""Another one, where settings are compared."""
+
+
 ROBOTS = "/robots.txt"
 
 SHARED = "/s/{share}"
 
+VOTE = f"{SHARED}/vote"
+
 _SHARED_ID = re.compile(r"/s/[A-Za-z0-9_-]{22}")
+_VOTE = re.compile(r"/s/[A-Za-z0-9_-]{22}/vote")
 
 
 def is_shared(path: str) -> bool:
     """Whether a path is exactly that of something that a reader shared with whoever has its address."""
     return _SHARED_ID.fullmatch(path) is not None
+
+
+def is_vote(path: str) -> bool:
+    """Whether a path is exactly that where whoever has such an address votes."""
+    return _VOTE.fullmatch(path) is not None
 
 
 def tidy(path: str) -> str:

@@ -27,8 +27,8 @@ SHOWING = frozenset(
 
 HIDDEN = frozenset({
     "alignment", "args", "avatar", "bind", "border", "disabled", "file_name", "format", "gap", "height", "icon", "key",
-    "label_visibility", "language", "mime", "on_change", "on_click", "on_submit", "page_icon", "position",
-    "text_alignment", "type", "url_path", "vertical_alignment", "horizontal_alignment", "width",
+    "label_visibility", "language", "layout", "mime", "on_change", "on_click", "on_submit", "page_icon", "position",
+    "selection_mode", "text_alignment", "type", "url_path", "vertical_alignment", "horizontal_alignment", "width",
 })  # fmt: skip
 """Arguments that are no texts. Every other one may be."""
 

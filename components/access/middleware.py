@@ -17,7 +17,7 @@ from components.access.login_page import sign_in_page
 from components.access.origin import SAFE_METHODS
 from components.access.policy import AccessPolicy, Refused, address_of, bearer, get_access_policy, visitor
 from components.access.sign_in import SignIn, set_name, set_session, target_of
-from components.paths import HEALTH, OPERATIONS, ROBOTS, is_shared
+from components.paths import HEALTH, LAB, OPERATIONS, ROBOTS, is_shared, is_vote
 
 ALWAYS_OPEN = frozenset({HEALTH, ROBOTS})
 """Paths that need nothing, beside what readers share (``is_shared``). Compared with the decoded path that the router
@@ -59,7 +59,11 @@ class AccessMiddleware:
             if answer := await self._sign_in.answer(request):
                 await answer(scope, receive, send)
                 return
-            is_open = path in ALWAYS_OPEN or (request.method in SAFE_METHODS and is_shared(path))
+            is_open = (
+                path in ALWAYS_OPEN
+                or (request.method in SAFE_METHODS and is_shared(path))
+                or (request.method == "POST" and is_vote(path))
+            )
             address = address_of(request)
             identity = visitor(address, address) if is_open else self._policy.admit(request)
         except Refused as refused:
@@ -75,7 +79,9 @@ class AccessMiddleware:
         return self._refuse(path, refused)
 
     def _opens_page(self, request: Request) -> bool:
-        return request.method == "GET" and request.scope["path"] in (f"{base_path()}/", f"{base_path()}{OPERATIONS}")
+        return request.method == "GET" and request.scope["path"] in {
+            f"{base_path()}{page}" for page in ("/", OPERATIONS, LAB)
+        }
 
     def _with_cookies(self, request: Request, send: Send) -> Send:
         """The page gives each browser a name of its own, and renews what is getting old."""

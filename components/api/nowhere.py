@@ -18,7 +18,7 @@ from components.api.errors import Failure
 from components.api.openai.errors import error_response
 from components.api.tutorial import failure_response
 
-_PAGES = frozenset({paths.TUTORIAL, paths.OPERATIONS})
+_PAGES = frozenset({paths.TUTORIAL, paths.OPERATIONS, paths.LAB})
 _PAGE_FILES = frozenset({"/index.html", "/favicon.png", "/manifest.json"})
 _ALLOWED = {paths.TUTORIAL: "GET, HEAD, POST", paths.METRICS: "GET, HEAD"}
 """Of those whose routes do not say it themselves."""

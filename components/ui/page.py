@@ -5,7 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 from components.ui.chat.page import show_chat
+from components.ui.lab.page import LAB_PATH, show_lab
 from components.ui.language import current_texts
+from components.ui.navigation import run_pages
 from components.ui.operations.page import OPERATIONS_PATH, show_operations
 from components.ui.sign_in import is_signed_in_or_asked
 
@@ -16,8 +18,13 @@ def main() -> None:
     st.set_page_config(page_title=current_texts().title, page_icon=Path(__file__).with_name("icon.svg"))
     if not is_signed_in_or_asked(current_texts()):
         return
-    pages = [st.Page(show_chat, default=True), st.Page(show_operations, url_path=OPERATIONS_PATH)]
-    st.navigation(pages, position="hidden").run()
+    run_pages(
+        {
+            "chat": st.Page(show_chat, default=True),
+            "lab": st.Page(show_lab, url_path=LAB_PATH),
+            "operations": st.Page(show_operations, url_path=OPERATIONS_PATH),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -18,13 +18,18 @@ from components.web.texts import PageTexts, Problem, texts_for
 HERE = Path(__file__).parent / "templates"
 
 
-def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> HTMLResponse:
-    """A page in the reader's language. No search engine keeps it, and nobody on the way does."""
+def page(
+    request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, *, forms: bool = False, **values: Any
+) -> HTMLResponse:
+    """A page in the reader's language. No search engine keeps it, and nobody on the way does.
+
+    With ``forms`` it may send some here.
+    """
     up = "../" * (below_base(request.scope["path"]).count("/") - 1) or "./"
-    content = render(template, texts_for(request.headers), up=up, **values)
+    content = render(template, texts_for(request.headers), up=up, forms=forms, **values)
     headers = {
         "Cache-Control": "no-store",
-        "Content-Security-Policy": f"{content_security_policy()}; frame-ancestors 'none'",
+        "Content-Security-Policy": f"{content_security_policy(forms=forms)}; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
         "X-Robots-Tag": "noindex, nofollow",
         "Vary": "Accept-Language",
@@ -32,12 +37,12 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
     return HTMLResponse(content, status, headers)
 
 
-def render(template: str, texts: PageTexts, *, up: str = "", **values: Any) -> str:
+def render(template: str, texts: PageTexts, *, up: str = "", forms: bool = False, **values: Any) -> str:
     """A page as HTML. Without ``up``, which leads to the chat, it is one of those that lie in a folder."""
     return (
         _environment()
         .get_template(template)
-        .render(texts=texts, style=_style(), policy=content_security_policy(), up=up, **values)
+        .render(texts=texts, style=_style(), policy=content_security_policy(forms=forms), up=up, **values)
     )
 
 
@@ -57,13 +62,16 @@ def store_away(request: Request) -> HTMLResponse:
     return problem_page(request, "store_away", HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@lru_cache(maxsize=1)
-def content_security_policy() -> str:
-    """Nothing is fetched and nothing runs. Formulas have style attributes; ``rendering`` gives them to nothing else."""
+@lru_cache(maxsize=2)
+def content_security_policy(*, forms: bool = False) -> str:
+    """Nothing is fetched and nothing runs; ``forms`` are sent here or nowhere.
+
+    Formulas have style attributes; ``rendering`` gives them to nothing else.
+    """
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; style-src-attr 'unsafe-inline'; img-src data:; "
-        "form-action 'none'; base-uri 'none'"
+        f"form-action '{'self' if forms else 'none'}'; base-uri 'none'"
     )
 
 

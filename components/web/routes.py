@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from components import paths
 from components.web.shared import show_shared
+from components.web.sheet import take_vote
 
 _ROBOTS_TXT = "\n".join(["User-agent: *", "Disallow: /s/", ""])
 """What readers share is for those who were given its address."""
@@ -13,7 +14,11 @@ _ROBOTS_TXT = "\n".join(["User-agent: *", "Disallow: /s/", ""])
 
 def build_pages() -> list[BaseRoute]:
     """Routes to put beside those of the APIs."""
-    return [Route(paths.SHARED, show_shared), Route(paths.ROBOTS, _show_robots)]
+    return [
+        Route(paths.SHARED, show_shared),
+        Route(paths.VOTE, take_vote, methods=["POST"]),
+        Route(paths.ROBOTS, _show_robots),
+    ]
 
 
 def _show_robots(_: Request) -> PlainTextResponse:

@@ -1,7 +1,6 @@
 """What a reader shared, as a page: at ``/s/{id}`` for whoever has the address, and as a file."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +11,8 @@ from components.store.errors import NotFoundError, StoreError
 from components.store.shares import Share
 from components.web.pages import not_found, page, store_away
 from components.web.rendering import to_html
-from components.web.texts import PageTexts, texts_for
+from components.web.sheet import show_sheet
+from components.web.texts import PageTexts, date_of, texts_for
 
 COPY_NAME = "copy"
 """In the chat page's address: the share that a reader wants to go on with. The page asks before it copies anything."""
@@ -34,7 +34,7 @@ def show_shared(request: Request) -> Response:
     try:
         shared = shared_as(get_database(), request.path_params["share"])
     except NotFoundError:
-        return not_found(request)
+        return _show_sheet(request)
     except StoreError:
         return store_away(request)
     return page(
@@ -45,6 +45,16 @@ def show_shared(request: Request) -> Response:
         messages=shown_messages(shared),
         copy=f"../?{COPY_NAME}={shared.id}",
     )
+
+
+def _show_sheet(request: Request) -> Response:
+    """A sheet of the lab has the same kind of address."""
+    try:
+        return show_sheet(request)
+    except NotFoundError:
+        return not_found(request)
+    except StoreError:
+        return store_away(request)
 
 
 def shown_messages(shared: Share) -> list[ShownMessage]:
@@ -59,8 +69,3 @@ def about(shared: Share, texts: PageTexts) -> str:
     """When it was shared, and until when."""
     said = texts.shared_on.format(date=date_of(shared.created))
     return said if shared.expires is None else said + texts.expires_on.format(date=date_of(shared.expires))
-
-
-def date_of(when: float) -> str:
-    """A moment, for people everywhere."""
-    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC"

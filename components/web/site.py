@@ -9,8 +9,8 @@ from urllib.parse import quote
 from components.chats.exporting import file_name
 from components.store.shares import Share
 from components.web.pages import render
-from components.web.shared import date_of, shown_messages
-from components.web.texts import PageTexts
+from components.web.shared import shown_messages
+from components.web.texts import PageTexts, date_of
 
 INDEX = "index.html"
 

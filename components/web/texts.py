@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from components.access.login_page import accepted_languages, texts_in
 
-Problem = Literal["not_found", "store_away"]
+Problem = Literal["not_found", "store_away", "no_vote"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,13 @@ class PageTexts:
     to_index: str
     nothing_shared: str
     ends: Mapping[str, str]
+    sheet: str
+    before_vote: str
+    after_vote: str
+    vote: str
+    my_vote: str
+    votes: str
+    parameters: Mapping[str, str]
     problems: Mapping[Problem, tuple[str, str]]
 
 
@@ -46,11 +54,28 @@ _EN = PageTexts(
         "cut": "Cut off",
         "failed": "Failed",
     },
+    sheet="Which reply is the best?",
+    before_vote="The replies come from different settings. Which wrote what is shown after your vote.",
+    after_vote="Thank you. The settings and the votes so far:",
+    vote="This one is the best",
+    my_vote="Your vote",
+    votes="votes: {count}",
+    parameters={
+        "temperature": "Temperature",
+        "top_p": "Top p",
+        "top_k": "Top k",
+        "min_p": "Min p",
+        "repetition_penalty": "Repetition penalty",
+    },
     problems={
         "not_found": ("There is nothing here", "It may have been deleted or have expired, or the address is wrong."),
         "store_away": (
             "Conversations cannot be reached at present",
             "Nothing is lost. Try again in a moment.",
+        ),
+        "no_vote": (
+            "This vote cannot be taken",
+            "Open the link again and vote there; your browser must allow cookies of this site.",
         ),
     },
 )
@@ -73,9 +98,23 @@ _ZH = PageTexts(
         "cut": "中途中断",
         "failed": "未能完成",
     },
+    sheet="哪个回答最好？",
+    before_vote="这些回答用了不同的参数。投票之后才显示哪组参数写了哪个回答。",
+    after_vote="谢谢。参数和目前的得票如下：",
+    vote="这个最好",
+    my_vote="您的一票",
+    votes="得票 {count}",
+    parameters={
+        "temperature": "温度",
+        "top_p": "核采样（Top p）",
+        "top_k": "候选数（Top k）",
+        "min_p": "最小概率比（Min p）",
+        "repetition_penalty": "重复惩罚",
+    },
     problems={
         "not_found": ("这里什么也没有", "内容可能已被删除或已过期，也可能是地址有误。"),
         "store_away": ("暂时无法读取对话", "内容没有丢失，请稍后再试。"),
+        "no_vote": ("无法记录这一票", "请重新打开链接再投票；浏览器需要允许本站的 Cookie。"),
     },
 )
 
@@ -86,3 +125,8 @@ TEXTS: Mapping[Literal["zh", "en"], PageTexts] = {"zh": _ZH, "en": _EN}
 def texts_for(headers: Mapping[str, str]) -> PageTexts:
     """In the language that a browser asks for."""
     return texts_in(accepted_languages(headers), (_ZH, _EN))
+
+
+def date_of(when: float) -> str:
+    """A moment, for people everywhere."""
+    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M} UTC"

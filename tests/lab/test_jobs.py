@@ -16,6 +16,7 @@ from components.lab.grid import axis_of, empty_cell, grid_cells
 from components.lab.jobs import AlreadyWritingError, Jobs, TooManySheetsError
 from components.lab.writing import written
 from components.sampling.parameters import SamplingParams
+from components.settings import get_settings
 from components.store.errors import NotFoundError
 from components.store.sheets import Sheet, Sheets, new_sheet_id
 from tests.chats.helpers import wait_until
@@ -68,7 +69,7 @@ def test_what_was_written_before_it_was_stopped_is_kept(jobs: Jobs, engine: Scri
 
 def test_a_place_is_left_to_others(jobs: Jobs, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAICHUAN_MAX_BATCH", "4")
-    module.get_settings.cache_clear()
+    get_settings.cache_clear()
     engine.script = endless
     sheet = grid(max_new_tokens=10_000)
     jobs.start(engine, ASKER, sheet)
@@ -77,7 +78,7 @@ def test_a_place_is_left_to_others(jobs: Jobs, engine: ScriptedEngine, monkeypat
     jobs.stop(READER, sheet.id)
     finish(jobs, sheet)
     assert len(engine.requests) == 3
-    module.get_settings.cache_clear()
+    get_settings.cache_clear()
 
 
 def test_who_has_a_share_keeps_a_part_of_it_for_the_chat(jobs: Jobs, engine: ScriptedEngine) -> None:

@@ -16,6 +16,7 @@ from components.ui.chat.notices import draw_not_shown, draw_unkept
 from components.ui.chat.opening import current_chat, name_in_address, open_new_chat
 from components.ui.chat.shared_copy import draw_copy_question
 from components.ui.chat.sidebar import draw_sidebar
+from components.ui.lab.passage import draw_lab_link, restore_controls
 from components.ui.language import current_texts
 from components.ui.operations.page import draw_operations_link
 from components.ui.reader import current_reader
@@ -43,9 +44,11 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     except (StoreError, NotFoundError) as error:
         draw_not_shown(error, texts)
         return
+    restore_controls(engine.info)
     controls, chats_tab = draw_sidebar(engine.info, texts, open_new_chat)
-    if current_reader().is_owner:
-        with st.sidebar:
+    with st.sidebar:
+        draw_lab_link(controls, texts)
+        if current_reader().is_owner:
             draw_operations_link()
     try:
         chat.remember(controls)

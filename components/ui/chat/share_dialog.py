@@ -11,6 +11,7 @@ from components.access.address import page_url
 from components.chats.chat import Chat
 from components.chats.sharing import Expiry, NotKeptError, TooManySharesError, share, shared_by, withdraw
 from components.markdown.escaping import escape_label
+from components.paths import LAB
 from components.store.errors import NotFoundError, StoreError
 from components.store.shares import Share
 from components.ui.chat.notices import told_if_unkept
@@ -69,7 +70,8 @@ def draw_share(chat: Chat, texts: Texts) -> None:
 def address_of(share: str) -> str:
     """Where anybody reads it: beside the page, wherever the reader's browser finds that."""
     page = urlsplit(st.context.url or page_url())
-    return urlunsplit((page.scheme, page.netloc, f"{page.path.rstrip('/')}/s/{share}", "", ""))
+    folder = page.path.rstrip("/").removesuffix(LAB)
+    return urlunsplit((page.scheme, page.netloc, f"{folder}/s/{share}", "", ""))
 
 
 def _make(chat: Chat, texts: Texts) -> None:

@@ -2,9 +2,10 @@
 
 from components.ui.texts.catalogue import ErrorKind, Language, OperationsTexts, Texts
 from components.ui.texts.en import EN
+from components.ui.texts.lab_catalogue import LabTexts
 from components.ui.texts.zh import ZH
 
-__all__ = ["EN", "LANGUAGE_NAMES", "TEXTS", "ZH", "ErrorKind", "Language", "OperationsTexts", "Texts"]
+__all__ = ["EN", "LANGUAGE_NAMES", "TEXTS", "ZH", "ErrorKind", "LabTexts", "Language", "OperationsTexts", "Texts"]
 
 LANGUAGE_NAMES: dict[Language, str] = {"zh": "中文", "en": "EN"}
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from components.chats.sharing import Expiry
 from components.engine.interface import Stage
+from components.ui.texts.lab_catalogue import LabTexts
 
 Language = Literal["zh", "en"]
 
@@ -201,4 +202,5 @@ class Texts:
     forgotten: str
     mine: DataTexts
     share: ShareTexts
+    lab: LabTexts
     operations: OperationsTexts

@@ -2,6 +2,7 @@
 
 from components.sampling.parameters import SamplingParams
 from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
+from components.ui.texts.lab_en import LAB_EN
 
 EN = Texts(
     title="Baichuan 2",
@@ -183,6 +184,7 @@ EN = Texts(
         no_copy="No, to my own chat",
         copy_gone="What was shared here is not there any more. It may have expired, or was withdrawn.",
     ),
+    lab=LAB_EN,
     operations=OperationsTexts(
         title="Operations",
         about="{model} · {device} · {dtype} · {engine}",

@@ -1,6 +1,7 @@
 """The texts in Chinese."""
 
 from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
+from components.ui.texts.lab_zh import LAB_ZH
 
 ZH = Texts(
     title="百川 2",
@@ -177,6 +178,7 @@ ZH = Texts(
         no_copy="不用，回到我的聊天",
         copy_gone="这里分享的内容已经不在了，可能已过期或被撤回。",
     ),
+    lab=LAB_ZH,
     operations=OperationsTexts(
         title="运行状况",
         about="{model} · {device} · {dtype} · {engine}",

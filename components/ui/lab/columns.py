@@ -1,0 +1,89 @@
+"""Replies to one question side by side, with what one says otherwise than another marked."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import streamlit as st
+
+from components.chats.chat import Controls
+from components.lab.differences import Span, differences, share_that_differs
+from components.sampling.parameters import SamplingParams
+from components.store.sheets import Cell, Sample, Sheet
+from components.ui.chat.streaming import draw_text
+from components.ui.lab.parameters import differing, letter_of, settings_line
+from components.ui.lab.passage import adopt
+from components.ui.texts import Texts
+
+_STYLE = """<style>
+.lab-reply {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.6}
+.lab-reply mark {background: rgba(240, 160, 32, .3); color: inherit; border-bottom: 2px solid rgb(214, 130, 0)}
+</style>"""
+"""The line says what the colour says, for who sees no colours."""
+
+
+def draw_growing_columns(sheet: Sheet, texts: Texts) -> None:
+    """The replies as far as they are written."""
+    names = differing([cell.sampling for cell in sheet.cells])
+    for number, (column, cell) in enumerate(zip(st.columns(len(sheet.cells)), sheet.cells, strict=True)):
+        with column.container(border=True, gap="small"):
+            _draw_head(number, cell, names, texts)
+            if cell.samples[0].text:
+                draw_text(cell.samples[0].text)
+            else:
+                st.markdown(f":shimmer[{texts.lab.waiting}]")
+
+
+def draw_columns(sheet: Sheet, texts: Texts) -> None:
+    """The replies when they have ended."""
+    letters = range(len(sheet.cells))
+    with st.container(horizontal=True, vertical_alignment="center", gap="large"):
+        marks = st.toggle(texts.lab.mark, value=True, key="lab_mark")
+        base: int = st.segmented_control(
+            texts.lab.base, letters, default=0, format_func=letter_of, key=f"lab_base_{sheet.id}", required=True
+        )
+    names = differing([cell.sampling for cell in sheet.cells])
+    other = sheet.cells[base].samples[0].text
+    st.html(_STYLE)
+    for number, (column, cell) in enumerate(zip(st.columns(len(sheet.cells)), sheet.cells, strict=True)):
+        with column.container(border=True, gap="small"):
+            _draw_head(number, cell, names, texts)
+            spans = differences(cell.samples[0].text, other) if marks else None
+            draw_sample(cell.samples[0], texts, spans)
+            if spans and number != base:
+                percent = 100 * share_that_differs(spans)
+                st.caption(texts.lab.differs.format(percent=percent, letter=letter_of(base)))
+            draw_use(sheet, number, texts)
+
+
+def draw_sample(sample: Sample, texts: Texts, spans: Sequence[Span] | None = None) -> None:
+    """One reply, with what differs marked, or else as the chat shows it; and what became of it."""
+    if spans is not None:
+        st.html(f'<div class="lab-reply">{"".join(_marked(spans))}</div>')
+    elif sample.text:
+        draw_text(sample.text)
+    if sample.end == "failed":
+        st.warning(texts.errors["other"], icon=":material/error:")
+        st.caption(sample.error)
+    elif not sample.text:
+        st.caption(texts.lab.stopped_sample if sample.end in (None, "cancelled") else texts.empty)
+    elif sample.seconds is not None:
+        figures = texts.lab.figures.format(tokens=sample.tokens, seconds=sample.seconds)
+        ends = {**texts.ends, "length": texts.lab.at_longest}
+        st.caption(f"{figures} · {ends[sample.end]}" if sample.end in ends else figures)
+
+
+def draw_use(sheet: Sheet, number: int, texts: Texts) -> None:
+    """A button with which the chat's sliders become these settings."""
+    if st.button(texts.lab.use, key=f"lab_use_{number}", icon=":material/check:"):
+        adopt(Controls(SamplingParams.model_validate(sheet.cells[number].sampling), sheet.system))
+
+
+def _draw_head(number: int, cell: Cell, names: Sequence[str], texts: Texts) -> None:
+    st.markdown(f"**{texts.lab.column.format(letter=letter_of(number))}**")
+    st.caption(settings_line(cell.sampling, names, texts))
+
+
+def _marked(spans: Sequence[Span]) -> Iterable[str]:
+    for span in spans:
+        text = escape(span.text)
+        yield f"<mark>{text}</mark>" if span.differs else text

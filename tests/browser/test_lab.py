@@ -1,0 +1,190 @@
+"""The lab, as readers handle it in a browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.access.conftest import LOCKED
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import PageFactory
+from tests.browser.test_sharing import Readers, button
+from tests.server import running_server
+
+
+@pytest.fixture(scope="module")
+def sharing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("lab")
+    with running_server(folder / "server.log", LOCKED, "tests/browser/scripted_app.py", "/health") as url:
+        yield url, folder
+
+
+@pytest.fixture
+def readers(browser: Browser, sharing_server: tuple[str, Path]) -> Iterator[Readers]:
+    readers = Readers(browser, *sharing_server)
+    yield readers
+    readers.close()
+
+
+def open_lab(chat: ChatPage) -> None:
+    button(chat.page, "Lab").click()
+    expect(chat.page.get_by_role("heading", name="Lab")).to_be_visible()
+
+
+def ask(chat: ChatPage, question: str) -> None:
+    field = chat.page.get_by_label("Question", exact=True)
+    field.fill(question)
+    field.press("Control+Enter")
+    button(chat.page, "Ask").click()
+
+
+def choose(chat: ChatPage, name: str) -> None:
+    chat.page.get_by_role("radio", name=name, exact=True).click()
+
+
+def marks(chat: ChatPage) -> Locator:
+    return chat.page.locator(".lab-reply mark")
+
+
+def test_four_settings_answer_side_by_side_and_what_differs_is_marked(chat: ChatPage) -> None:
+    open_lab(chat)
+    choose(chat, "4")
+    expect(chat.page.get_by_text("Settings D")).to_be_visible()
+    ask(chat, "settings <b>please</b>")
+
+    expect(button(chat.page, "Use these")).to_have_count(4)
+    expect(marks(chat)).not_to_have_count(0)
+    # Each says its own settings: what differs is the temperature.
+    expect(chat.page.locator(".lab-reply").nth(1)).to_contain_text('"temperature"')
+    expect(chat.page.get_by_text(re.compile("% differs from A"))).to_have_count(3)
+    chat.shoot("lab-compare")
+
+
+def test_a_reply_is_text_and_no_html(chat: ChatPage) -> None:
+    open_lab(chat)
+    ask(chat, "<img src=x onerror=alert(1)> <b>bold</b>")
+    expect(button(chat.page, "Use these")).to_have_count(2)
+    expect(chat.page.locator(".lab-reply").first).to_have_text("You said: <img src=x onerror=alert(1)> <b>bold</b>")
+    expect(chat.page.locator(".lab-reply b")).to_have_count(0)
+
+
+def test_what_is_adopted_moves_the_chats_sliders(chat: ChatPage) -> None:
+    chat.ask("hello")
+    address = chat.page.url
+    chat.set_slider("Top k", "9")
+    open_lab(chat)
+    ask(chat, "hello")
+    expect(button(chat.page, "Use these")).to_have_count(2)
+    button(chat.page, "Use these").nth(1).click()
+
+    chat.input.wait_for()
+    expect(chat.slider("Temperature")).to_have_value("0.7")
+    expect(chat.slider("Top k")).to_have_value("9")
+    expect(chat.bubbles).to_have_count(2)
+    assert re.search(r"c=([\w-]+)", chat.page.url)[1] == re.search(r"c=([\w-]+)", address)[1]  # type: ignore[index]
+
+
+def test_the_way_to_the_lab_and_back_forgets_nothing(chat: ChatPage) -> None:
+    chat.set_slider("Top k", "7")
+    chat.page.get_by_role("textbox", name="System prompt").fill("Be brief.")
+    chat.page.get_by_role("textbox", name="System prompt").press("Control+Enter")
+    open_lab(chat)
+    button(chat.page, "Back to the chat").click()
+    chat.input.wait_for()
+    expect(chat.slider("Top k")).to_have_value("7")
+    expect(chat.page.get_by_role("textbox", name="System prompt")).to_have_value("Be brief.")
+
+
+def test_a_reply_that_is_written_is_seen_and_stopped(chat: ChatPage) -> None:
+    open_lab(chat)
+    ask(chat, "slow lab")
+    expect(chat.page.get_by_text(re.compile("word3"))).to_have_count(2)
+    chat.stop.click()
+    expect(chat.page.get_by_text("Stopped. What was written until then is kept.")).to_be_visible()
+    expect(chat.page.locator(".lab-reply")).to_contain_text("word3")
+    chat.wait_until(lambda: chat.was_cancelled("slow lab"), "the replies are not stopped")
+
+
+def test_a_grid_fills_and_a_cell_is_opened_by_a_click_and_from_the_list(chat: ChatPage) -> None:
+    open_lab(chat)
+    choose(chat, "Grid")
+    expect(chat.page.get_by_text("9 cells × 2 = 18 replies")).to_be_visible()
+    ask(chat, "settings")
+
+    expect(chat.page.get_by_text("Sample 2")).to_be_visible()
+    plot = chat.page.get_by_test_id("stVegaLiteChart")
+    expect(plot).to_be_visible()
+    chat.shoot("lab-grid")
+    box = plot.locator("canvas, svg").first.bounding_box()
+    assert box is not None
+    plot.locator("canvas, svg").first.click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.15})
+    expect(chat.page.get_by_test_id("stMarkdown").filter(has_text='"temperature":1.1').first).to_contain_text(
+        '"top_p":0.5'
+    )
+    cells = chat.page.get_by_role("combobox", name="Cell to read")
+    expect(cells).to_have_value("Temperature 1.1 · Top p 0.5")
+    cells.focus()
+    cells.press("ArrowDown")
+    cells.press("ArrowDown")
+    cells.press("Enter")
+    expect(cells).not_to_have_value("Temperature 1.1 · Top p 0.5")
+
+
+def test_a_grid_that_is_stopped_keeps_what_there_is(chat: ChatPage) -> None:
+    open_lab(chat)
+    choose(chat, "Grid")
+    expect(chat.page.get_by_text("9 cells × 2 = 18 replies")).to_be_visible()
+    ask(chat, "slow grid")
+    expect(chat.page.get_by_text("0 of 18 replies")).to_be_visible()
+    chat.page.wait_for_timeout(1000)
+    chat.page.reload()  # it belongs to the server
+    expect(chat.page.get_by_text("0 of 18 replies")).to_be_visible()
+    chat.stop.click()
+    expect(chat.page.get_by_text("Stopped. What was written until then is kept.")).to_be_visible()
+    expect(chat.page.get_by_test_id("stMarkdown").filter(has_text="word2").first).to_be_visible()
+    choose(chat, "My sheets")
+    expect(chat.page.get_by_text("slow grid").first).to_be_visible()
+
+
+def test_wrong_values_are_refused_in_words(open_page: PageFactory) -> None:
+    chat = open_page(locale="zh-CN")
+    chat.input.wait_for()
+    button(chat.page, "实验室").click()
+    chat.page.get_by_role("radio", name="网格", exact=True).click()
+    values = chat.page.get_by_role("textbox").nth(1)
+    values.fill("0.3, 9")
+    values.press("Enter")
+    chat.page.get_by_label("问题", exact=True).fill("你好")
+    chat.page.get_by_label("问题", exact=True).press("Control+Enter")
+    button(chat.page, "提问").click()
+    expect(chat.page.get_by_text("有效取值：0.3, 9")).to_be_visible()
+
+
+def test_a_sheet_is_shared_read_without_a_code_and_voted_on_once(readers: Readers) -> None:
+    author = readers.visitor()
+    open_lab(author)
+    ask(author, "hello <i>shared</i>")
+    expect(button(author.page, "Use these")).to_have_count(2)
+    author.page.get_by_text("Share and let others vote").click()
+    button(author.page, "Make a link").click()
+    link = author.page.get_by_test_id("stCode").inner_text().strip()
+
+    voter = readers.stranger(link)
+    expect(voter.page.get_by_text("hello <i>shared</i>").first).to_be_visible()
+    expect(voter.page.get_by_text("Temperature", exact=False)).to_have_count(0)
+    button(voter.page, "This one is the best").first.click()
+    expect(voter.page.get_by_text("Your vote")).to_be_visible()
+    expect(voter.page.get_by_text("Temperature 0.", exact=False)).to_have_count(2)
+    expect(button(voter.page, "This one is the best")).to_have_count(0)
+    voter.page.goto(link)
+    expect(voter.page.get_by_text("Your vote")).to_be_visible()
+    expect(button(voter.page, "This one is the best")).to_have_count(0)
+
+    author.page.reload()
+    expect(author.page.get_by_text(re.compile(r"Votes: Settings [AB]: 1$"))).to_be_visible()
+    button(author.page, "Withdraw").click()
+    expect(button(author.page, "Withdraw")).to_have_count(0)
+    voter.page.reload()
+    expect(voter.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
