@@ -9,7 +9,7 @@ become equal that were not, and top_k would keep one too many. Models compute in
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -76,6 +76,24 @@ class KeptScores:
     steps: Sequence[StepScores]
     normalized: bool = False
     texts: Sequence[bytes] = ()
+
+    def before(self, tokens: Sequence[int]) -> Self | None:
+        """The scores of a reply that begins with these tokens, whatever followed; None where they are not known.
+
+        The last token may be another one than was chosen, of those whose score is kept: a reply that turns off there.
+        """
+        steps = list(self.steps[: len(tokens)])
+        if len(steps) < len(tokens) or self.texts:
+            return None
+        if steps and steps[-1].token != tokens[-1]:
+            last = steps[-1]
+            found = np.flatnonzero(last.ids == tokens[-1])
+            if not len(found):
+                return None
+            steps[-1] = replace(last, token=tokens[-1], score=float(last.scores[found[0]]))
+        if [step.token for step in steps] != list(tokens):
+            return None
+        return replace(self, steps=tuple(steps))
 
     def pack(self) -> bytes:
         """For the store: at most about 170 bytes a step of 50 tokens from a model in bfloat16, 260 in float32."""

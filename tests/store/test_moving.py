@@ -22,6 +22,7 @@ from components.store.errors import ConflictError, StoreError
 from components.store.messages import Messages
 from components.store.processes import Processes, this_process
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
+from components.store.scores import Scores
 from components.store.shares import Share, Shares, new_share_id, snapshot
 from tests.postgres import Cluster
 from tests.store.helpers import READER, STRANGER, conversation, message, said
@@ -53,6 +54,7 @@ def fill(database: Database) -> None:
             messages.add(replace(message(where, again, "of a slow clock"), id=first.id - 1))
             messages.rate(first.id, 1, "")
             messages.add(growing)
+            Scores(connection, where).put(again.id, bytes(range(256)))
             messages.rate(again.id, -1, "note")
             messages.put(again.id, "pinned")
             mine = Conversations(connection, reader)
