@@ -15,6 +15,7 @@ from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
+from components.model.chat_format import Message as Turn
 from components.model.loading import load_model
 from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
@@ -106,23 +107,37 @@ def test_scores_that_are_gone_are_read_by_the_model(start: Start, tiny: Model, l
     assert_are_a_plain_passs(tiny, again, local, reply, kept_scores(again, local, reply))
 
 
-def test_history_that_the_reply_did_not_see_is_not_read(start: Start, tiny: Model, local: LocalEngine) -> None:
-    """What was left out for the longest reply is left out again, however short the reply became."""
+def test_what_a_reply_did_not_see_when_it_was_written_on_is_not_read(start: Start, local: LocalEngine) -> None:
+    """Written on, a reply takes more room, so the model saw less of the history than at first."""
     chat = Chat.new(Asker("one"), start())
-    ask(chat, local, "一二三四五六七八九十" * 4)
-    long = Controls(
-        SAMPLING.model_copy(
-            update={"max_new_tokens": 128, "stop": tuple("abcdefghijklmnopqrstuvwxyz的一"), "repetition_penalty": 1.0}
-        )
-    )
-    reply = ask(chat, local, "再说一遍" * 8, long)
-    kept = chat.replies.scores(reply)
+    answer = ask(chat, local, "你是谁")
+    history: list[Turn] = [
+        {"role": "system", "content": CONTROLS.system},
+        {"role": "user", "content": "你是谁"},
+        {"role": "assistant", "content": answer.text},
+    ]
+    # It fits beside 16 tokens of reply and does not beside 24.
+    longest, question = local.info.context_length - 16, "一"
+    while len(local.tokenize([*history, {"role": "user", "content": question + "一"}])) <= longest:
+        question += "一"
+    reply = ask(chat, local, question)
+    assert reply.reply is not None
+    assert reply.reply.prompt_tokens is not None
+    assert reply.reply.prompt_tokens > longest - 8, "all fits at first"
+    # It could have become twice as long, and ends after four tokens more.
+    ending = {"stop_token_ids": (77,), "logit_bias": {77: 100.0}, "min_tokens": SAMPLING.max_new_tokens + 4}
+    chat.resume(local, reply, Controls(SAMPLING.model_copy(update=ending), CONTROLS.system))
+    finish(chat)
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    assert (chat.last.reply.prompt_tokens or 0) < longest, "some did not when it was written on"
+    kept = chat.replies.scores(chat.last)
     assert kept is not None
-    forget(chat, reply)
+    forget(chat, chat.last)
     again = Chat.open(Asker("one"), start(), chat.conversation.id)
-    read = kept_scores(again, local, reply)
-    for one, other in zip(read.steps, kept.steps, strict=False):
-        assert one.scores == pytest.approx(other.scores, abs=1e-4)
+    read = kept_scores(again, local, chat.last)
+    assert len(read.steps) == SAMPLING.max_new_tokens + 4
+    assert read.steps[-1].scores == pytest.approx(kept.steps[len(read.steps) - 1].scores, abs=1e-4)
 
 
 def test_damaged_scores_are_read_anew(start: Start, tiny: Model, local: LocalEngine) -> None:
