@@ -79,3 +79,20 @@ def test_something_else_is_not_read() -> None:
 
 def test_a_reply_of_a_model_in_bfloat16_takes_175_bytes_a_step() -> None:
     assert len(some(500).pack()) < 175 * 500
+
+
+def test_a_beginning_keeps_its_scores_also_where_another_token_turns_off() -> None:
+    scores = some(4)
+    tokens = [step.token for step in scores.steps]
+    assert scores.before(tokens[:2]) == KeptScores(scores.vocabulary, scores.steps[:2])
+
+    other = int(scores.steps[2].ids[5])
+    turned = scores.before([*tokens[:2], other])
+    assert turned is not None
+    assert (turned.steps[2].token, turned.steps[2].score) == (other, float(scores.steps[2].scores[5]))
+    assert turned.steps[2].ids.tolist() == scores.steps[2].ids.tolist()
+
+    unknown = next(token for token in range(100) if token not in scores.steps[2].ids)
+    assert scores.before([*tokens[:2], unknown]) is None, "its score is not kept"
+    assert scores.before([other, *tokens[1:3]]) is None, "another reply"
+    assert scores.before([*tokens, 5]) is None, "longer than what is known"
