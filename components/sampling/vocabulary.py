@@ -155,7 +155,8 @@ class Scores:
 
     def _masses_at_one(self, rows: Sequence[int]) -> Floats:
         """Like ``masses`` at temperature 1, within 1e-6, and in a fifth of the time: a block is added up in float32."""
-        blocks = self._blocks if len(rows) == len(self._blocks) else self._blocks[rows]
+        all_in_order = list(rows) == list(range(len(self._blocks)))  # then nothing is copied
+        blocks = self._blocks if all_in_order else self._blocks[rows]
         peaks = torch.from_numpy(self.largest[rows])[:, None, None].to(blocks.device)
         sums: Floats = (blocks - peaks).exp_().sum(dim=-1).cpu().numpy().astype(np.float64)
         return sums
