@@ -17,11 +17,12 @@ run: install
 install: $(VENV)/installed
 
 # A folder that holds a broken or half-made environment is made anew.
-$(VENV)/installed: requirements.txt scripts/find-python
+$(VENV)/installed: requirements.txt scripts/find-python scripts/torch-index
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
 	python="$$(bash scripts/find-python)" && "$$python" -m venv --clear $(VENV); }
 	@echo "Installing into $(VENV) (a few minutes the first time) …"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@index="$$(bash scripts/torch-index $(PYTHON))"; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt $${index:+--extra-index-url "$$index"}
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.checkpoints.demo import fetch_demo
 from components.checkpoints.errors import CheckpointError
-from components.checkpoints.export_folder import check_target
+from components.checkpoints.export_target import check_file_target, check_target
 from components.checkpoints.fetch import fetch_checkpoint
 from components.checkpoints.huggingface import HuggingFace
 from components.checkpoints.locate import find_checkpoint
@@ -23,10 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = get_settings()
         options = build_parser(settings.models_dir).parse_args(arguments)
-        if options.export_llama is None:
-            fetch(options)
+        if options.export_llama is not None:
+            export_llama(options, options.export_llama)
+        elif options.export_gguf is not None:
+            export_gguf(options, options.export_gguf)
         else:
-            export(options, options.export_llama)
+            fetch(options)
     except (CheckpointError, SettingsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -50,14 +52,28 @@ def fetch(options: argparse.Namespace) -> Path:
     return fetch_checkpoint(hub(options.model, options.revision or default_revision(options)), options.dir)
 
 
-def export(options: argparse.Namespace, target: Path) -> None:
-    """Write the checkpoint that the options name, a folder or a name on the hub, as a plain Llama model."""
+def export_llama(options: argparse.Namespace, target: Path) -> None:
+    """Write the checkpoint that the options name as a plain Llama model."""
     check_target(target)  # before 15 GB are fetched
-    named = Path(options.model).expanduser()
-    source = named if named.is_dir() else fetch(options)
-    from components.model.export import export_llama  # only here: download.py --help must not wait for torch
+    source = named_checkpoint(options)
+    from components.model.export import folder  # only here: download.py --help must not wait for torch
 
-    export_llama(source, target)
+    folder.export_llama(source, target)
+
+
+def export_gguf(options: argparse.Namespace, target: Path) -> None:
+    """Write the checkpoint that the options name as a GGUF file."""
+    check_file_target(target)
+    source = named_checkpoint(options)
+    from components.model.export import gguf_file
+
+    gguf_file.export_gguf(source, target, options.type)
+
+
+def named_checkpoint(options: argparse.Namespace) -> Path:
+    """The folder that the options name, or one that is fetched by its name on the hub."""
+    named = Path(options.model).expanduser()
+    return named if named.is_dir() else fetch(options)
 
 
 def build_parser(models_dir: Path) -> argparse.ArgumentParser:
@@ -81,12 +97,25 @@ def build_parser(models_dir: Path) -> argparse.ArgumentParser:
     parser.add_argument(
         "--dir", type=Path, default=models_dir, help="folder that checkpoints are kept in (default: %(default)s)"
     )
-    parser.add_argument(
+    exports = parser.add_mutually_exclusive_group()
+    exports.add_argument(
         "--export-llama",
         type=Path,
         metavar="FOLDER",
         help="also write Baichuan 2 7B there as a plain Llama model, for vLLM and other engines; "
         "--model may then be the folder of a checkpoint that is here already",
+    )
+    exports.add_argument(
+        "--export-gguf",
+        type=Path,
+        metavar="FILE",
+        help="also write it there as a GGUF file, for llama.cpp and what is built on it; --model as above",
+    )
+    parser.add_argument(
+        "--type",
+        choices=["f32", "f16", "q8_0", "q4_0"],
+        default="q8_0",
+        help="of the numbers in the GGUF file: 32, 16, 8 or 4 bits (default: %(default)s)",
     )
     parser.add_argument("--if-none", action="store_true", help="do nothing when there is a checkpoint to run already")
     return parser

@@ -6,6 +6,8 @@ from statistics import median
 
 from bench import clicks, conversations, storing
 from bench.figures import paired_ratio
+from bench.grid import GRID
+from bench.kept_scores import step_with_scores
 from bench.neighbours import seeds, summarize
 from bench.results import Results
 from bench.startup import CLASSES, IMPORTS, SERVER
@@ -27,6 +29,11 @@ START_RATIO = 1.5
 SEED_PRICE = 1.5
 """Times the tokens per second of as many readers without seeds, over those with."""
 
+SCORES_SHARE = 0.03
+"""Of a step, what keeping its scores may take."""
+
+GRID_RATIO = 1.3
+"""Times the same replies asked as one batch."""
 
 ACTION_SECONDS = 0.1
 """What listing, opening, searching or sending takes the database, of 95 in 100."""
@@ -50,7 +57,7 @@ class Goal:
 
 def engine_goals(results: Results) -> list[Goal]:
     """The goals for replies that this run has figures for."""
-    parts = (_throughput, _later_turn, _seeds, _traffic, _start)
+    parts = (_throughput, _later_turn, _seeds, _kept_scores, _grid, _traffic, _start)
     return [goal for part in parts for goal in part(results)]
 
 
@@ -94,6 +101,22 @@ def _seeds(results: Results) -> Iterator[Goal]:
             price = 1 / summarize(pairs).ratio
             readers = "one reader" if users == 1 else f"{users} readers"
             yield Goal(f"price of a seed, {readers}", f"< {SEED_PRICE:g}", f"{price:.2f}", price < SEED_PRICE)
+
+
+def _kept_scores(results: Results) -> Iterator[Goal]:
+    for users in (1, 8):
+        if pairs := [pair for pair in results.neighbours if pair.what == step_with_scores(users)]:
+            share = summarize(pairs).ratio - 1
+            readers = "one reader" if users == 1 else f"{users} readers"
+            what = f"keeping the scores of a step, {readers}, as a share of it"
+            yield Goal(what, f"< {100 * SCORES_SHARE:g} %", f"{100 * share:.1f} %", share < SCORES_SHARE)
+
+
+def _grid(results: Results) -> Iterator[Goal]:
+    if pairs := [pair for pair in results.neighbours if pair.what == GRID]:
+        ratio = summarize(pairs).ratio
+        what = "a grid of 18 replies in the lab, times the same replies as one batch"
+        yield Goal(what, f"< {GRID_RATIO:g}", f"{ratio:.2f}", ratio < GRID_RATIO)
 
 
 def _traffic(results: Results) -> Iterator[Goal]:

@@ -8,6 +8,8 @@ from time import perf_counter
 
 from transformers import PreTrainedTokenizerBase
 
+from bench.grid import GRID, batch_and_sheet
+from bench.kept_scores import step_with_scores, steps_without_and_with
 from bench.loading import load_engine, load_tokenizer
 from bench.process import in_ended_thread, spawn
 from bench.questions import passage, question
@@ -15,8 +17,12 @@ from bench.targets import SAMPLING
 from components.checkpoints.locate import Checkpoint
 from components.engine.events import Finished
 from components.engine.interface import Engine, GenerationRequest
+from components.engine.local.engine import LocalEngine
 from components.model.chat_format import Message
 from components.settings import Settings
+
+STEPS = 160
+"""Of the replies whose steps are timed."""
 
 LONG_PROMPT, SHARED_PROMPT = 1400, 1000
 """Tokens."""
@@ -82,7 +88,7 @@ def _load_and_measure(
 
 
 def pairs_of(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, users: Sequence[int], reply_tokens: int, rounds: int
+    engine: LocalEngine, tokenizer: PreTrainedTokenizerBase, users: Sequence[int], reply_tokens: int, rounds: int
 ) -> Iterator[Pair]:
     """All pairs of each round. A first reply, in which memory is taken, does not count."""
     _ask(engine, [question(0, "Warm-up")], ["warm-up"], reply_tokens)
@@ -96,8 +102,11 @@ def pairs_of(
                 ends = _ask(engine, asked, names, reply_tokens, seed=number if seeded else None)
                 speeds.append(sum(end.completion_tokens for end in ends) / (perf_counter() - began))
             yield Pair(seeds(readers), number, *speeds)
+            steps = steps_without_and_with(engine, readers, STEPS, f"Scores {number} {readers}")
+            yield Pair(step_with_scores(readers), number, *steps)
         yield Pair(FAIRNESS, number, *_first_tokens_beside_hogs(engine, tokenizer, number))
         yield from _shared(engine, tokenizer, number)
+        yield Pair(GRID, number, *batch_and_sheet(engine, number))
 
 
 def _first_tokens_beside_hogs(engine: Engine, tokenizer: PreTrainedTokenizerBase, number: int) -> tuple[float, float]:

@@ -70,6 +70,13 @@ class Settings(BaseSettings):
     openai_retries: int = Field(
         4, ge=0, le=20, description="How often this server is asked again before the first token of a reply."
     )
+    kept_scores: int = Field(
+        50,
+        ge=0,
+        le=1000,
+        description="Of how many of the likeliest tokens the scores are kept at each step of a reply on the page, so "
+        "that one can look inside it; 0: of none. APIs do not pay for it.",
+    )
     max_batch: int = Field(16, ge=1, le=512, description="Replies that are written at once; more wait in line.")
     cache_gb: float | None = Field(
         None,

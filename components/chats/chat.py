@@ -15,7 +15,9 @@ from components.chats.replies import Replies, Written
 from components.chats.room import make_room
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt
+from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
+from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import StoreError
 from components.store.messages import Messages
@@ -172,9 +174,10 @@ class Chat:
         message = self.replies.now(message)
         is_same_model = message.reply is not None and message.reply.model == engine.info.model
         tokens = self.replies.tokens(message) if is_same_model else ()  # another model's ids mean other words
+        scores = self.replies.scores(message) if is_same_model else None
         if message.id != (self.last.id if self.last else None):
             message = self._beside(message, message.text)
-        self._write(engine, message, controls, tokens=tokens)
+        self._write(engine, message, controls, tokens=tokens, scores=scores)
 
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
@@ -269,6 +272,7 @@ class Chat:
         *,
         question: Message | None = None,
         tokens: Sequence[int] = (),
+        scores: KeptScores | None = None,
     ) -> None:
         new = [question] if question else []
         end = question.parent if question else reply.parent
@@ -292,8 +296,9 @@ class Chat:
             limited=asker.limited,
             address=asker.address,
             continues=tokens,
+            kept_scores=get_settings().kept_scores,
         )
-        self.replies.start(engine, request, reply, tokens)
+        self.replies.start(engine, request, reply, tokens, scores)
 
     def _keep_begun(self, written: Sequence[Message], controls: Controls) -> None:
         """Keep a question and the reply to come before the model is asked: they are not lost whatever happens."""

@@ -1,6 +1,7 @@
 """The replies that are being written in this process, and how they are kept while they grow."""
 
 import contextlib
+import logging
 import math
 import secrets
 import threading
@@ -15,8 +16,10 @@ from sqlalchemy import Connection
 from components.chats.keeper import Keeper
 from components.chats.records import reply_now
 from components.chats.reply import End, ReplyTask, Snapshot
+from components.chats.score_log import ScoreLog, matching
 from components.engine.errors import EngineError
 from components.engine.interface import Engine, GenerationRequest
+from components.sampling.kept import KeptScores, KeptScoresError
 from components.settings import get_settings
 from components.store.conversations import purge
 from components.store.database import Database, get_database
@@ -24,8 +27,11 @@ from components.store.errors import NotFoundError, StoreError
 from components.store.messages import Messages, stops_wanted
 from components.store.processes import Processes, cut_orphans, this_process
 from components.store.rows import Message, Reply
+from components.store.scores import Scores
 from components.store.shares import purge_expired
 from components.store.sheet_shares import purge_expired_sheet_shares
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 
@@ -87,17 +93,22 @@ class Replies:
         request: GenerationRequest,
         message: Message,
         tokens: Sequence[int] = (),
+        scores: KeptScores | None = None,
     ) -> None:
         """Have the reply ``message`` written, or written on behind ``tokens``. Returns at once.
 
-        A request that the engine refuses is a reply that ended with this error.
+        ``scores`` are of a reply that begins as this one does; those of its beginning are kept with the new ones. A
+        request that the engine refuses is a reply that ended with this error.
         """
         assert message.reply is not None
+        begun = matching(scores, tokens, message.text)
+        is_whole = begun is not None or not message.text
         task = ReplyTask(
             message.text,
             tokens,
             unwatched_seconds=get_settings().unwatched_reply_seconds,
             on_end=self.keeper.wake,
+            scores=ScoreLog(engine.info.vocabulary, begun, is_whole=is_whole),
         )
         with self._lock:
             self._running[message.id] = _Running(message.conversation, message.id, message.reply, task)
@@ -153,6 +164,22 @@ class Replies:
         with self.database.reading() as connection:
             return Messages(connection, message.conversation).tokens(message.id)
 
+    def scores(self, message: Message) -> KeptScores | None:
+        """The scores that are kept of a reply; None where they are not, or not of all of it.
+
+        Raises:
+            StoreError: they are in the store, which cannot be read at present.
+        """
+        if (running := self._find(message.id)) is not None:
+            return running.task.scores
+        with self.database.reading() as connection:
+            packed = Scores(connection, message.conversation).get(message.id)
+        try:
+            return None if packed is None else KeptScores.unpack(packed)
+        except KeptScoresError as error:
+            logger.warning("The scores of a reply cannot be read: %s", error)
+            return None  # as if there were none: the model can read them again
+
     def cancel_all(self, conversation: str) -> None:
         """Stop what is being written in a conversation."""
         with self._lock:
@@ -182,6 +209,9 @@ class Replies:
                 if one.is_kept and time.monotonic() - one.kept_at > LINGER_SECONDS:
                     del self._running[one.message]
             running = [one for one in self._running.values() if not one.is_kept]
+        for one in running:
+            if one.task.end is not None:
+                one.task.packed_scores()  # now, so that no transaction waits for it
         is_due = time.monotonic() - self._checked_at >= CHECK_SECONDS
         return partial(self._keep_all, running) if running or is_due else None
 
@@ -194,6 +224,8 @@ class Replies:
             if now != one.kept:
                 reply = reply_now(one.begun, one.task, now.end)
                 Messages(connection, one.conversation).set_reply(one.message, now.text, tokens, reply)
+                if now.end is not None:
+                    Scores(connection, one.conversation).put(one.message, one.task.packed_scores())
         for message in stops_wanted(connection, self.process):
             if (wanted := self._find(message)) is not None:
                 wanted.task.cancel()

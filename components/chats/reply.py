@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from components.chats.score_log import ScoreLog
 from components.engine.errors import EngineError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
 from components.engine.interface import Generation
+from components.sampling.kept import KeptScores
 
 CANCEL_SECONDS = 1.0
 """How long to wait for the engine's last figures after a stop. One that stands in line answers much later."""
@@ -42,6 +44,7 @@ class ReplyTask:
         tokens: Sequence[int] = (),
         unwatched_seconds: float | None = None,
         on_end: Callable[[], None] = lambda: None,
+        scores: ScoreLog | None = None,
     ) -> None:
         """Begin, or write a reply on.
 
@@ -50,9 +53,12 @@ class ReplyTask:
             tokens: the token ids that this text came from, where they are known.
             unwatched_seconds: after how long without anybody looking it is ended; None: never.
             on_end: called once when it has ended, by whoever ended it.
+            scores: of what it already has; takes those of what comes.
         """
         self._unwatched_seconds = unwatched_seconds
         self._on_end = on_end
+        self._scores = scores or ScoreLog(is_whole=not written)
+        self._packed: bytes | None = None
         self.text = written
         self._knows_begin = bool(tokens) or not written
         self._ids: list[int] | None = list(tokens)  # what ``text`` comes from; None when a piece came without
@@ -74,6 +80,18 @@ class ReplyTask:
         if not self._knows_begin:
             return ()
         return self.finished.receipt.tokens if self.finished and self.finished.receipt else tuple(self._ids or ())
+
+    @property
+    def scores(self) -> KeptScores | None:
+        """The scores of what there is so far; None where they are not known of all of it."""
+        with self._changed:
+            return self._scores.kept
+
+    def packed_scores(self) -> bytes | None:
+        """The same of a reply that has ended, as they are kept. The first time it takes some milliseconds."""
+        if self._packed is None and (scores := self.scores) is not None:
+            self._packed = scores.pack()
+        return self._packed
 
     def follow(self, generation: Generation) -> None:
         """Take the events of ``generation`` from now on. Returns at once."""
@@ -145,7 +163,9 @@ class ReplyTask:
                     case Delta(text, ids=ids):
                         self.text += text
                         self._note_ids(ids)
+                        self._scores.note(event)
                     case Finished(reason):
+                        self._scores.note(event)
                         self.finished = event
                         self._settle(reason)
                 self._changed.notify_all()

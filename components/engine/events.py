@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.engine.receipts import Receipt
+from components.sampling.filters import ExactStep
+from components.sampling.kept import StepScores
 
 FinishReason = Literal["stop", "length", "loop", "time", "cancelled"]
 """By itself or at a stop string; at the longest reply; going round in a circle; after the longest time; no longer
@@ -54,13 +56,27 @@ class Delta:
 
     ``count`` is from how many tokens it came; ``tokens`` are these, where the request asked for logprobs. ``ids`` are
     their token ids, by which a reply that is cut off here can be written on: none where another server writes and tells
-    only text, and none beside stop strings, for which the text of some tokens is held back.
+    only text, and none beside stop strings, for which the text of some tokens is held back. ``scores`` are what is kept
+    of the scores from which they were chosen, where the request asked for that.
     """
 
     text: str
     count: int = 1
     tokens: tuple[ChosenToken, ...] = ()
     ids: tuple[int, ...] = ()
+    scores: tuple[StepScores, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoresRead:
+    """The scores of a reply that was written before, where the request asked to read them. Comes once.
+
+    ``kept`` are what is kept of each of its tokens, or ``exact`` what the sampling parameters make of all scores at the
+    places that the request named, in their order.
+    """
+
+    kept: tuple[StepScores, ...] = ()
+    exact: tuple[ExactStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,7 @@ class Finished:
     ``approximate`` says that nobody counted the tokens: their numbers are pieces of text and an estimate.
     ``tokens`` are the last ones, where the request asked for logprobs: those that show no text, because they are a part
     of a character or of a stop string, and the one that ended the reply, which ``completion_tokens`` does not count.
+    ``scores`` are what is kept of the scores of the same tokens, where the request asked for that.
     """
 
     reason: FinishReason
@@ -85,6 +102,7 @@ class Finished:
     receipt: Receipt | None = None
     approximate: bool = False
     tokens: tuple[ChosenToken, ...] = ()
+    scores: tuple[StepScores, ...] = ()
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -95,4 +113,4 @@ class Finished:
         return (self.completion_tokens - 1) / decoding if decoding > 0 else None
 
 
-Event = Waiting | PromptRead | Delta | Finished
+Event = Waiting | PromptRead | ScoresRead | Delta | Finished

@@ -28,7 +28,8 @@ asking another server what it has."""
 class EngineInfo:
     """What is running, for people to read.
 
-    ``context_length`` is in tokens, prompt and reply together; ``dtype`` names the quantization, too.
+    ``context_length`` is in tokens, prompt and reply together; ``dtype`` names the quantization, too; ``vocabulary`` is
+    how many tokens there are, 0 where another server does not tell.
     """
 
     model: str
@@ -38,6 +39,7 @@ class EngineInfo:
     context_length: int
     defaults: SamplingParams
     engine: str = ""
+    vocabulary: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class GenerationRequest:
         request_id: of the HTTP request it came with, for the log.
         limited: whether the visitor's share is limited; the owner's is not.
         address: where the visitor comes from, whose share is counted, too; empty for nobody's.
+        kept_scores: of how many of the likeliest tokens the scores are told with each token; 0 tells none. Where
+            nothing is written, they are read of the tokens that the reply ``continues``; ``ScoresRead`` tells them.
+        exact_at: places among the tokens that the reply ``continues``, or the one behind them, of which ``ScoresRead``
+            tells what the sampling parameters make of all scores. Only where nothing is written.
     """
 
     messages: Sequence[Message]
@@ -85,6 +91,15 @@ class GenerationRequest:
     limited: bool = False
     continues: Sequence[int] = ()
     address: str = ""
+    kept_scores: int = 0
+    exact_at: Sequence[int] | None = None
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the scores of a reply are read that is written already."""
+        if self.writes:
+            return False
+        return bool(self.exact_at) if self.exact_at is not None else bool(self.kept_scores and self.continues)
 
     @property
     def longest(self) -> int:

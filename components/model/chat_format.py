@@ -34,6 +34,10 @@ ROLE_IDS = {"user_token_id": 195, "assistant_token_id": 196}
 """As published with Baichuan 2 Chat: ``<reserved_106>`` and ``<reserved_107>`` of its vocabulary."""
 
 
+CONTROL_TOKEN = re.compile(r"<\S+>")
+"""Baichuan 2 does not mark its reserved tokens as special; line breaks are added tokens, too, but text."""
+
+
 class MessagesError(ValueError):
     """The messages are not a conversation that a model can answer; the text says why."""
 
@@ -62,8 +66,7 @@ class ChatFormat(ABC):
         control_tokens = [
             re.escape(token.content)
             for token in tokenizer.added_tokens_decoder.values()
-            # Baichuan 2 does not mark its reserved tokens as special; line breaks are added tokens, too, but text.
-            if token.special or re.fullmatch(r"<\S+>", token.content)
+            if token.special or CONTROL_TOKEN.fullmatch(token.content)
         ]
         self._control_token = re.compile(f"(?={'|'.join(control_tokens)})" if control_tokens else r"(?!)")
 

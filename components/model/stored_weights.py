@@ -62,13 +62,17 @@ def map_weights(weights: dict[str, StoredWeight]) -> dict[str, torch.Tensor]:
     return {name: mapped[weight.file][weight.key] for name, weight in weights.items()}
 
 
+def in_reading_order(weights: dict[str, StoredWeight]) -> list[tuple[str, StoredWeight]]:
+    """The order in which ``read_weights`` comes to them, file by file."""
+    return sorted(weights.items(), key=lambda item: item[1].file)
+
+
 def read_weights(weights: dict[str, StoredWeight]) -> Iterator[tuple[str, torch.Tensor]]:
     """The tensors one after the other, for a model that does not fit into memory as a whole.
 
     Each has a mapping of its own, for what was read stays in memory as long as its mapping does.
     """
-    in_files = sorted(weights.items(), key=lambda item: item[1].file)
-    for file, group in groupby(in_files, key=lambda item: item[1].file):
+    for file, group in groupby(in_reading_order(weights), key=lambda item: item[1].file):
         whole = None if _can_be_mapped(file) else _map(file)
         for name, weight in group:
             yield name, (_map(file) if whole is None else whole)[weight.key]

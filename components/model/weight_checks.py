@@ -12,7 +12,7 @@ from components.checkpoints.errors import LoadError, UnsupportedCheckpointError
 from components.checkpoints.foreign import QUANTIZED_CURE
 from components.model.library_errors import explained
 from components.model.stored_weights import StoredWeight
-from components.model.weights import to_llama
+from components.model.weights import HEAD, Conversion, to_llama
 
 LAYER = re.compile(r"^(?:(?:model|transformer|gpt_neox|backbone)\.)?(?:decoder\.)?(?:layers|h|blocks)\.(\d+)\.")
 """The layers of the language model; those of an encoder for pictures beside it have other names."""
@@ -56,17 +56,27 @@ def check_usable(weights: Mapping[str, StoredWeight]) -> None:
         )
 
 
-def check_llama(folder: Path, config: LlamaConfig, weights: Mapping[str, StoredWeight]) -> None:
-    """See that the weights of a Baichuan 2 are those of a Llama model of this configuration, and no others.
+def check_llama(
+    folder: Path, config: LlamaConfig, weights: Mapping[str, StoredWeight], convert: Conversion = to_llama
+) -> None:
+    """See that the weights are, once converted, those of a Llama model of this configuration, and no others.
+
+    Args:
+        folder: the checkpoint's.
+        config: the model's configuration.
+        weights: what is stored.
+        convert: what a Llama model has in the place of one stored weight.
 
     Raises:
         LoadError: the text names what is missing, superfluous, or of another shape.
     """
     with explained(folder / "config.json"), torch.device("meta"):
         expected = {name: weight.shape for name, weight in LlamaForCausalLM(config).state_dict().items()}
+    if config.tie_word_embeddings:
+        del expected[HEAD]
     missing = dict(expected)
     for stored, weight in weights.items():
-        for name, part in to_llama(stored, torch.empty(weight.shape, dtype=weight.dtype, device="meta")).items():
+        for name, part in convert(stored, torch.empty(weight.shape, dtype=weight.dtype, device="meta")).items():
             if name not in expected:
                 check_layers(folder, config.num_hidden_layers, weights)
                 raise LoadError(

@@ -5,6 +5,7 @@ the head is a NormHead: its rows are L2-normalised before they meet the hidden s
 (``register_weight_conversion``) or once and for all (``to_llama``), so the forward pass is Llama's own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,6 +32,10 @@ def normalize_rows(weight: torch.Tensor) -> torch.Tensor:
     for rows, target in zip(torch.split(weight, ROWS_AT_ONCE), torch.split(normalized, ROWS_AT_ONCE), strict=True):
         target.copy_(normalize(rows.float(), dim=-1))
     return normalized
+
+
+Conversion = Callable[[str, torch.Tensor], dict[str, torch.Tensor]]
+"""From one stored weight to those that a Llama model has in its place, by name."""
 
 
 def to_llama(name: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:

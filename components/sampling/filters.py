@@ -65,6 +65,25 @@ class Filtered:
         return int(self.order[draw(self.odds[: self.kept], uniform)])
 
 
+@dataclass(frozen=True)
+class ExactStep:
+    """What is left after all filters, in three numbers.
+
+    The odds of a token whose score, after biases and penalties, is at least ``lowest`` are
+    ``exp(score / temperature - log_total)``, those of all others 0. At temperature 0 there is one token with odds 1, of
+    equal ones the one with the smallest id, and ``log_total`` is 0.
+
+    Attributes:
+        kept: how many tokens may come next.
+        lowest: the lowest score among these.
+        log_total: log of the sum of exp(score / temperature) over these.
+    """
+
+    kept: int
+    lowest: float
+    log_total: float
+
+
 def penalize(scores: "Array", repetition: "Array | float", taken_off: "Array | float" = 0.0) -> "Array":
     """The scores of tokens that occurred before, made less likely.
 

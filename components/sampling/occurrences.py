@@ -55,6 +55,10 @@ class Occurrences:
         self._effects[1, place] = sampling.repetition_penalty
         self._effects[2, place] = taken_off
 
+    def place_of(self, token: int) -> int | None:
+        """Where in ``ids`` a token stands; None where it does not."""
+        return self._places.get(token)
+
     def check(self, vocabulary: int) -> None:
         """See that all tokens exist.
 
@@ -75,16 +79,23 @@ class Occurrences:
         return self._effects[:, : len(self._places)]
 
 
-def apply_occurrences(scores: torch.Tensor, rows: Sequence[int], occurrences: Sequence[Occurrences]) -> None:
+def apply_occurrences(
+    scores: torch.Tensor, rows: Sequence[int], occurrences: Sequence[Occurrences]
+) -> Sequence[torch.Tensor]:
     """Change the scores of some rows, in place: biases first, then penalties, as transformers does.
 
     Args:
         scores: float32, ``[rows, vocabulary]``.
         rows: which rows.
         occurrences: one for each of them.
+
+    Returns:
+        For each of them the scores that its ``ids`` had before.
     """
     counts = torch.tensor([len(one.ids) for one in occurrences])
     starts = torch.tensor(rows).mul_(scores.shape[-1]).repeat_interleave(counts).to(scores.device)
     places = starts + torch.cat([one.ids for one in occurrences])
     bias, repetition, taken_off = torch.cat([one.effects for one in occurrences], dim=1)
-    scores.put_(places, penalize(scores.take(places) + bias, repetition, taken_off))
+    given = scores.take(places)
+    scores.put_(places, penalize(given + bias, repetition, taken_off))
+    return torch.split(given, counts.tolist())

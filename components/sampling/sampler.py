@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ import torch
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.filters import MIN_TEMPERATURE, Cut, filter_scores
 from components.sampling.grammar import Grammar
+from components.sampling.kept import StepScores
 from components.sampling.logprobs import Likeliest, logprobs_of
 from components.sampling.occurrences import Occurrences, apply_occurrences
 from components.sampling.parameters import SamplingParams
-from components.sampling.vocabulary import Floats, Pivot, Scores
+from components.sampling.vocabulary import Floats, Pivot, Scores, Top
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,13 @@ class SampledToken:
         token: its id.
         logprob: its natural log probability, before penalties and filters; None where nobody asked.
         top: the likeliest in its place.
+        scores: the scores that are kept of this step; None where nobody asked.
     """
 
     token: int
     logprob: float | None = None
     top: Likeliest = ()
+    scores: StepScores | None = None
 
 
 class Sampler:
@@ -66,6 +69,7 @@ class Sampler:
         grammar: Grammar | None = None,
         logprobs: int | None = None,
         end_tokens: Collection[int] = (),
+        kept_scores: int = 0,
     ) -> None:
         """Begin before the first token.
 
@@ -77,9 +81,11 @@ class Sampler:
             grammar: what the reply follows.
             logprobs: how many of the likeliest tokens are told with each token; None tells nothing.
             end_tokens: the model's own, which ``min_tokens`` and ``ignore_eos`` are about.
+            kept_scores: of how many of the likeliest tokens the scores are told with each token; 0 tells none.
         """
         self.sampling = sampling
         self.logprobs = logprobs
+        self.kept_scores = kept_scores
         self._seed = seed
         self._position = 0
         self._grammar = grammar
@@ -158,7 +164,9 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledTok
     scores = Scores(logits)
     step.check(scores, NotNumbersError())
     told = [row for row in step.open if samplers[row].logprobs is not None]
+    kept = [row for row in step.open if samplers[row].kept_scores]
     unchanged = logits[told]  # a copy
+    tops = scores.top(kept, [samplers[row].kept_scores for row in kept]) if kept else []
     if step.adjust(logits):
         scores = Scores(logits)
         step.check(scores, SamplingError(NOTHING_ALLOWED))
@@ -167,6 +175,8 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledTok
     step.pick_from_all(scores)
     if told:
         step.tell_logprobs(unchanged, told)
+    if kept:
+        step.tell_scores(logits, kept, tops)
     return [step.outcomes[row] for row in range(len(samplers))]
 
 
@@ -182,6 +192,7 @@ class _Step:
         self._samplers = samplers
         self._masses: dict[int, Floats] = {}  # of each block of the vocabulary
         self._totals: dict[int, float] = {}
+        self._given: dict[int, torch.Tensor] = {}  # the scores that penalties changed, as the model gave them
 
     @property
     def open(self) -> list[int]:
@@ -209,7 +220,8 @@ class _Step:
                     sampler.occurrences.check(vocabulary)
                     occurrences[row] = sampler.occurrences
         if occurrences:
-            apply_occurrences(logits, list(occurrences), list(occurrences.values()))
+            given = apply_occurrences(logits, list(occurrences), list(occurrences.values()))
+            self._given = dict(zip(occurrences, given, strict=True))
         for row, allowed in masks.items():
             logits[row].masked_fill_(~allowed.to(logits.device), -torch.inf)
         return bool(occurrences or masks)
@@ -227,7 +239,7 @@ class _Step:
         thresholds: dict[int, float] = {}
         for row in self.open:
             with self._failing_alone(row):
-                threshold = _threshold(scores, row, self._samplers[row])
+                threshold = threshold_of(scores, row, self._samplers[row])
                 if threshold is not None:
                     thresholds[row] = threshold
         if not thresholds:
@@ -278,6 +290,25 @@ class _Step:
         for (row, token), (logprob, top) in zip(tokens.items(), told, strict=True):
             self.outcomes[row] = SampledToken(token, logprob, top)
 
+    def tell_scores(self, logits: torch.Tensor, rows: Sequence[int], tops: Sequence[Top]) -> None:
+        """Add the scores that are kept to the tokens of some rows. ``tops`` are as the model gave them."""
+        for row, (ids, values, rest) in zip(rows, tops, strict=True):
+            outcome = self.outcomes[row]
+            if isinstance(outcome, SampledToken):
+                found = np.flatnonzero(ids == outcome.token)
+                score = float(values[found[0]]) if len(found) else self._given_score(logits, row, outcome.token)
+                scores = StepScores(ids.astype(np.int32), values, rest, outcome.token, score)
+                self.outcomes[row] = replace(outcome, scores=scores)
+
+    def _given_score(self, logits: torch.Tensor, row: int, token: int) -> float:
+        """A token's score before biases and penalties: no copy of all of them was made for the few who need it."""
+        if row in self._given:
+            occurrences = self._samplers[row].occurrences
+            place = None if occurrences is None else occurrences.place_of(token)
+            if place is not None:
+                return float(self._given[row][place])
+        return float(logits[row, token])
+
     @contextmanager
     def _failing_alone(self, row: int) -> Iterator[None]:
         """What is raised within is this row's outcome, and nobody else's."""
@@ -290,7 +321,7 @@ class _Step:
             self.outcomes[row] = SamplingError(f"No token could be chosen ({type(error).__name__}). Try again.")
 
 
-def _threshold(scores: Scores, row: int, sampler: Sampler) -> float | None:
+def threshold_of(scores: Scores, row: int, sampler: Sampler) -> float | None:
     """The score that every candidate of a row reaches; None where all tokens are candidates."""
     sampling = sampler.sampling
     largest = float(scores.largest[row])

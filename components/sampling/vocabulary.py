@@ -5,6 +5,7 @@ or a draw falls; only these blocks are looked at, and only they come to the host
 for a row does not depend on the other rows: comparing is exact, and a block is added up in one order.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,8 @@ Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 Pivot = tuple[float, int]
 """A token's score and id. Tokens before it are likelier, or as likely with a smaller id."""
+Top = tuple[Ids, NDArray[np.float32], float]
+"""The ids of the likeliest tokens, their scores, and log of the sum of exp(score) over all others."""
 
 
 class Scores:
@@ -52,12 +55,38 @@ class Scores:
         Tokens of score -inf never do.
         """
         wanted = np.maximum(np.array(thresholds, dtype=np.float32), np.finfo(np.float32).min)
-        places, blocks = np.nonzero(self._maxima[rows] >= wanted[:, None])
-        scores = self._read(np.asarray(rows)[places], blocks)
+        places, blocks, scores = self._blocks_with(rows, wanted)
         found, inside = np.nonzero(scores >= wanted[places, None])
         ids, values = blocks[found] * BLOCK + inside, scores[found, inside].astype(np.float64)
         ends = np.searchsorted(places[found], np.arange(1, len(rows)))
         return list(zip(np.split(ids, ends), np.split(values, ends), strict=True))
+
+    def top(self, rows: Sequence[int], counts: Sequence[int]) -> list[Top]:
+        """For each of the rows its so many likeliest tokens, and what all others come to.
+
+        Returns:
+            For each row the tokens' ids, the likeliest first and of equal scores the smaller id first; their scores;
+            and log of the sum of exp(score) over all others, -inf where there are none. That sum is made of the others
+            alone: as a difference of two sums it would be nothing but rounding where the first tokens are nearly all.
+        """
+        thresholds = [self.threshold(row, count) for row, count in zip(rows, counts, strict=True)]
+        wanted = np.maximum(np.array(thresholds, dtype=np.float32), np.finfo(np.float32).min)
+        places, blocks, scores = self._blocks_with(rows, wanted)
+        masses = self._masses_at_one(rows)
+        masses[places, blocks] = 0  # of these blocks the others are added up one by one
+        ends = np.searchsorted(places, np.arange(len(rows) + 1))
+        tops = []
+        for place, (row, count) in enumerate(zip(rows, counts, strict=True)):
+            own = slice(ends[place], ends[place + 1])
+            flat = scores[own].ravel()
+            found = np.flatnonzero(flat >= wanted[place])
+            best = found[np.argsort(-flat[found], kind="stable")[:count]]
+            largest, values = float(self.largest[row]), flat[best]
+            flat[best] = -np.inf
+            others = masses[place].sum() + np.exp(flat - np.float32(largest)).sum(dtype=np.float64)
+            rest = largest + math.log(others) if others else -math.inf
+            tops.append((blocks[own][best // BLOCK] * BLOCK + best % BLOCK, values, rest))
+        return tops
 
     def masses(self, rows: Sequence[int], temperatures: Sequence[float]) -> Floats:
         """The sum of ``exp((score - largest score) / temperature)`` in each block of these rows, ``[n, blocks]``."""
@@ -123,6 +152,19 @@ class Scores:
             inside = draw(weights, min(max(rests[place], 0.0), 1.0))
             drawn.append((float(scores[inside]), int(ids[inside])))
         return drawn
+
+    def _masses_at_one(self, rows: Sequence[int]) -> Floats:
+        """Like ``masses`` at temperature 1, within 1e-6, and in a fifth of the time: a block is added up in float32."""
+        all_in_order = list(rows) == list(range(len(self._blocks)))  # then nothing is copied
+        blocks = self._blocks if all_in_order else self._blocks[rows]
+        peaks = torch.from_numpy(self.largest[rows])[:, None, None].to(blocks.device)
+        sums: Floats = (blocks - peaks).exp_().sum(dim=-1).cpu().numpy().astype(np.float64)
+        return sums
+
+    def _blocks_with(self, rows: Sequence[int], wanted: NDArray[np.float32]) -> tuple[Ids, Ids, NDArray[np.float32]]:
+        """The blocks that hold a score of at least ``wanted``, ``[n]``: in whose row they are, which, their scores."""
+        places, blocks = np.nonzero(self._maxima[rows] >= wanted[:, None])
+        return places, blocks, self._read(np.asarray(rows)[places], blocks)
 
     def _read(self, rows: Ids, blocks: Ids) -> NDArray[np.float32]:
         """Single blocks, ``[n, BLOCK]``, on the host."""

@@ -192,6 +192,17 @@ sheet_votes = Table(
     Column("created", Double, nullable=False),
 )
 
+scores = Table(
+    "scores",
+    metadata,
+    Column("message", ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    # Whose reply it is: only their newest have scores.
+    Column("reader", KeptString(READER_LENGTH), nullable=False),
+    # As KeptScores packs them.
+    Column("content", LargeBinary, nullable=False),
+    Index(None, "reader", "message"),
+)
+
 
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless there is one with its key already; gives whether it was new."""

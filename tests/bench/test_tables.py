@@ -8,7 +8,9 @@ from bench.clicks import MOVE_LENGTH, OPEN, Click
 from bench.conversation_tables import conversations_page
 from bench.conversations import Action
 from bench.goals import conversation_goals, engine_goals
+from bench.grid import GRID
 from bench.history import LaterTurn
+from bench.kept_scores import step_with_scores
 from bench.machine import describe_machine
 from bench.neighbours import FAIRNESS, Pair, seeds
 from bench.plots import PLOTS, draw
@@ -50,6 +52,8 @@ def results() -> Results:
         neighbours=[
             *(Pair(seeds(1), 0, 100.0, 80.0), Pair(seeds(8), 0, 300.0, 240.0), Pair(seeds(8), 1, 200.0, 80.0)),
             Pair(FAIRNESS, 0, 0.05, 0.2),
+            *(Pair(GRID, 0, 10.0, 12.0), Pair(GRID, 1, 10.0, 12.5)),
+            *(Pair(step_with_scores(1), 0, 10.0, 10.2), Pair(step_with_scores(8), 0, 50.0, 52.0)),
         ],
         traffic=[
             Traffic(APPLICATION_PAGE, "prose", 500, reply=1000, payload=20_000, wire=5_000),
@@ -139,6 +143,9 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
         ("1.20", True),
         ("1.25", True),
         ("1.67", False),
+        ("2.0 %", True),
+        ("4.0 %", False),
+        ("1.23", True),
         ("5.0", True),
         ("0.60", True),
         ("2.50", False),

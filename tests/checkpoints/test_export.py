@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from gguf import GGUFReader, LlamaFileType
 
 from components.checkpoints.locate import is_complete
 from tests.checkpoints.hub_server import MODEL, HubServer
@@ -148,7 +149,7 @@ def test_a_full_disk_is_said_before_anything_is_written(export: Run, source: Pat
 
 HOLDING = """
 import sys, time
-import components.model.export as export
+import components.model.export.folder as export
 
 def hold(*_):
     time.sleep(600)
@@ -198,3 +199,35 @@ def test_fetching_does_not_wait_for_what_only_exporting_needs() -> None:
     code = "import sys, download; sys.exit(bool({'torch', 'transformers'} & sys.modules.keys()))"
 
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def gguf(folder: Path, url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "download.py", "--dir", folder / "models", "--export-gguf", folder / "out.gguf"]
+    return subprocess.run(
+        [str(word) for word in (*command, *arguments)],
+        cwd=ROOT,
+        env=environment(folder, url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_name_is_fetched_and_written_as_gguf(tmp_path: Path, hub: HubServer) -> None:
+    done = gguf(tmp_path, hub.url, "--model", MODEL, "--source", "huggingface", "--type", "f16")
+
+    assert done.returncode == 0, done.stderr
+    assert f"--model {tmp_path / 'out.gguf'}" in done.stdout
+    fields = GGUFReader(tmp_path / "out.gguf").fields
+    assert fields["general.architecture"].contents() == "llama"
+    assert fields["general.name"].contents() == MODEL.split("/")[1]
+    assert fields["general.file_type"].contents() == LlamaFileType.MOSTLY_F16
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_nothing_is_fetched_for_a_gguf_file_that_is_there(tmp_path: Path, hub: HubServer) -> None:
+    (tmp_path / "out.gguf").write_text("mine")
+
+    assert_one_clear_line(gguf(tmp_path, hub.url, "--model", MODEL), "out.gguf", "Move it away")
+    assert (tmp_path / "out.gguf").read_text() == "mine"
+    assert not hub.requests

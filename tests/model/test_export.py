@@ -18,7 +18,7 @@ from transformers import GenerationConfig
 from components.checkpoints.errors import CheckpointError, UnsupportedCheckpointError
 from components.checkpoints.locate import is_complete
 from components.model.chat_format import Message, TemplateChatFormat, chat_format_of
-from components.model.export import export_llama
+from components.model.export.folder import export_llama
 from components.model.generation import generate_tokens
 from components.model.loading import load_model
 from tests.model.conftest import Tiny

@@ -15,7 +15,7 @@ from components.checkpoints.errors import CheckpointError, LoadError, Unsupporte
 from components.engine.host import EngineHost, Failed
 from components.engine.local.loading import load_engine
 from components.model.chat_format import BaichuanChatFormat, MessagesError, chat_format_of
-from components.model.export import export_llama
+from components.model.export.folder import export_llama
 from components.model.generation import end_tokens_of
 from components.model.loading import load_model
 from components.model.weight_names import plain_names

@@ -1,6 +1,7 @@
 """What is found by blocks is what is found by looking at every token."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,3 +63,28 @@ def test_draws_before_a_pivot_follow_the_weights_of_those_tokens(
         assert score == line[token]
         assert cumulative[token] >= uniform - 1e-5
         assert cumulative[token] - weights[token] / weights.sum() <= uniform + 1e-5
+
+
+@given(tensors(), st.integers(1, 700), st.data())
+@settings(max_examples=150, deadline=None)
+def test_the_likeliest_come_in_order_and_the_others_as_one_sum(
+    scores: torch.Tensor, count: int, data: st.DataObject
+) -> None:
+    rows = data.draw(st.lists(st.integers(0, len(scores) - 1), min_size=1, unique=True))
+    rows = [row for row in rows if scores[row].max() > -torch.inf] or [0]
+    tops = Scores(scores).top(rows, [count] * len(rows))
+    for row, (ids, values, rest) in zip(rows, tops, strict=True):
+        ranked = sorted(range(scores.shape[1]), key=lambda token: (-float(scores[row, token]), token))
+        wanted = [token for token in ranked if scores[row, token] > -torch.inf][:count]
+        assert ids.tolist() == wanted, "of equal scores the smaller id first"
+        assert values.tolist() == scores[row, wanted].tolist()
+        others = scores[row].double().index_fill(0, torch.tensor(wanted), -torch.inf).logsumexp(-1)
+        assert rest == pytest.approx(float(others), rel=1e-5, abs=1e-5)
+
+
+def test_a_rest_is_told_however_little_it_is() -> None:
+    scores = torch.full((1, 200), -30.0)
+    scores[0, 5] = 10
+    ((ids, _, rest),) = Scores(scores).top([0], [1])
+    assert ids.tolist() == [5]
+    assert rest == pytest.approx(np.log(199) - 30, abs=1e-5)

@@ -22,6 +22,7 @@ from components.store.database import Database
 from components.store.errors import StoreError
 from components.store.faults import explain
 from components.store.rows import Conversation, new_conversation_id
+from components.store.schema import metadata
 from tests.postgres import PASSWORD, PASSWORD_USER, Cluster
 from tests.server import ROOT
 from tests.store.helpers import READER, conversation, said
@@ -228,7 +229,7 @@ def test_a_folder_that_is_deleted_while_it_is_in_use(sqlite: Database, file: Pat
 def test_tables_that_are_dropped_while_they_are_in_use(database: Database) -> None:
     works(database)
     with database.writing() as connection:
-        for name in ("replies", "shares", "messages", "conversations", "processes", "alembic_version"):
+        for name in (*(table.name for table in reversed(metadata.sorted_tables)), "alembic_version"):
             connection.exec_driver_sql(f"DROP TABLE {name}")
     with refused():
         use(database)

@@ -22,7 +22,10 @@ from components.store.errors import ConflictError, StoreError
 from components.store.messages import Messages
 from components.store.processes import Processes, this_process
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
+from components.store.scores import Scores
 from components.store.shares import Share, Shares, new_share_id, snapshot
+from components.store.sheet_shares import SheetShare, SheetShares, vote
+from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 from tests.postgres import Cluster
 from tests.store.helpers import READER, STRANGER, conversation, message, said
 
@@ -53,11 +56,16 @@ def fill(database: Database) -> None:
             messages.add(replace(message(where, again, "of a slow clock"), id=first.id - 1))
             messages.rate(first.id, 1, "")
             messages.add(growing)
+            Scores(connection, where).put(again.id, bytes(range(256)))
             messages.rate(again.id, -1, "note")
             messages.put(again.id, "pinned")
             mine = Conversations(connection, reader)
             mine.change(where, leaf=again.id, sampling={"temperature": 0.3}, system="system", pinned=True)
             Shares(connection, reader).add(Share(new_share_id(), where, "t", snapshot([first, second]), expires=5e9))
+            sheet = Sheet(new_sheet_id(), reader, "grid", "Why?", [Cell({"top_k": 5}, [Sample("Ｂ😀")])])
+            Sheets(connection, reader).add(sheet)
+            SheetShares(connection, reader).add(SheetShare(new_share_id(), sheet.id, expires=5e9))
+            vote(connection, sheet.id, "voter", 0)
     with database.writing() as connection:
         Conversations(connection, STRANGER).delete(where)
         Processes(connection).register(replace(this_process("gone"), pid=2**22 + 5))

@@ -118,6 +118,8 @@ class LocalEngine(Engine):
         if not fits:
             raise self.too_long(longest)
         self._check_tokens(request.continues)
+        if any(not 0 <= place <= len(request.continues) for place in request.exact_at or ()):
+            raise PromptError(f"exact_at: the reply has the places 0 to {len(request.continues)}.")
         return [*input_ids, *request.continues]
 
     def _check_tokens(self, tokens: Iterable[int], where: str = "") -> None:

@@ -90,6 +90,7 @@ def build_engine(
         context_length=context_length,
         defaults=defaults_of(model.generation_config, context_length),
         engine=kind,
+        vocabulary=runner.vocabulary,
     )
     return LocalEngine(model, tokenizer, runner, info, blocks, settings)
 

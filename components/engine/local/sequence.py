@@ -10,8 +10,10 @@ from transformers import PreTrainedTokenizerBase
 from components.engine.events import ChosenToken, Delta, Finished, FinishReason, PromptRead, TokenLogprob
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable, key_after
+from components.engine.local.reading import READ_PIECE, Reading
 from components.model.detokenizer import IncrementalDetokenizer
 from components.sampling.grammar import Grammar
+from components.sampling.kept import StepScores
 from components.sampling.logprobs import Likeliest
 from components.sampling.parameters import MAX_SEED
 from components.sampling.sampler import SampledToken, Sampler
@@ -31,6 +33,7 @@ class Sequence:
         reused: how many of the prompt's somebody else had read.
         table: its blocks; None while it waits.
         sampler: chooses its tokens; None while it waits.
+        reading: what is read of the tokens that the reply has already; None where it is written.
         loop: how many tokens the circle has that the reply goes round in; None when it does not.
     """
 
@@ -48,6 +51,7 @@ class Sequence:
         self.prompt = len(prompt)
         self.tokens = list(prompt)
         self._continued = len(request.continues)
+        self.reading = Reading(request, self.prompt - self._continued) if request.reads_scores else None
         self.computed = 0
         self.reused = 0
         self.table: BlockTable | None = None
@@ -65,6 +69,7 @@ class Sequence:
         self._detokenizer = IncrementalDetokenizer(tokenizer, request.continues, is_beginning=not follows_text)
         self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
+        self._untold_scores: list[StepScores] = []
         self._prompt_logprobs: list[ChosenToken] = []  # of the prompt's tokens from the second one on, as they are read
         self._stops = StopStrings(request.sampling.stop)
         self._guard = LoopGuard()
@@ -109,6 +114,10 @@ class Sequence:
     @property
     def piece_end(self) -> int:
         """Where the next piece of the prompt ends: at fixed places, so that a prompt is read the same way each time."""
+        if self.reading is not None:
+            if self.computed >= self.reading.first:
+                return min(self.prompt, (self.computed // READ_PIECE + 1) * READ_PIECE)
+            return min(self.reading.first, (self.computed // PIECE + 1) * PIECE)
         return min(self.prompt, (self.computed // PIECE + 1) * PIECE)
 
     @property
@@ -119,11 +128,13 @@ class Sequence:
     def shareable_keys(self) -> list[bytes]:
         """Keys of the blocks at the prompt's beginning that others may have read for it.
 
-        One token at least is left to read, for its logits; all of them where the logits of all are wanted. An exact
-        reply uses only whole pieces that were read as it would read them itself.
+        One token at least is left to read, for its logits; all of them whose logits are wanted. An exact reply uses
+        only whole pieces that were read as it would read them itself.
         """
         if self.tells_prompt:
             return []
+        if self.reading is not None:
+            return self.keys.upto(self.tokens, self.reading.first)
         if self.exact:
             end = (self.prompt - 1) // PIECE * PIECE
             return self.exact_keys.upto(self.tokens, end)
@@ -171,13 +182,16 @@ class Sequence:
         token = choice.token
         self.first_token_at = self.first_token_at or time.monotonic()
         told = [] if choice.logprob is None else [self._told(token, choice.logprob, choice.top)]
+        scores = [] if choice.scores is None else [choice.scores]
         if token in end_tokens or token in self.request.sampling.stop_token_ids:
             self._untold += told
+            self._untold_scores += scores
             return "stop" if token in end_tokens else self._stopped_by_caller
         assert self.sampler is not None
         self.sampler.note(token)
         self.tokens.append(token)
         self._untold += told
+        self._untold_scores += scores
         shown, stopped = self._stops.push(self._detokenizer.push(token))
         self._show(shown)
         if self.sampler.complete:
@@ -197,7 +211,7 @@ class Sequence:
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end. A character that is not complete is not handed out."""
         self._show(self._stops.finish())
-        self.generation.put(replace(finished, tokens=tuple(self._untold)))
+        self.generation.put(replace(finished, tokens=tuple(self._untold), scores=tuple(self._untold_scores)))
 
     def _told(self, token: int, logprob: float, likeliest: Likeliest) -> ChosenToken:
         written_out = self._detokenizer.written_out
@@ -207,9 +221,10 @@ class Sequence:
     def _show(self, text: str) -> None:
         if text:
             told, self._untold = tuple(self._untold), []
+            scores, self._untold_scores = tuple(self._untold_scores), []
             new = tuple(self.tokens[self.prompt + self._shown :])
             self._shown += len(new)
-            self.generation.put(Delta(text, len(new), told, () if self.request.sampling.stop else new))
+            self.generation.put(Delta(text, len(new), told, () if self.request.sampling.stop else new, scores))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Load
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.local.block_pool import BLOCK, BlockPool, BlockTable, blocks_for
+from components.engine.local.reading import Reading
 from components.engine.local.runner import Runner
 from components.engine.local.scheduler import Scheduler
 from components.engine.local.sequence import PIECE, Sequence
@@ -190,7 +191,11 @@ class Worker:
             sequence.grammar,
             request.logprobs,
             self._end_tokens,
+            request.kept_scores,
         )
+        if sequence.reading is not None:
+            sequence.reading.begin(sequence.sampler, request.continues)
+            return
         for token in request.continues:
             sequence.sampler.note(token)
 
@@ -235,6 +240,8 @@ class Worker:
             followers = sequence.tokens[begin + 1 : end + 1]
             counts = [sequence.request.prompt_logprobs or 0] * len(followers)
             read = logprobs_of(logits[: len(followers)], followers, counts)
+        elif (reading := sequence.reading) is not None and begin >= reading.first:
+            return self._read_scores(sequence, reading, end)
         else:
             logits, read = self._runner.prefill(sequence.table, begin, piece)[None], None
         is_last = end == sequence.prompt
@@ -248,6 +255,22 @@ class Worker:
         elif is_last:
             self._finish(sequence, "length")
         return end - begin
+
+    def _read_scores(self, sequence: Sequence, reading: Reading, end: int) -> int:
+        """Read a piece of a reply that is written already, with the scores after each token.
+
+        A failure ends it, so it need not be all or nothing. It counts as all that is read in a round: the pieces are
+        small because others wait for what is made of all these scores.
+        """
+        assert sequence.table is not None
+        begin, tokens = sequence.computed, sequence.tokens
+        logits = self._runner.prefill(sequence.table, begin, tokens[begin:end], all_logits=True)
+        reading.take(logits, begin, tokens, _sampler(sequence))
+        self._note_computed(sequence, end)
+        if end == sequence.prompt:
+            sequence.generation.put(reading.told())
+            self._finish(sequence, "length")
+        return PIECE
 
     def _use_what_others_read(self, sequence: Sequence) -> None:
         assert sequence.table is not None

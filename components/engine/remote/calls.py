@@ -27,6 +27,12 @@ know the last two often write a last reply on by themselves."""
 NO_LIMIT = "top_k=-1"
 """Stands for this value among what a server refuses: to SGLang only -1 means no limit, to others only 0 does."""
 
+KEPT_SCORES = "kept_scores"
+"""Stands for the log probabilities that are kept of a reply among what a server refuses: it is written without them."""
+
+MOST_LOGPROBS = 20
+"""So many likeliest tokens OpenAI's API tells at the most, and servers that follow it."""
+
 LARGEST_TOP_K = 2**31 - 1
 """Servers hold it in 32 bits; no vocabulary is as large."""
 
@@ -79,15 +85,18 @@ def build_call(
         if value := getattr(sampling, name):
             extensions[name] = value
     extensions |= form_fields(sampling, kind)
+    logprobs = request.logprobs
+    if logprobs is None and request.kept_scores and KEPT_SCORES not in refused:
+        logprobs = min(request.kept_scores, MOST_LOGPROBS)
     if request.prompt is None:
         standard["messages"] = list(messages)
         extensions |= continuation(messages)
-        if request.logprobs is not None:
-            standard |= {"logprobs": True, "top_logprobs": request.logprobs}
+        if logprobs is not None:
+            standard |= {"logprobs": True, "top_logprobs": logprobs}
     else:
         standard["prompt"] = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
-        if request.logprobs is not None:
-            standard["logprobs"] = request.logprobs
+        if logprobs is not None:
+            standard["logprobs"] = logprobs
     return Call(_without(standard, refused), _without(extensions, refused), chat=request.prompt is None)
 
 
@@ -103,14 +112,17 @@ def build_prompt_call(request: GenerationRequest, model: str) -> dict[str, Any]:
     }
 
 
-def refused_by(error: APIStatusError, call: Call) -> str | None:
+def refused_by(error: APIStatusError, call: Call, keeps_scores: bool = False) -> str | None:
     """What of a call the server refuses that it can do without; None when that is not what is wrong.
 
-    It is one thing at a time: a server may go on and list all the parameters that it knows.
+    ``keeps_scores`` says that log probabilities were asked for only to be kept: then it can do without them, too. It
+    is one thing at a time: a server may go on and list all the parameters that it knows.
     """
     if error.status_code not in (400, 422):
         return None
     sent = call.standard | call.extensions
+    if keeps_scores and "logprobs" in sent and "logprobs" in f"{error.param} {error.message}":
+        return KEPT_SCORES
     found = re.search(rf"\b({'|'.join(OPTIONAL)})\b", f"{error.param} {error.message}")
     if found is None or found[1] not in sent:
         return None

@@ -22,7 +22,7 @@ from components.engine.interface import Engine, EngineInfo, Generation, Generati
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.line.fair_queue import FairQueue, check_line
 from components.engine.receipts import Receipt
-from components.engine.remote.calls import build_call, build_prompt_call, refused_by, used_sampling
+from components.engine.remote.calls import KEPT_SCORES, build_call, build_prompt_call, refused_by, used_sampling
 from components.engine.remote.chunks import read_prompt
 from components.engine.remote.failures import (
     DroppedError,
@@ -216,7 +216,7 @@ class RemoteEngine(Engine):
                 if reply.pieces:
                     reason = message_of(error, self._server) if isinstance(error, APIError) else str(error)
                     raise broken_off(self._server, reason) from error
-                if isinstance(error, APIStatusError) and self._learn_from(error, call):
+                if isinstance(error, APIStatusError) and self._learn_from(error, call, reply.request):
                     continue
                 if isinstance(error, APIStatusError) and error.status_code == 404:
                     await self._check_model()
@@ -290,9 +290,10 @@ class RemoteEngine(Engine):
         if reply.end is None:
             raise DroppedError("the connection ended")
 
-    def _learn_from(self, error: APIStatusError, call: Call) -> bool:
+    def _learn_from(self, error: APIStatusError, call: Call, request: GenerationRequest) -> bool:
         """Remember what the server refuses; whether asking without it is worth another try."""
-        refused = refused_by(error, call)
+        keeps_scores = request.kept_scores > 0 and request.logprobs is None and KEPT_SCORES not in self._refused
+        refused = refused_by(error, call, keeps_scores)
         if refused is None:
             return False
         logger.warning("%s does not take %s", self._server.address, refused)

@@ -31,9 +31,9 @@ def baichuan() -> PreTrainedModel:
     return load_model(TINY_PATH, dtype=torch.float32, device="cpu")[0]
 
 
-def llama(make: Callable[[], PreTrainedModel]) -> Callable[[], tuple[Runner, PreTrainedModel]]:
+def llama(make: Callable[[], PreTrainedModel], together: bool = False) -> Callable[[], tuple[Runner, PreTrainedModel]]:
     """The same model twice, because the runner takes a model's weights over."""
-    return lambda: (LlamaRunner(make()), make())
+    return lambda: (LlamaRunner(make(), together=together), make())
 
 
 def plain(kind: str) -> Callable[[], tuple[Runner, PreTrainedModel]]:
@@ -45,6 +45,8 @@ RUNNERS = {
     "Llama, fast": llama(lambda: small_model("Llama")),
     "Llama with as many kv heads, fast": llama(lambda: small_model("Llama", num_key_value_heads=4)),
     "Llama 3 positions, fast": llama(llama3_positions),
+    "Baichuan, together": llama(baichuan, together=True),
+    "Llama, together": llama(lambda: small_model("Llama"), together=True),
 } | {f"{kind}, plain": plain(kind) for kind in WITH_KEYS_AND_VALUES}
 
 
@@ -53,7 +55,7 @@ def runner_and_model(request: pytest.FixtureRequest) -> tuple[Runner, PreTrained
     """With memory in which nothing good stands: only what was written may count."""
     runner, model = RUNNERS[request.param]()
     runner.reserve(40)
-    memory = runner._states if isinstance(runner, LlamaRunner) else runner._pool  # type: ignore[attr-defined]
+    memory = runner._attention.states if isinstance(runner, LlamaRunner) else runner._pool  # type: ignore[attr-defined]
     memory.fill_(torch.nan)
     return runner, model
 
@@ -143,19 +145,25 @@ def exact_logits(runner: Runner, others: int) -> torch.Tensor:
     return runner.decode(tables, [len(prompt) for prompt in prompts], [7] * len(tables), exact)[0]
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("make", [baichuan, lambda: small_model("Llama"), llama3_positions])
-def test_an_exact_sequence_gets_the_same_bits_whoever_else_is_there(make: Callable[[], LlamaForCausalLM]) -> None:
-    runner = LlamaRunner(make())
+def test_an_exact_sequence_gets_the_same_bits_whoever_else_is_there(
+    make: Callable[[], LlamaForCausalLM], together: bool
+) -> None:
+    runner = LlamaRunner(make(), together=together)
     runner.reserve(160)
     alone = exact_logits(runner, others=0)
 
     assert all(torch.equal(alone, exact_logits(runner, others)) for others in (1, 2, 3, 7, 15))
 
 
-def test_an_exact_sequence_gets_the_same_bits_where_no_kernel_promises_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_an_exact_sequence_gets_the_same_bits_where_no_kernel_promises_it(
+    monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
     """As on a machine whose library takes another kernel for another number of rows."""
     monkeypatch.setattr("components.engine.local.kernels._packs", lambda *_: False)
-    runner = LlamaRunner(small_model("Llama"))
+    runner = LlamaRunner(small_model("Llama"), together=together)
     runner.reserve(160)
     alone = exact_logits(runner, others=0)
 

@@ -16,6 +16,7 @@ from components.engine.events import Delta, Finished
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.engine import LocalEngine
+from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.loading import build_engine
 from components.engine.local.sequence import PIECE
 from components.engine.local.worker import FAILURES_IN_A_ROW
@@ -380,8 +381,7 @@ def test_the_account_is_the_memory(small_engine: tuple[LocalEngine, int]) -> Non
     """Keys and values are reserved once, and nothing is held beside them, whatever is asked for."""
     engine, before = small_engine
     runner = engine._worker._runner
-    pool = getattr(runner, "_states", None)
-    pool = runner._pool if pool is None else pool  # type: ignore[attr-defined]
+    pool = runner._attention.states if isinstance(runner, LlamaRunner) else runner._pool  # type: ignore[attr-defined]
 
     assert pool.untyped_storage().nbytes() == engine.load().capacity_tokens * runner.bytes_per_token
     check_account(engine, before)

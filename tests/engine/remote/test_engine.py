@@ -273,6 +273,40 @@ def test_log_probabilities_come_with_the_text(remote: Connect, prompt: str | Non
     assert all(len(token.top) == 2 for delta in deltas for token in delta.tokens)
 
 
+@pytest.mark.parametrize("prompt", [None, "从前"])
+def test_scores_to_keep_are_asked_for_as_far_as_servers_tell_them(
+    stub: OpenAIStub, remote: Connect, prompt: str | None
+) -> None:
+    request = GenerationRequest([] if prompt else QUESTION, SHORT, prompt=prompt, kept_scores=50)
+    deltas = [event for event in remote().generate(request) if isinstance(event, Delta)]
+
+    body = stub.replies[-1]
+    assert (body["top_logprobs"] if prompt is None else body["logprobs"]) == 20
+    assert all(len(token.top) for delta in deltas for token in delta.tokens)
+    assert [token.text.decode() for delta in deltas for token in delta.tokens] == [delta.text for delta in deltas]
+
+
+def test_a_server_that_tells_no_log_probabilities_writes_without_them(stub: OpenAIStub, remote: Connect) -> None:
+    stub.refusals = [Refusal(400, "top_logprobs must not be larger than 5")]
+    engine = remote()
+    for _ in range(2):
+        events = list(engine.generate(GenerationRequest(QUESTION, SHORT, kept_scores=50)))
+        assert text_of(events) == "百川归海。"
+        assert not any(event.tokens for event in events if isinstance(event, Delta))
+
+    assert ["logprobs" in body for body in stub.replies] == [True, False, False]
+    # Whoever asks for them by name is told.
+    stub.refusals = [Refusal(400, "top_logprobs must not be larger than 5")]
+    with pytest.raises(PromptError, match="larger than 5"):
+        list(engine.generate(GenerationRequest(QUESTION, SHORT, logprobs=9)))
+
+
+def test_who_keeps_no_scores_asks_for_none(stub: OpenAIStub, remote: Connect) -> None:
+    ask(remote())
+
+    assert not {"logprobs", "top_logprobs"} & stub.replies[-1].keys()
+
+
 @pytest.mark.parametrize("writes", [True, False])
 @pytest.mark.parametrize("prompt", ["从前有", [20174, 21069, 26377]])
 def test_the_prompts_log_probabilities_are_asked_for_first(

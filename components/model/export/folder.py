@@ -6,43 +6,24 @@ of ours. The numbers stay as they are. For what the chat template cannot do, see
 
 import json
 import shutil
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from components.checkpoints.errors import UnsupportedCheckpointError
-from components.checkpoints.export_folder import building
+from components.checkpoints.export_target import building
 from components.checkpoints.remote import LICENCES
 from components.checkpoints.weight_files import weight_files
-from components.model.chat_format import ROLE_IDS
-from components.model.chat_template import chat_template
 from components.model.configuration import BaichuanConfig
+from components.model.export.as_llama import SPECIAL_IDS, llama_config, llama_weights, role_template
 from components.model.opening import OpenedCheckpoint, open_checkpoint, open_config, register_architecture
 from components.model.shards import SHARD_BYTES, write_shards
-from components.model.stored_weights import StoredWeight, read_weights
 from components.model.tokenizer import BaichuanTokenizer
-from components.model.weights import to_llama
 
 SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens")
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
-SHAPE = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "hidden_act",
-    "initializer_range",
-    "rms_norm_eps",
-    "rope_parameters",
-)
 
 
 def export_llama(source: Path, target: Path, shard_bytes: int = SHARD_BYTES) -> None:
@@ -55,10 +36,10 @@ def export_llama(source: Path, target: Path, shard_bytes: int = SHARD_BYTES) -> 
     size = _check_source(source)
     with building(target, source, size) as folder:
         checkpoint = open_checkpoint(source)
-        values = _llama_config(checkpoint.config)
+        values = llama_config(checkpoint.config)
         print(f"Writing {source} as a plain Llama model to {target} …", flush=True)
         with tqdm(total=size, desc="Writing", unit="B", unit_scale=True, leave=False) as progress:
-            dtype = write_shards(_llama_weights(checkpoint.weights, progress), folder, shard_bytes)
+            dtype = write_shards(llama_weights(checkpoint.weights, progress), folder, shard_bytes)
         _write_tokenizer(checkpoint, folder)
         generation = {name: checkpoint.generation.get(name, getattr(checkpoint.config, name)) for name in SPECIAL_IDS}
         generation |= {name: checkpoint.generation[name] for name in SAMPLING if name in checkpoint.generation}
@@ -83,27 +64,6 @@ def _check_source(source: Path) -> int:
     return sum(file.stat().st_size for file in weight_files(source))
 
 
-def _llama_config(config: BaichuanConfig) -> dict[str, Any]:
-    """What ``config.json`` is to say, all of it spelt out: defaults differ between versions and engines."""
-    return {
-        "architectures": [LlamaForCausalLM.__name__],
-        "model_type": LlamaConfig.model_type,
-        **{name: getattr(config, name) for name in (*SHAPE, *SPECIAL_IDS)},
-        "rope_theta": config.rope_parameters["rope_theta"],  # transformers 4 looks here, 5 in rope_parameters
-        "max_position_embeddings": config.model_max_length,
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": False,
-    }
-
-
-def _llama_weights(weights: dict[str, StoredWeight], progress: "tqdm[Any]") -> Iterator[tuple[str, torch.Tensor]]:
-    """Every weight of the Llama model, once and in its shape."""
-    for stored, tensor in read_weights(weights):
-        yield from to_llama(stored, tensor).items()
-        progress.update(tensor.nbytes)
-
-
 def _write_tokenizer(checkpoint: OpenedCheckpoint, folder: Path) -> None:
     """Write the tokenizer in the one form that every version of transformers loads, with the chat template.
 
@@ -117,9 +77,7 @@ def _write_tokenizer(checkpoint: OpenedCheckpoint, folder: Path) -> None:
         "model_max_length": checkpoint.config.model_max_length,
         "clean_up_tokenization_spaces": False,
     }
-    role_ids = [checkpoint.generation.get(name) for name in ROLE_IDS]
-    if None not in role_ids:
-        template = chat_template(*tokenizer.convert_ids_to_tokens(role_ids))
+    if template := role_template(checkpoint):
         values["chat_template"] = template  # where older versions look
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     _write_json(folder / "tokenizer_config.json", values)

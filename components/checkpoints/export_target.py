@@ -1,4 +1,4 @@
-"""The folder that an export goes to: hidden until it is whole, and never in place of something else."""
+"""Where an export goes: hidden until it is whole, and never in place of something else."""
 
 import json
 import shutil
@@ -24,6 +24,42 @@ def check_target(target: Path) -> None:
         raise CheckpointError(
             f"{target} is in the way, and was not exported by this command. Move it away, or name another folder."
         )
+
+
+def check_file_target(target: Path) -> None:
+    """See that an export may take this name for a file: nothing has it.
+
+    Raises:
+        CheckpointError: something has.
+    """
+    if target.exists():
+        raise CheckpointError(f"{target} is there already. Move it away, or name another file.")
+
+
+@contextmanager
+def building_file(target: Path, size: int) -> Iterator[Path]:
+    """A hidden name beside ``target`` for a file that gets that name when the block ends well, and else is deleted.
+
+    A process that is killed leaves it; the next export of that name begins by deleting it.
+
+    Args:
+        target: where the export is to be.
+        size: bytes that the disk must have room for.
+
+    Raises:
+        CheckpointError: something else is there, or there is no room.
+    """
+    target = target.expanduser().resolve()
+    check_file_target(target)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    check_free_disk(size, target.parent, "--export-gguf")
+    try:
+        yield partial
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

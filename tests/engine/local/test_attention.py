@@ -1,0 +1,97 @@
+"""A step that attends for all sequences at once: how many kernels it launches, and in which shapes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import LlamaForCausalLM
+
+from components.engine.local.attention import gathered_length, row_count
+from components.engine.local.block_pool import BLOCK, BlockTable
+from components.engine.local.llama_runner import LlamaRunner
+from tests.engine.local.models import small_model
+
+VIEWS = (
+    "view",
+    "slice",
+    "select",
+    "split",
+    "transpose",
+    "permute",
+    "expand",
+    "squeeze",
+    "chunk",
+    "unbind",
+    "alias",
+    "t.",
+)
+"""Operators that launch nothing."""
+
+
+class Kernels(TorchDispatchMode):
+    """Counts the operators that launch something."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counted: Counter[str] = Counter()
+        self.shapes: set[tuple[str, tuple[torch.Size, ...]]] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        name = str(func).removeprefix("aten.")
+        if not any(view in name for view in VIEWS):
+            self.counted[name] += 1
+            self.shapes.add((name, tuple(one.shape for one in args if isinstance(one, torch.Tensor))))
+        return func(*args, **(kwargs or {}))
+
+
+def runner_of(layers: int, kv_heads: int) -> LlamaRunner:
+    model = small_model("Llama", num_hidden_layers=layers, num_key_value_heads=kv_heads)
+    assert isinstance(model, LlamaForCausalLM)
+    runner = LlamaRunner(model, max_batch=32, together=True)
+    runner.reserve(33 * 4)
+    return runner
+
+
+def step(runner: LlamaRunner, lengths: Sequence[int], exact: bool) -> Kernels:
+    tables = [BlockTable([], range(number * 4, number * 4 + 4)) for number in range(len(lengths))]
+    for table, length in zip(tables, lengths, strict=True):
+        runner.prefill(table, 0, list(range(1, 1 + length)))
+    kernels = Kernels()
+    with kernels:
+        runner.decode(tables, lengths, [7] * len(lengths), [exact] * len(lengths))
+    return kernels
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("kv_heads", [2, 4])
+def test_a_step_launches_as_many_kernels_for_many_readers_as_for_one(
+    monkeypatch: pytest.MonkeyPatch, kv_heads: int, exact: bool
+) -> None:
+    # As on a GPU, where weights are not packed and the number of rows decides which kernel multiplies.
+    monkeypatch.setattr("components.engine.local.kernels._packs", lambda *_: False)
+    runner = runner_of(32, kv_heads)
+    counts = {readers: step(runner, [40] * readers, exact).counted.total() for readers in (1, 2, 16, 32)}
+
+    assert counts[1] <= 600
+    assert counts[32] <= 700
+    assert max(counts.values()) - min(counts.values()) <= 40, counts
+
+
+def test_steps_of_about_the_same_size_have_the_same_shapes() -> None:
+    """So a graph that was captured for one of them holds the others."""
+    runner = runner_of(1, 2)
+
+    assert step(runner, [20] * 9, False).shapes == step(runner, [25] * 10, False).shapes
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 255, 257, 1000, 2049, 4096])
+def test_shapes_are_few_and_hardly_larger_than_needed(number: int) -> None:
+    assert number <= row_count(number) <= 1.25 * number
+    assert number <= gathered_length(number) <= max(256, 1.25 * number)
+    assert gathered_length(number) % BLOCK == 0
+    assert len({gathered_length(length) for length in range(1, 4097)}) <= 17

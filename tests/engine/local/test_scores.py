@@ -1,0 +1,299 @@
+"""The scores that are kept of replies, and what is read of them afterwards: what one plain forward pass says."""
+
+import itertools
+import math
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from components.engine.errors import PromptError
+from components.engine.events import Delta, Event, Finished, ScoresRead
+from components.engine.interface import GenerationRequest
+from components.engine.local.engine import LocalEngine
+from components.engine.local.reading import READ_PIECE
+from components.sampling import sampler
+from components.sampling.filters import ExactStep
+from components.sampling.kept import StepScores
+from components.sampling.parameters import SamplingParams
+from tests.engine.conftest import EngineFactory, Tiny
+
+TOP = 50
+SURPRISING = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, repetition_penalty=1.3, max_new_tokens=24, seed=5)
+"""So that tokens are chosen that are none of the likeliest, too."""
+
+
+@dataclass(frozen=True)
+class Written:
+    tokens: Sequence[int]
+    prompt: int
+    scores: Sequence[StepScores]
+    finished: Finished
+
+    @property
+    def end(self) -> int:
+        """How many steps there are for tokens of the reply; behind them stands the one that ended it."""
+        return len(self.tokens)
+
+
+def written(events: Sequence[Event]) -> Written:
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.receipt is not None
+    scores = [step for event in events if isinstance(event, Delta) for step in event.scores]
+    return Written(last.receipt.tokens, last.prompt_tokens, [*scores, *last.scores], last)
+
+
+def write(engine: LocalEngine, prompt: Sequence[int], sampling: SamplingParams, **options: Any) -> Written:
+    request = GenerationRequest([], sampling, prompt=prompt, **{"kept_scores": TOP, **options})
+    return written(list(engine.generate(request)))
+
+
+def some_tokens(count: int, seed: int = 0) -> list[int]:
+    """Of all kinds: text, single bytes, control tokens."""
+    return random.Random(seed).choices(range(1000), k=count)
+
+
+@torch.no_grad()
+def plain_logits(tiny: Tiny, tokens: Sequence[int]) -> torch.Tensor:
+    logits: torch.Tensor = tiny[0](torch.tensor([tokens]), use_cache=False).logits[0].float()
+    return logits
+
+
+def assert_equals_a_plain_pass(tiny: Tiny, prompt: Sequence[int], tokens: Sequence[int], scores: Any) -> None:
+    """``tokens`` are the reply's, with the one that ended it if there was one."""
+    assert [step.token for step in scores] == list(tokens)
+    logits = plain_logits(tiny, [*prompt, *tokens])[len(prompt) - 1 :]
+    for step, wanted in zip(scores, logits, strict=False):
+        assert step.ids.dtype == np.int32
+        assert len(set(step.ids.tolist())) == len(step.ids) == min(TOP, len(wanted))
+        assert step.scores == pytest.approx(wanted[step.ids].numpy(), abs=1e-4)
+        assert step.scores == pytest.approx(wanted.topk(TOP).values.numpy(), abs=1e-4)
+        assert (np.diff(step.scores) <= 0).all()
+        assert step.score == pytest.approx(float(wanted[step.token]), abs=1e-4)
+        wanted[step.ids] = -torch.inf
+        assert step.rest == pytest.approx(float(wanted.logsumexp(-1)), abs=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_the_scores_kept_are_a_plain_passs(engine: LocalEngine, tiny: Tiny, penalty: float) -> None:
+    prompt = some_tokens(20)
+    sampling = SURPRISING.model_copy(update={"repetition_penalty": penalty, "logit_bias": {7: 2.0, 11: -3.0}})
+    reply = write(engine, prompt, sampling)
+    assert len(reply.tokens) == 24
+    assert any(step.token not in step.ids for step in reply.scores), "or the test is too easy"
+    assert_equals_a_plain_pass(tiny, prompt, reply.tokens, reply.scores)
+
+
+def test_who_does_not_ask_gets_none(make_engine: EngineFactory) -> None:
+    reply = write(make_engine(), some_tokens(20), SURPRISING, kept_scores=0)
+    assert reply.tokens
+    assert reply.scores == []
+
+
+def test_eight_at_once_get_each_its_own(make_engine: EngineFactory, tiny: Tiny) -> None:
+    engine = make_engine(max_batch=8, max_queue=8)
+    prompts = [some_tokens(10 + 3 * number, seed=number) for number in range(8)]
+    counts = [TOP, 0, TOP, TOP, 0, TOP, TOP, TOP]
+    replies: dict[int, Written] = {}
+
+    def ask(number: int) -> None:
+        sampling = SURPRISING.model_copy(update={"seed": number})
+        replies[number] = write(engine, prompts[number], sampling, kept_scores=counts[number])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, count in enumerate(counts):
+        if count:
+            assert_equals_a_plain_pass(tiny, prompts[number], replies[number].tokens, replies[number].scores)
+        else:
+            assert replies[number].scores == []
+
+
+def test_a_known_beginning_and_a_reply_written_on_change_nothing(engine: LocalEngine, tiny: Tiny) -> None:
+    prompt = some_tokens(100)
+    sampling = SURPRISING.model_copy(update={"seed": None})
+    first = write(engine, prompt, sampling)
+    more = write(engine, prompt, sampling, continues=first.tokens)
+    assert more.finished.reused_tokens >= 96
+    assert more.tokens[: first.end] == first.tokens
+    assert [step.token for step in more.scores] == list(more.tokens[first.end :]), "only those of what is new"
+    assert_equals_a_plain_pass(tiny, [*prompt, *first.tokens], more.tokens[first.end :], more.scores)
+
+
+def test_stop_strings_and_the_token_that_ends_a_reply_have_scores_too(engine: LocalEngine, tiny: Tiny) -> None:
+    prompt = some_tokens(20)
+    whole = write(engine, prompt, SURPRISING)
+    text = engine.detokenize(whole.tokens)
+    stop = next(char for char in text[5:] if char.isascii() and char.isprintable() and char != " ")
+    stopped = write(engine, prompt, SURPRISING.model_copy(update={"stop": (stop,)}))
+    assert 0 < stopped.end < whole.end
+    assert_equals_a_plain_pass(tiny, prompt, stopped.tokens, stopped.scores)
+
+    end = whole.tokens[-1]
+    ended = write(engine, prompt, SURPRISING.model_copy(update={"stop_token_ids": (end,)}))
+    assert end not in ended.tokens
+    assert_equals_a_plain_pass(tiny, prompt, [*ended.tokens, end], ended.scores)
+
+
+def test_tokens_that_are_single_bytes_have_scores(engine: LocalEngine, tiny: Tiny) -> None:
+    tokenizer = tiny[1]
+    single = tokenizer.convert_tokens_to_ids(["<0xE4>", "<0xBD>", "<0xA0>"])
+    sampling = SURPRISING.model_copy(update={"logit_bias": dict.fromkeys(single, 100.0)})
+    reply = write(engine, some_tokens(20), sampling)
+    assert set(reply.tokens) <= set(single)
+    assert_equals_a_plain_pass(tiny, some_tokens(20), reply.tokens, reply.scores)
+
+
+def read(engine: LocalEngine, prompt: Sequence[int], tokens: Sequence[int], **options: Any) -> ScoresRead:
+    request = GenerationRequest([], prompt=prompt, continues=tokens, writes=False, **options)
+    [told] = [event for event in engine.generate(request) if isinstance(event, ScoresRead)]
+    return told
+
+
+@pytest.mark.parametrize("count", [1, READ_PIECE - 20, READ_PIECE + 30])
+def test_the_scores_of_a_reply_are_read_afterwards(engine: LocalEngine, tiny: Tiny, count: int) -> None:
+    prompt, tokens = some_tokens(20), some_tokens(count, seed=1)
+    for _ in range(2):  # the second time the prompt is known
+        told = read(engine, prompt, tokens, kept_scores=TOP)
+        assert_equals_a_plain_pass(tiny, prompt, tokens, told.kept)
+        assert told.exact == ()
+
+
+def of_transformers(logits: torch.Tensor, before: Sequence[int], sampling: SamplingParams) -> ExactStep:
+    """What its processors leave, the reply's penalties and temperature among them."""
+    ids = torch.tensor([before])
+    penalized = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty)(ids, logits[None].clone())
+    if sampling.temperature == 0:
+        return ExactStep(1, float(penalized.max()), 0.0)
+    processors = LogitsProcessorList([TemperatureLogitsWarper(sampling.temperature)])
+    if sampling.top_k:
+        processors.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        processors.append(TopPLogitsWarper(sampling.top_p))
+    if sampling.min_p:
+        processors.append(MinPLogitsWarper(sampling.min_p))
+    left = processors(ids, penalized.clone())[0]
+    kept = left > -torch.inf
+    return ExactStep(int(kept.sum()), float(penalized[0][kept].min()), float(left.logsumexp(-1)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": 0.0},
+        {"top_k": 5, "top_p": 0.85},
+        {"top_k": 0, "top_p": 1.0, "temperature": 1.3},
+        {"top_k": 0, "top_p": 0.5, "temperature": 0.7},
+        {"top_k": 0, "top_p": 0.97, "temperature": 2.0},
+        {"top_k": 0, "top_p": 1.0, "min_p": 0.2},
+        {"top_k": 100, "top_p": 0.9, "min_p": 0.05, "temperature": 1.0},
+        {"top_k": 0, "top_p": 0.9, "min_p": 0.05, "temperature": 1.0},
+    ],
+    ids=str,
+)
+def test_exact_steps_are_what_transformers_processors_leave(
+    engine: LocalEngine, tiny: Tiny, changes: dict[str, float]
+) -> None:
+    prompt, tokens = some_tokens(20), some_tokens(READ_PIECE + 10, seed=2)
+    sampling = SamplingParams.model_validate({"repetition_penalty": 1.2, **changes})
+    places = [3, 4, 40, READ_PIECE, READ_PIECE + 10]
+    told = read(engine, prompt, tokens, sampling=sampling, exact_at=places)
+    assert len(told.exact) == len(places)
+    logits = plain_logits(tiny, [*prompt, *tokens])
+    for place, step in zip(places, told.exact, strict=True):
+        before = [*prompt, *tokens[:place]]
+        wanted = of_transformers(logits[len(before) - 1], before, sampling)
+        assert step.kept == wanted.kept
+        assert step.lowest == pytest.approx(wanted.lowest, abs=1e-4)
+        assert step.log_total == pytest.approx(wanted.log_total, abs=1e-4)
+
+
+def test_presence_and_frequency_count_the_reply_alone(engine: LocalEngine, tiny: Tiny) -> None:
+    prompt, tokens = some_tokens(20), [5, 9, 5, 5]
+    options = {"top_k": 0, "top_p": 1.0, "temperature": 1.0, "repetition_penalty": 1.0}
+    sampling = SamplingParams(presence_penalty=0.5, frequency_penalty=0.25, logit_bias={3: 1.5}, **options)
+    told = read(engine, prompt, tokens, sampling=sampling, exact_at=[0, 4])
+    logits = plain_logits(tiny, [*prompt, *tokens])
+    logits[:, 3] += 1.5
+    logits[-1, 5] -= 0.5 + 3 * 0.25
+    logits[-1, 9] -= 0.5 + 0.25
+    for step, wanted in zip(told.exact, (logits[len(prompt) - 1], logits[-1]), strict=True):
+        assert step.kept == len(wanted)
+        assert step.log_total == pytest.approx(float(wanted.logsumexp(-1)), abs=1e-4)
+
+
+def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
+    with pytest.raises(PromptError, match="places 0 to 3"):
+        engine.generate(GenerationRequest([], prompt=[1], continues=[2, 3, 4], writes=False, exact_at=[4]))
+
+
+def test_who_reads_a_long_reply_holds_nobody_up_for_long(
+    make_engine: EngineFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two tokens of somebody else's reply, one small piece is read."""
+    engine = make_engine()
+    happened: list[str] = []
+    runner = engine._worker._runner
+    prefill, decode = runner.prefill, runner.decode
+
+    def noting_prefill(table: Any, begin: int, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
+        if all_logits:
+            happened.append("read")
+            assert len(tokens) <= READ_PIECE
+        return prefill(table, begin, tokens, all_logits)
+
+    def noting_decode(*arguments: Any) -> torch.Tensor:
+        happened.append("decode")
+        return decode(*arguments)
+
+    monkeypatch.setattr(runner, "prefill", noting_prefill)
+    monkeypatch.setattr(runner, "decode", noting_decode)
+    endless = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=200, ignore_eos=True)
+    with engine.generate(GenerationRequest([], endless, prompt=some_tokens(5))) as other:
+        other.get()
+        read(engine, some_tokens(20), some_tokens(200, seed=3), kept_scores=TOP)
+    reads = [place for place, what in enumerate(happened) if what == "read"]
+    assert len(reads) >= 200 // READ_PIECE
+    assert all(after - before > 1 for before, after in itertools.pairwise(reads))
+
+
+def test_no_tokens_left_is_no_rest(engine: LocalEngine) -> None:
+    reply = write(engine, some_tokens(5), SURPRISING, kept_scores=10**6)
+    assert {step.rest for step in reply.scores} == {-math.inf}
+
+
+def test_a_step_that_is_tried_again_keeps_its_scores_once(
+    make_engine: EngineFactory, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+    choose, calls = sampler.choose, []
+
+    def failing_once(logits: torch.Tensor, samplers: Any) -> Any:
+        chosen = choose(logits, samplers)
+        calls.append(True)
+        if len(calls) == 3:
+            raise RuntimeError("a step failed")
+        return chosen
+
+    monkeypatch.setattr("components.engine.local.worker.choose", failing_once)
+    prompt = some_tokens(20)
+    reply = write(engine, prompt, SURPRISING.model_copy(update={"max_new_tokens": 8}))
+    assert len(calls) == 9
+    assert_equals_a_plain_pass(tiny, prompt, reply.tokens, reply.scores)
