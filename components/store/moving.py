@@ -111,7 +111,7 @@ def count(connection: Connection, table: Table) -> int:
 
 def _fill(source: Database, target: Database, *, replace: bool) -> Counts:
     with source.reading(one_moment=True) as reading, target.writing() as writing:
-        if there := count(writing, conversations) + count(writing, sheets):
+        if there := count(writing, conversations) or count(writing, sheets):
             if not replace:
                 raise StoreError(f"{target.name} holds conversations already: {there}. Name one that is empty.")
             writing.execute(delete(conversations))

@@ -72,7 +72,7 @@ def test_the_command_writes_what_all_share_at_present(
     for reader in ("browser:one", "browser:two"):
         share(kept_chat(replies, f"of {reader}", reader=reader), "never")
     expired = kept_chat(replies, "expired")
-    monkeypatch.setattr("components.chats.sharing._SECONDS", {"day": -1.0})
+    monkeypatch.setattr("components.chats.sharing.EXPIRY_SECONDS", {"day": -1.0})
     share(expired, "day")
     kept_chat(replies, "never shared")
     replies.keeper.close()

@@ -1,0 +1,115 @@
+"""A shared sheet: whoever has the address reads it and votes once, and learns what is what after that."""
+
+import re
+
+import pytest
+import requests
+
+from components.chats.replies import Replies
+from components.lab.sharing import share_sheet, withdraw_sheet
+from components.store.shares import new_share_id
+from components.store.sheet_shares import votes_for
+from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
+
+READER = "browser:author"
+EVIL = "<script>alert(1)</script> **bold**"
+
+
+def sampling(temperature: float) -> dict[str, float]:
+    return {"temperature": temperature, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+
+
+@pytest.fixture
+def shared(replies: Replies) -> tuple[str, str]:
+    """The ids of a sheet and of a link to it."""
+    cells = [Cell(sampling(value), [Sample(f"{EVIL} {value}", "stop")]) for value in (0.25, 1.75)]
+    sheet = Sheet(new_sheet_id(), READER, "compare", "<i>Why?</i>", cells, end="done")
+    with replies.database.writing() as connection:
+        Sheets(connection, READER).add(sheet)
+    return sheet.id, share_sheet(replies.database, READER, sheet.id, "week").id
+
+
+def votes(replies: Replies, sheet: str) -> int:
+    with replies.database.reading() as connection:
+        return sum(votes_for(connection, sheet).values())
+
+
+def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
+    web: str, replies: Replies, shared: tuple[str, str]
+) -> None:
+    sheet, link = shared
+    browser = requests.Session()
+    page = browser.get(f"{web}/s/{link}", timeout=60)
+    assert page.status_code == 200
+    assert page.headers["x-robots-tag"] == "noindex, nofollow"
+    assert "form-action 'self'" in page.headers["content-security-policy"]
+    assert "&lt;i&gt;Why?&lt;/i&gt;" in page.text
+    assert "<script>alert" not in page.text
+    assert "<strong>bold</strong>" in page.text
+    assert "Temperature" not in page.text
+    for secret in (sheet, READER, READER.partition(":")[2]):
+        assert secret not in page.text
+
+    cells = re.findall(r'name="cell" value="(\d)"', page.text)
+    assert sorted(cells) == ["0", "1"]
+    for cell in cells:
+        after = browser.post(f"{web}/s/{link}/vote", {"cell": cell}, timeout=60)
+    assert "Temperature 0.25" in after.text
+    assert "Temperature 1.75" in after.text
+    assert 'name="cell"' not in after.text
+    assert votes(replies, sheet) == 1
+
+
+def test_the_order_is_each_voters_own_and_stays(web: str, shared: tuple[str, str]) -> None:
+    orders = set()
+    for _ in range(12):
+        browser = requests.Session()
+        first, again = (browser.get(f"{web}/s/{shared[1]}", timeout=60).text for _ in range(2))
+        order = tuple(re.findall(r'name="cell" value="(\d)"', first))
+        assert order == tuple(re.findall(r'name="cell" value="(\d)"', again))
+        orders.add(order)
+    assert orders == {("0", "1"), ("1", "0")}
+
+
+@pytest.mark.parametrize(
+    ("form", "headers", "cookie", "status"),
+    [
+        ({"cell": "0"}, {}, False, 403),
+        ({"cell": "0"}, {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, True, 403),
+        ({"cell": "7"}, {}, True, 404),
+        ({"cell": "x"}, {}, True, 404),
+        ({}, {}, True, 404),
+        ({"cell": "0" * 3000}, {}, True, 413),
+    ],
+)
+def test_a_vote_that_is_none_does_not_count(
+    web: str,
+    replies: Replies,
+    shared: tuple[str, str],
+    form: dict[str, str],
+    headers: dict[str, str],
+    cookie: bool,
+    status: int,
+) -> None:
+    sheet, link = shared
+    browser = requests.Session()
+    if cookie:
+        browser.get(f"{web}/s/{link}", timeout=60)
+    assert browser.post(f"{web}/s/{link}/vote", form, headers=headers, timeout=60).status_code == status
+    assert votes(replies, sheet) == 0
+
+
+def test_a_link_that_was_withdrawn_is_there_for_nobody(web: str, replies: Replies, shared: tuple[str, str]) -> None:
+    _, link = shared
+    browser = requests.Session()
+    browser.get(f"{web}/s/{link}", timeout=60)
+    withdraw_sheet(replies.database, READER, link)
+    assert browser.get(f"{web}/s/{link}", timeout=60).status_code == 404
+    assert browser.post(f"{web}/s/{link}/vote", {"cell": "0"}, timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/s/short/vote", "/s/{id}/votes", "/s/{id}/vote/"])
+def test_nothing_else_is_open_without_a_code(web: str, path: str) -> None:
+    answer = requests.post(web + path.format(id=new_share_id()), {"cell": "0"}, timeout=60)
+    assert answer.status_code in (401, 403, 404, 405)
+    assert "which reply is the best" not in answer.text.lower()
