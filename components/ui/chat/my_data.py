@@ -14,9 +14,11 @@ from components.chats.import_errors import ImportFileError
 from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
 from components.chats.sharing import NotKeptError, shared_by
+from components.lab.exporting import all_sheets
 from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import ConflictError, FullError, StoreError
+from components.store.sheets import Sheets
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.language import current_language
 from components.ui.texts import Language, Texts
@@ -47,6 +49,7 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
     try:
         with chat.replies.database.reading() as connection:
             has_conversations = bool(Conversations(connection, chat.asker.reader).list(1))
+            has_sheets = bool(Sheets(connection, chat.asker.reader).count())
         has_shares = bool(shared_by(chat))
     except StoreError as error:
         st.warning(texts.store_away, icon=":material/cloud_off:")
@@ -54,12 +57,14 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
         return
     problem: tuple[str, str] | None = st.session_state.pop(_PROBLEM, None)
     _draw_downloads(chat, has_conversations=has_conversations, has_shares=has_shares, texts=texts)
+    if has_sheets:
+        _draw_sheets(chat, texts)
     _draw_import(chat, texts)
     if problem is not None:
         st.warning(problem[0], icon=":material/error:")
         if problem[1]:
             st.text(problem[1])
-    _draw_deletion(chat, texts, disabled=not has_conversations)
+    _draw_deletion(chat, texts, disabled=not (has_conversations or has_sheets))
 
 
 def tell_what_was_done() -> None:
@@ -95,6 +100,19 @@ def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, te
         width="stretch",
     )
     st.caption(mine.site_help if has_shares else mine.site_empty)
+
+
+def _draw_sheets(chat: Chat, texts: Texts) -> None:
+    st.download_button(
+        texts.mine.sheets,
+        partial(all_sheets, chat.replies.database, chat.asker.reader),
+        file_name="sheets.json",
+        mime="application/json",
+        key="download_sheets",
+        icon=":material/science:",
+        on_click="ignore",
+        width="stretch",
+    )
 
 
 def _everything(replies: Replies, reader: str) -> bytes:

@@ -1,12 +1,10 @@
 """A sheet: while it is written, and when it has ended."""
 
-import json
-from dataclasses import asdict
-
 import streamlit as st
 
 from components.chats.asker import Asker
 from components.chats.exporting import file_name
+from components.lab.exporting import json_of_sheets
 from components.lab.jobs import Jobs
 from components.lab.writing import written
 from components.store.errors import NotFoundError, StoreError
@@ -36,7 +34,7 @@ def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
     draw_sharing(jobs, asker, sheet, texts)
     st.download_button(
         texts.lab.download,
-        json.dumps(asdict(sheet) | {"reader": ""}, ensure_ascii=False, indent=1),
+        json_of_sheets([sheet]),
         file_name=file_name(sheet.question[:60], "json"),
         mime="application/json",
         key="lab_download",

@@ -63,6 +63,7 @@ class DataTexts:
     site: str
     site_help: str
     site_empty: str
+    sheets: str
     bring_in: str
     bring_in_help: str
     choose: str

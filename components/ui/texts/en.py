@@ -150,6 +150,7 @@ EN = Texts(
         site_help="A folder of pages that open without this server and without a network. Unpack it and open "
         "index.html.",
         site_empty="Nothing is shared at present. Share a conversation, and it can be downloaded as a web page.",
+        sheets="Download the sheets of the lab",
         bring_in="Bring conversations in",
         bring_in_help="A JSON file that was downloaded here, ChatGPT's export, or a training set as JSON or JSONL. "
         "At most {size} MB.",
@@ -158,7 +159,8 @@ EN = Texts(
         too_large="The file is too large. Divide it into several files.",
         wrong_file="The file cannot be brought in. Nothing was changed. What is wrong:",
         delete="Delete everything",
-        delete_question="Delete all your conversations, and all links to what you share? **This cannot be undone.**",
+        delete_question="Delete all your conversations, the sheets of the lab, and all links to what you share? "
+        "**This cannot be undone.**",
         delete_confirmed="Yes, delete everything",
         deleted="Everything was deleted.",
     ),

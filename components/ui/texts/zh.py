@@ -146,6 +146,7 @@ ZH = Texts(
         site="把我分享的对话下载为网页",
         site_help="一个网页文件夹，没有这台服务器、没有网络也能打开。解压后打开 index.html 即可。",
         site_empty="目前没有分享任何对话。分享之后，就可以把它下载为网页。",
+        sheets="下载实验室的记录",
         bring_in="导入对话",
         bring_in_help="可以是从这里下载的 JSON 文件、ChatGPT 导出的文件，或 JSON、JSONL 格式的训练数据，"
         "最大 {size} MB。",
@@ -154,7 +155,7 @@ ZH = Texts(
         too_large="文件太大，请分成几个文件。",
         wrong_file="无法导入此文件，没有任何改动。问题在于：",
         delete="删除全部数据",
-        delete_question="要删除您的全部对话以及所有分享链接吗？**删除后无法恢复。**",
+        delete_question="要删除您的全部对话、实验室记录以及所有分享链接吗？**删除后无法恢复。**",
         delete_confirmed="是的，全部删除",
         deleted="已全部删除。",
     ),
