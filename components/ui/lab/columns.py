@@ -1,15 +1,16 @@
 """Replies to one question side by side, with what one says otherwise than another marked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components.chats.chat import Controls
 from components.lab.differences import Span, differences, share_that_differs
 from components.sampling.parameters import SamplingParams
 from components.store.sheets import Cell, Sample, Sheet
-from components.ui.chat.streaming import draw_text
+from components.ui.chat.streaming import BlockWriter, draw_text
 from components.ui.lab.parameters import differing, letter_of, settings_line
 from components.ui.lab.passage import adopt
 from components.ui.texts import Texts
@@ -21,16 +22,25 @@ _STYLE = """<style>
 """The line says what the colour says, for who sees no colours."""
 
 
-def draw_growing_columns(sheet: Sheet, texts: Texts) -> None:
-    """The replies as far as they are written."""
+def growing_columns(sheet: Sheet, texts: Texts) -> Callable[[Sheet], None]:
+    """Draw the columns; what is given shows the replies as far as they are written, sending only what is new."""
     names = differing([cell.sampling for cell in sheet.cells])
+    waiting: list[DeltaGenerator] = []
+    writers: list[BlockWriter] = []
     for number, (column, cell) in enumerate(zip(st.columns(len(sheet.cells)), sheet.cells, strict=True)):
         with column.container(border=True, gap="small"):
             _draw_head(number, cell, names, texts)
+            waiting.append(st.empty())
+            waiting[-1].markdown(f":shimmer[{texts.lab.waiting}]")
+            writers.append(BlockWriter(st.container()))
+
+    def show(sheet: Sheet) -> None:
+        for slot, writer, cell in zip(waiting, writers, sheet.cells, strict=True):
             if cell.samples[0].text:
-                draw_text(cell.samples[0].text)
-            else:
-                st.markdown(f":shimmer[{texts.lab.waiting}]")
+                slot.empty()
+                writer.write(cell.samples[0].text)
+
+    return show
 
 
 def draw_columns(sheet: Sheet, texts: Texts) -> None:

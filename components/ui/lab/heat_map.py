@@ -1,5 +1,6 @@
 """A grid as a heat map of one figure; a cell is opened by a click, or chosen from a list."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from components.lab.diversity import Diversity, Scored, diversity
+from components.lab.writing import written
 from components.store.sheets import Cell, Sheet
 from components.ui.lab.columns import draw_sample, draw_use
 from components.ui.lab.parameters import label_of, settings_line
@@ -22,11 +24,19 @@ _CHOSEN = "cell"
 """What the selection in the plot is called."""
 
 
-def draw_growing_grid(sheet: Sheet, texts: Texts) -> None:
-    """The heat map of what there is so far."""
+def growing_grid(texts: Texts) -> Callable[[Sheet], None]:
+    """Make room for the heat map; what is given shows it anew when more samples have ended."""
     metric = str(st.session_state.get(_METRIC) or "distinct_2")
     st.caption(texts.lab.metrics[metric])
-    st.altair_chart(_heat_map(sheet, metric, texts), width="stretch")
+    slot, shown = st.empty(), [-1]
+
+    def show(sheet: Sheet) -> None:
+        done, _ = written(sheet)
+        if done != shown[0]:
+            shown[0] = done
+            slot.altair_chart(_heat_map(sheet, metric, texts), width="stretch")
+
+    return show
 
 
 def draw_grid(sheet: Sheet, texts: Texts) -> None:

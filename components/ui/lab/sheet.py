@@ -1,5 +1,7 @@
 """A sheet: while it is written, and when it has ended."""
 
+import time
+
 import streamlit as st
 
 from components.chats.asker import Asker
@@ -10,12 +12,12 @@ from components.lab.writing import written
 from components.store.errors import NotFoundError, StoreError
 from components.store.sheets import Sheet
 from components.ui.chat.notices import told_if_unkept
-from components.ui.lab.columns import draw_columns, draw_growing_columns
-from components.ui.lab.heat_map import draw_grid, draw_growing_grid
+from components.ui.lab.columns import draw_columns, growing_columns
+from components.ui.lab.heat_map import draw_grid, growing_grid
 from components.ui.lab.sharing import draw_sharing
 from components.ui.texts import Texts
 
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 0.3
 
 
 def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
@@ -23,7 +25,7 @@ def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
     with st.container(border=True):
         st.text(sheet.question)
     if sheet.end is None:
-        _follow(jobs, asker, sheet.id, texts)
+        _follow(jobs, asker, sheet, texts)
         return
     if sheet.end != "done":
         st.caption(texts.lab.ends[sheet.end])
@@ -44,31 +46,38 @@ def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
     )
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
-def _follow(jobs: Jobs, asker: Asker, sheet_id: str, texts: Texts) -> None:
-    try:
-        sheet = jobs.get(asker.reader, sheet_id)
-    except (StoreError, NotFoundError):
-        st.rerun()
-    if sheet.end is not None:
-        st.rerun()
-    done, total = written(sheet)
+def _follow(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
+    """Show the sheet as it grows, within one run of the script.
+
+    Streamlit collects garbage after each run, which stops every thread for a second where a model is loaded: a fragment
+    that runs twice a second would leave the model no time to write.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(done / total, texts.lab.progress.format(done=done, all=total))
+        progress = st.empty()
         st.button(
             texts.lab.stop,
             key="lab_stop",
             icon=":material/stop_circle:",
             on_click=_stop,
-            args=(jobs, asker, sheet_id, texts),
+            args=(jobs, asker, sheet.id, texts),
         )
-    if (writing := jobs.find(sheet_id)) is not None and writing.problem is not None:
-        st.warning(texts.not_kept, icon=":material/cloud_off:")
-        st.caption(writing.problem)
-    if sheet.kind == "compare":
-        draw_growing_columns(sheet, texts)
-    else:
-        draw_growing_grid(sheet, texts)
+    problem = st.empty()
+    show = growing_columns(sheet, texts) if sheet.kind == "compare" else growing_grid(texts)
+    while sheet.end is None:
+        done, total = written(sheet)
+        # Something is sent each time, for only while it sends can Streamlit end a run of the script.
+        progress.progress(done / total, texts.lab.progress.format(done=done, all=total))
+        if (writing := jobs.find(sheet.id)) is not None and writing.problem is not None:
+            problem.warning(f"{texts.not_kept} {writing.problem}", icon=":material/cloud_off:")
+        show(sheet)
+        time.sleep(REFRESH_SECONDS)
+        try:
+            sheet = jobs.get(asker.reader, sheet.id)
+        except StoreError:
+            continue
+        except NotFoundError:
+            break  # deleted in another tab
+    st.rerun()
 
 
 def _stop(jobs: Jobs, asker: Asker, sheet: str, texts: Texts) -> None:
