@@ -105,11 +105,11 @@ _ZH = PageTexts(
     my_vote="您的一票",
     votes="得票 {count}",
     parameters={
-        "temperature": "温度",
-        "top_p": "核采样（Top p）",
-        "top_k": "候选数（Top k）",
-        "min_p": "最小概率比（Min p）",
-        "repetition_penalty": "重复惩罚",
+        "temperature": "温度 temperature",
+        "top_p": "核采样 top_p",
+        "top_k": "候选数 top_k",
+        "min_p": "最小概率比 min_p",
+        "repetition_penalty": "重复惩罚 repetition_penalty",
     },
     problems={
         "not_found": ("这里什么也没有", "内容可能已被删除或已过期，也可能是地址有误。"),

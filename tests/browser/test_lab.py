@@ -103,7 +103,7 @@ def test_a_reply_that_is_written_is_seen_and_stopped(chat: ChatPage) -> None:
     expect(chat.page.get_by_text(re.compile("word3"))).to_have_count(2)
     chat.stop.click()
     expect(chat.page.get_by_text("Stopped. What was written until then is kept.")).to_be_visible()
-    expect(chat.page.locator(".lab-reply")).to_contain_text("word3")
+    expect(chat.page.locator(".lab-reply").first).to_contain_text("word3")
     chat.wait_until(lambda: chat.was_cancelled("slow lab"), "the replies are not stopped")
 
 
