@@ -4,10 +4,13 @@ from components.chats.asker import Asker
 from components.chats.replies import Replies
 from components.chats.sharing import SETTLE_SECONDS, NotKeptError
 from components.store.conversations import Conversations
+from components.store.presets import Presets
 
 
 def delete_everything(asker: Asker, replies: Replies) -> int:
-    """Stop what is written for this reader, and delete their conversations and what they share; gives their number.
+    """Stop what is written for this reader, and delete all that they have; gives the number of conversations.
+
+    That is their conversations, what they share of them, and their presets.
 
     Raises:
         NotKeptError: something waits to be kept, and would come back by that. Nothing was deleted.
@@ -19,6 +22,7 @@ def delete_everything(asker: Asker, replies: Replies) -> int:
         conversations = Conversations(connection, asker.reader)
         ids = conversations.ids()
         count = conversations.delete_everything()
+        Presets(connection, asker.reader).delete_everything()
     for conversation in ids:
         replies.cancel_all(conversation)  # what it still writes finds no conversation, and is kept nowhere
     return count

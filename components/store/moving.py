@@ -16,7 +16,7 @@ from components.store.database import Database
 from components.store.errors import LaterVersionError, StoreError
 from components.store.faults import explain
 from components.store.processes import Processes, database_time, is_alive
-from components.store.schema import conversations, messages, metadata, processes
+from components.store.schema import conversations, messages, metadata, presets, processes
 
 TABLES = [table for table in metadata.sorted_tables if table is not processes]
 
@@ -111,10 +111,11 @@ def count(connection: Connection, table: Table) -> int:
 
 def _fill(source: Database, target: Database, *, replace: bool) -> Counts:
     with source.reading(one_moment=True) as reading, target.writing() as writing:
-        if there := count(writing, conversations):
-            if not replace:
-                raise StoreError(f"{target.name} holds conversations already: {there}. Name one that is empty.")
-            writing.execute(delete(conversations))
+        for table in (conversations, presets):  # the others go with the conversations
+            if there := count(writing, table):
+                if not replace:
+                    raise StoreError(f"{target.name} holds {table.name} already: {there}. Name one that is empty.")
+                writing.execute(delete(table))
         return copy(reading, writing)
 
 

@@ -43,7 +43,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     except (StoreError, NotFoundError) as error:
         draw_not_shown(error, texts)
         return
-    controls, chats_tab = draw_sidebar(engine.info, texts, open_new_chat)
+    controls, chats_tab = draw_sidebar(chat, engine.info, texts, open_new_chat)
     if current_reader().is_owner:
         with st.sidebar:
             draw_operations_link()
