@@ -10,7 +10,7 @@ import pytest
 
 from components import access, ui, web
 from components.access import login_page
-from components.ui.chat.sidebar import SLIDERS
+from components.ui.chat.sliders import SLIDERS
 from components.ui.texts import EN, TEXTS, ZH, Texts
 from components.web import texts as plain_texts
 from tests.server import ROOT

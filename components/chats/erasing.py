@@ -4,13 +4,15 @@ from components.chats.asker import Asker
 from components.chats.replies import Replies
 from components.chats.sharing import SETTLE_SECONDS, NotKeptError
 from components.store.conversations import Conversations
+from components.store.presets import Presets
 from components.store.sheets import Sheets
 
 
 def delete_everything(asker: Asker, replies: Replies) -> int:
     """Stop what is written for this reader, and delete all that they have; gives the number of conversations.
 
-    A sheet of the lab that is being written notices by itself that it is gone.
+    That is their conversations, what they share of them, their presets, and the sheets of the lab: one that is being
+    written notices by itself that it is gone.
 
     Raises:
         NotKeptError: something waits to be kept, and would come back by that. Nothing was deleted.
@@ -23,6 +25,7 @@ def delete_everything(asker: Asker, replies: Replies) -> int:
         ids = conversations.ids()
         count = conversations.delete_everything()
         Sheets(connection, asker.reader).delete_everything()
+        Presets(connection, asker.reader).delete_everything()
     for conversation in ids:
         replies.cancel_all(conversation)  # what it still writes finds no conversation, and is kept nowhere
     return count

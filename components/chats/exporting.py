@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from components.chats.chat import Chat
 from components.chats.file_format import FORMAT, VERSION, ConversationEntry, MessageEntry, ReplyEntry
+from components.sampling.presets import Preset, entry_of
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import NotFoundError
 from components.store.messages import Messages
+from components.store.presets import Presets
 from components.store.rows import Conversation, Message
 
 MOST_LISTED = 1_000_000
@@ -42,9 +44,12 @@ def markdown_of(conversation: Conversation, branch: Sequence[Message]) -> Iterat
             yield f"\n*{_one_line(message.reply.model)}*\n"
 
 
-def json_of(entries: Iterable[ConversationEntry]) -> Iterator[str]:
-    """Conversations as one JSON file (``file_format``), a conversation at a time."""
-    yield f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, "conversations": ['
+def json_of(entries: Iterable[ConversationEntry], presets: Sequence[Preset] = ()) -> Iterator[str]:
+    """Conversations and presets as one JSON file (``file_format``), a conversation at a time."""
+    yield f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, '
+    if presets:
+        yield f'"presets": {json.dumps([entry_of(preset) for preset in presets], ensure_ascii=False)}, '
+    yield '"conversations": ['
     separator = "\n"
     for entry in entries:
         yield separator + entry.model_dump_json()
@@ -105,6 +110,16 @@ def read_everything(database: Database, reader: str) -> Iterator[ConversationEnt
         except NotFoundError:
             continue  # deleted meanwhile
         yield entry
+
+
+def read_own_presets(database: Database, reader: str) -> Sequence[Preset]:
+    """The presets that a reader keeps.
+
+    Raises:
+        StoreError: the database cannot be read at present.
+    """
+    with database.reading() as connection:
+        return [kept.preset for kept in Presets(connection, reader).list()]
 
 
 def file_name(title: str, ending: str) -> str:

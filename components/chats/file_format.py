@@ -1,7 +1,8 @@
 """The JSON file of conversations that readers download, and can bring back: version 1.
 
-``{"format": "baichuan-chat", "version": 1, "conversations": […]}``. Messages have numbers of their own in each
-conversation, from 1 on, because JavaScript cannot hold the database's; a message comes after the one that it follows.
+``{"format": "baichuan-chat", "version": 1, "presets": […], "conversations": […]}``. Presets may be left out, and look
+as in a file of their own (``components.sampling.presets``). Messages have numbers of their own in each conversation,
+from 1 on, because JavaScript cannot hold the database's; a message comes after the one that it follows.
 Times are seconds since 1970. What a reply came from beyond its parameters, weights and token ids (its receipt) is not
 in the file: a file can be written by hand, and a receipt must be worth something.
 """

@@ -26,10 +26,12 @@ from components.chats.file_format import (
 from components.chats.foreign_formats import read_chatgpt, read_sharegpt, read_training
 from components.chats.import_errors import ImportFileError, at
 from components.chats.room import make_room
+from components.sampling.presets import MOST_OF_A_FILE, Preset, PresetError, check_entry
 from components.store.conversations import Conversations
 from components.store.database import Database
-from components.store.errors import ConflictError, StoreError
+from components.store.errors import ConflictError, FullError, StoreError
 from components.store.messages import Messages
+from components.store.presets import Presets
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
 
 MOST_CONTAINERS = 1_000_000
@@ -49,8 +51,16 @@ class Draft:
     messages: Sequence[tuple[Message, Sequence[int]]]
 
 
-def read_file(data: bytes) -> Sequence[Draft]:
-    """The conversations of a file, with ids of their own, whatever the file said.
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds."""
+
+    drafts: Sequence[Draft]
+    presets: Sequence[Preset] = ()
+
+
+def read_file(data: bytes) -> Contents:
+    """What a file holds: conversations, with ids of their own whatever the file said, and presets.
 
     Raises:
         ImportFileError: it holds something else; the text names the place.
@@ -58,20 +68,23 @@ def read_file(data: bytes) -> Sequence[Draft]:
     if data.count(b"[") + data.count(b"{") > MOST_CONTAINERS:
         raise ImportFileError("It holds more lists and objects than conversations need. Divide it into several files.")
     drafts: list[Draft] = []
+    presets: list[Preset] = []
     for place, value in _values(data):
+        if isinstance(value, dict) and value.get("format") == FORMAT:
+            presets += _presets(place, value.get("presets", []))
         for where, entry in _entries(place, value):
             if len(drafts) == MOST_CONVERSATIONS:
                 raise ImportFileError(f"It holds more than {MOST_CONVERSATIONS} conversations. Divide it.")
             drafts.append(_draft(where, entry))
-    if not any(draft.messages for draft in drafts):
+    if not presets and not any(draft.messages for draft in drafts):
         raise ImportFileError("There is no message in it.")
-    return [draft for draft in drafts if draft.messages]
+    return Contents([draft for draft in drafts if draft.messages], presets)
 
 
-def keep(database: Database, asker: Asker, drafts: Sequence[Draft]) -> None:
-    """Keep drafts as this reader's own: all of them, or none.
+def keep(database: Database, asker: Asker, drafts: Sequence[Draft], presets: Sequence[Preset] = ()) -> None:
+    """Keep what a file holds as this reader's own: all of it, or nothing.
 
-    Each is written in a transaction of its own, since others wait for it to end.
+    Each conversation is written in a transaction of its own, since others wait for it to end.
 
     Raises:
         FullError: it would be more than one may keep.
@@ -88,7 +101,10 @@ def keep(database: Database, asker: Asker, drafts: Sequence[Draft]) -> None:
                 for message, tokens in draft.messages:
                     messages.add(message, tokens)
             kept.append(draft.conversation.id)
-    except (StoreError, ConflictError):
+        if presets:
+            with database.writing() as connection:
+                Presets(connection, asker.reader).bring_in(presets)
+    except (StoreError, ConflictError, FullError):
         _take_back(database, asker.reader, kept)
         raise
 
@@ -171,6 +187,17 @@ def _own(place: str, value: dict[str, Any]) -> Iterator[tuple[str, ConversationE
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise ImportFileError(f"{at(where, *first['loc'])}: {first['msg']}.") from None
+
+
+def _presets(place: str, entries: Any) -> Iterator[Preset]:
+    where = at(place, "presets")
+    if not isinstance(entries, list) or len(entries) > MOST_OF_A_FILE:
+        raise ImportFileError(f"{where} must be a list of {MOST_OF_A_FILE} presets at most.")
+    for number, entry in enumerate(entries):
+        try:
+            yield check_entry(entry)
+        except PresetError as error:
+            raise ImportFileError(f"{at(where, number)}: {error}") from None
 
 
 def _foreign(place: str, value: Any) -> ConversationEntry:

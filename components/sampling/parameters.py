@@ -54,13 +54,14 @@ class SamplingParams(BaseModel):
         5,
         ge=0,
         description="Considers only this many of the likeliest tokens at each step. 0 sets no limit.",
-        json_schema_extra={"slider": [0, 100, 1]},
+        json_schema_extra={"slider": [0, 200, 1]},
     )
     min_p: float = Field(
         0.0,
         ge=0,
         le=1,
         description="Drops tokens less likely than this part of the likeliest one's probability. 0 drops none.",
+        json_schema_extra={"slider": [0.0, 1.0, 0.01]},
     )
     max_new_tokens: int = Field(
         2048,
@@ -83,12 +84,14 @@ class SamplingParams(BaseModel):
         ge=-2,
         le=2,
         description="Taken off the logits of tokens that the reply has already. 0 does nothing.",
+        json_schema_extra={"slider": [-2.0, 2.0, 0.05]},
     )
     frequency_penalty: float = Field(
         0.0,
         ge=-2,
         le=2,
         description="Taken off a token's logit as often as the reply has it already. 0 does nothing.",
+        json_schema_extra={"slider": [-2.0, 2.0, 0.05]},
     )
     logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-100, le=100)]], FromJson] = Field(
         {},

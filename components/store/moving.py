@@ -16,7 +16,7 @@ from components.store.database import Database
 from components.store.errors import LaterVersionError, StoreError
 from components.store.faults import explain
 from components.store.processes import Processes, database_time, is_alive
-from components.store.schema import conversations, messages, metadata, processes, sheets
+from components.store.schema import conversations, messages, metadata, presets, processes, sheets
 
 TABLES = [table for table in metadata.sorted_tables if table is not processes]
 
@@ -111,11 +111,11 @@ def count(connection: Connection, table: Table) -> int:
 
 def _fill(source: Database, target: Database, *, replace: bool) -> Counts:
     with source.reading(one_moment=True) as reading, target.writing() as writing:
-        if there := count(writing, conversations) or count(writing, sheets):
-            if not replace:
-                raise StoreError(f"{target.name} holds conversations already: {there}. Name one that is empty.")
-            writing.execute(delete(conversations))
-            writing.execute(delete(sheets))
+        for table in (conversations, presets, sheets):  # the others go with these
+            if there := count(writing, table):
+                if not replace:
+                    raise StoreError(f"{target.name} holds {table.name} already: {there}. Name one that is empty.")
+                writing.execute(delete(table))
         return copy(reading, writing)
 
 

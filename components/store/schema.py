@@ -192,6 +192,18 @@ sheet_votes = Table(
     Column("created", Double, nullable=False),
 )
 
+presets = Table(
+    "presets",
+    metadata,
+    Column("id", KeptString(32), primary_key=True),
+    Column("reader", KeptString(READER_LENGTH), nullable=False),
+    Column("name", KeptString(60), nullable=False),
+    # The sampling parameters, by name.
+    Column("values", JSON, nullable=False),
+    Column("created", Double, nullable=False),
+    Index(None, "reader", "name", unique=True),
+)
+
 scores = Table(
     "scores",
     metadata,

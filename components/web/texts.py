@@ -108,7 +108,7 @@ _ZH = PageTexts(
         "temperature": "温度 temperature",
         "top_p": "核采样 top_p",
         "top_k": "候选数 top_k",
-        "min_p": "最小概率比 min_p",
+        "min_p": "相对下限 min_p",
         "repetition_penalty": "重复惩罚 repetition_penalty",
     },
     problems={

@@ -5,10 +5,13 @@ import pytest
 from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.erasing import delete_everything
+from components.chats.exporting import read_own_presets
 from components.chats.replies import Replies
 from components.chats.sharing import NotKeptError, share, shared_as
+from components.sampling.presets import check_preset
 from components.store.conversations import Conversations
 from components.store.errors import NotFoundError
+from components.store.presets import Presets
 from tests.chats.helpers import CONTROLS, ask, wait_until
 from tests.chats.test_sharing import store_away
 from tests.scripted_engine import ScriptedEngine, endless
@@ -31,10 +34,16 @@ def test_conversations_the_bin_and_what_is_shared_go_and_others_keep_theirs(
     with replies.database.writing() as connection:
         Conversations(connection, chat.asker.reader).delete(thrown_away.conversation.id)
 
+    with replies.database.writing() as connection:
+        for reader in (chat.asker.reader, "browser:other"):
+            Presets(connection, reader).save(check_preset("A", {}))
+
     assert delete_everything(chat.asker, replies) == 2
 
     assert ids(replies) == []
     assert ids(replies, "browser:other") == [others.conversation.id]
+    assert read_own_presets(replies.database, chat.asker.reader) == []
+    assert read_own_presets(replies.database, "browser:other") == [check_preset("A", {})]
     assert shared_as(replies.database, others_share.id)
     with pytest.raises(NotFoundError):
         shared_as(replies.database, shared.id)

@@ -12,16 +12,25 @@ from hypothesis import strategies as st
 
 from components.chats.asker import Asker
 from components.chats.chat import Chat
-from components.chats.exporting import file_name, json_of, markdown_of, read_entry, read_everything
+from components.chats.exporting import (
+    file_name,
+    json_of,
+    markdown_of,
+    read_entry,
+    read_everything,
+    read_own_presets,
+)
 from components.chats.file_format import ConversationEntry, MessageEntry, ReplyEntry
 from components.chats.import_errors import ImportFileError
 from components.chats.importing import Draft, keep, read_file
 from components.chats.reply import End
 from components.sampling.parameters import SamplingParams
+from components.sampling.presets import check_preset
 from components.store.conversations import Conversations
 from components.store.database import Database
-from components.store.errors import NotFoundError
+from components.store.errors import FullError, NotFoundError
 from components.store.messages import Messages
+from components.store.presets import MOST_PRESETS, Presets
 from components.store.rows import Conversation, Message, Reply
 from components.store.texts import storable
 from tests.chats.helpers import CONTROLS, ask, texts
@@ -91,7 +100,7 @@ def written(*entries: ConversationEntry) -> bytes:
 
 
 def brought_in(value: Any) -> list[Draft]:
-    return list(read_file(json.dumps(value).encode()))
+    return list(read_file(json.dumps(value).encode()).drafts)
 
 
 def own(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def said(draft: Draft) -> list[tuple[str, str]]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=st.lists(trees(), min_size=1, max_size=3))
 def test_what_is_brought_back_is_what_was_downloaded(database: Database, entries: list[ConversationEntry]) -> None:
-    drafts = read_file(written(*entries))
+    drafts = read_file(written(*entries)).drafts
     keep(database, Asker("browser:one"), drafts)
 
     with database.reading() as connection:
@@ -143,7 +152,7 @@ def test_a_conversation_that_was_brought_back_goes_on(chat: Chat, engine: Script
     chat.stop()
     engine.script = echo
 
-    [draft] = read_file(data)
+    [draft] = read_file(data).drafts
     keep(chat.replies.database, Asker("browser:one"), [draft])
     again = Chat.open(chat.asker, chat.replies, draft.conversation.id)
     assert again.last is not None
@@ -152,6 +161,52 @@ def test_a_conversation_that_was_brought_back_goes_on(chat: Chat, engine: Script
     ask(again, engine, "one more")
 
     assert texts(again.shown)[::2] == ["the first question", "one more"]
+
+
+def test_presets_leave_and_come_back_in_the_file_of_everything(database: Database) -> None:
+    mine = [check_preset("床前", {"temperature": 0.7, "top_k": 12}), check_preset("B", {"min_p": 0.1})]
+    with database.writing() as connection:
+        Presets(connection, "browser:one").bring_in(mine)
+        Presets(connection, "browser:two").save(check_preset("B", {"min_p": 0.9}))
+    data = "".join(json_of(read_everything(database, "browser:one"), read_own_presets(database, "browser:one")))
+
+    for _ in range(2):
+        contents = read_file(data.encode())
+        keep(database, Asker("browser:two"), contents.drafts, contents.presets)
+
+    theirs = {preset.name: preset.values for preset in read_own_presets(database, "browser:two")}
+    assert theirs == {
+        "B": check_preset("B", {"min_p": 0.9}).values,
+        "床前": mine[0].values,
+        "B (2)": mine[1].values,
+    }
+
+
+def test_of_a_file_whose_presets_find_no_room_nothing_is_kept(database: Database) -> None:
+    names = [{"name": str(number)} for number in range(MOST_PRESETS + 1)]
+    contents = read_file(
+        json.dumps({**own({"id": 1, "parent": None, "role": "user", "text": "hi"}), "presets": names}).encode()
+    )
+
+    with pytest.raises(FullError):
+        keep(database, Asker("browser:one"), contents.drafts, contents.presets)
+
+    with database.reading() as connection:
+        assert not Conversations(connection, "browser:one").list(5)
+        assert not Presets(connection, "browser:one").list()
+
+
+@pytest.mark.parametrize(
+    ("presets", "place"),
+    [
+        ({}, "presets must be a list"),
+        ([{"name": "A"}, {"name": "B", "top_p": 2}], r"presets\[1\]: B: top_p: "),
+        ([{"temperature": 1}], r"presets\[0\]: A preset needs a name"),
+    ],
+)
+def test_of_wrong_presets_the_place_is_told(presets: object, place: str) -> None:
+    with pytest.raises(ImportFileError, match=place):
+        read_file(json.dumps({**own(), "presets": presets}).encode())
 
 
 def test_a_branch_reads_well_as_markdown() -> None:
@@ -180,7 +235,7 @@ OPENAI_LINES = [
 def test_a_training_set_comes_in_as_jsonl(end: str, ascii_only: bool) -> None:
     data = end.join(json.dumps(line, ensure_ascii=ascii_only) for line in OPENAI_LINES) + end
 
-    first, second = read_file(data.encode())
+    first, second = read_file(data.encode()).drafts
 
     assert first.conversation.system == "Be brief."
     assert said(first) == [("user", "你好\u2028!")]
@@ -189,7 +244,7 @@ def test_a_training_set_comes_in_as_jsonl(end: str, ascii_only: bool) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_a_training_set_comes_in_as_json(encoding: str) -> None:
-    drafts = read_file(json.dumps(OPENAI_LINES, ensure_ascii=False).encode(encoding))
+    drafts = read_file(json.dumps(OPENAI_LINES, ensure_ascii=False).encode(encoding)).drafts
 
     assert [len(draft.messages) for draft in drafts] == [1, 2]
 

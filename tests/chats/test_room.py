@@ -80,19 +80,19 @@ def test_the_bin_stays_while_there_is_room(replies: Replies, engine: ScriptedEng
 
 
 def test_a_file_that_would_not_fit_is_refused_and_nothing_of_it_is_kept(replies: Replies) -> None:
-    drafts = read_file(training("x" * 400, "y" * 400, "z" * 400))
+    drafts = read_file(training("x" * 400, "y" * 400, "z" * 400)).drafts
     with pytest.raises(FullError):
         keep(replies.database, Asker("browser:one", limited=True), drafts)
     assert kept(replies, "browser:one") == 0
 
 
 def test_a_file_that_fits_is_kept(replies: Replies) -> None:
-    keep(replies.database, Asker("browser:one", limited=True), read_file(training("x" * 900)))
+    keep(replies.database, Asker("browser:one", limited=True), read_file(training("x" * 900)).drafts)
     assert kept(replies, "browser:one") == 1
 
 
 def test_the_owner_may_bring_in_any_file(replies: Replies) -> None:
-    keep(replies.database, Asker("owner"), read_file(training("x" * 900, "y" * 900)))
+    keep(replies.database, Asker("owner"), read_file(training("x" * 900, "y" * 900)).drafts)
     assert kept(replies, "owner") == 2
 
 

@@ -14,12 +14,14 @@ import pytest
 from sqlalchemy import select
 
 import data
+from components.sampling.presets import check_preset
 from components.settings import get_settings
 from components.store import moving
 from components.store.conversations import Conversations
 from components.store.database import Database, get_database
 from components.store.errors import ConflictError, StoreError
 from components.store.messages import Messages
+from components.store.presets import Presets
 from components.store.processes import Processes, this_process
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
 from components.store.scores import Scores
@@ -66,6 +68,7 @@ def fill(database: Database) -> None:
             Sheets(connection, reader).add(sheet)
             SheetShares(connection, reader).add(SheetShare(new_share_id(), sheet.id, expires=5e9))
             vote(connection, sheet.id, "voter", 0)
+            Presets(connection, reader).save(check_preset("床前", {"temperature": 0.7}))
     with database.writing() as connection:
         Conversations(connection, STRANGER).delete(where)
         Processes(connection).register(replace(this_process("gone"), pid=2**22 + 5))

@@ -42,6 +42,6 @@ def replies(folder: Path, web: str) -> Iterator[Replies]:
 
 def kept_chat(replies: Replies, title: str = "A title", said: Any = SAID, reader: str = "browser:author") -> Chat:
     """A conversation of this reader's."""
-    drafts = read_file(json.dumps({"title": title, "messages": said}).encode())
+    drafts = read_file(json.dumps({"title": title, "messages": said}).encode()).drafts
     keep(replies.database, Asker(reader), drafts)
     return Chat.open(Asker(reader), replies, drafts[0].conversation.id)

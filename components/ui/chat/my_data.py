@@ -5,11 +5,11 @@ from functools import partial
 
 import streamlit as st
 
-from components.access.uploads import forget_uploads, largest_mb
+from components.access.uploads import forget_uploads
 from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.erasing import delete_everything
-from components.chats.exporting import json_of, read_everything
+from components.chats.exporting import json_of, read_everything, read_own_presets
 from components.chats.import_errors import ImportFileError
 from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
@@ -18,7 +18,9 @@ from components.lab.exporting import all_sheets
 from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import ConflictError, FullError, StoreError
+from components.store.presets import Presets
 from components.store.sheets import Sheets
+from components.ui.chat.file_field import draw_file_field
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.language import current_language
 from components.ui.texts import Language, Texts
@@ -34,13 +36,6 @@ _CONFIRMING = "confirming_deletion"
 _DONE = "my_data_done"
 """In the session. The last one is what was done: the dialog ends, and the page says so."""
 
-_STYLE = """<style>
-[data-testid=stFileUploaderDropzoneInstructions] {{display: none}}
-[data-testid=stFileUploaderDropzone] button * {{display: none}}
-[data-testid=stFileUploaderDropzone] button::after {{content: "{choose}"}}
-</style>"""
-"""Streamlit's own words in the field for a file are English."""
-
 
 def draw_my_data(chat: Chat, texts: Texts) -> None:
     """What the dialog holds."""
@@ -50,13 +45,15 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
         with chat.replies.database.reading() as connection:
             has_conversations = bool(Conversations(connection, chat.asker.reader).list(1))
             has_sheets = bool(Sheets(connection, chat.asker.reader).count())
+            has_presets = bool(Presets(connection, chat.asker.reader).list())
         has_shares = bool(shared_by(chat))
     except StoreError as error:
         st.warning(texts.store_away, icon=":material/cloud_off:")
         st.caption(str(error))
         return
     problem: tuple[str, str] | None = st.session_state.pop(_PROBLEM, None)
-    _draw_downloads(chat, has_conversations=has_conversations, has_shares=has_shares, texts=texts)
+    has_something = has_conversations or has_presets
+    _draw_downloads(chat, has_something=has_something, has_shares=has_shares, texts=texts)
     if has_sheets:
         _draw_sheets(chat, texts)
     _draw_import(chat, texts)
@@ -64,7 +61,7 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
         st.warning(problem[0], icon=":material/error:")
         if problem[1]:
             st.text(problem[1])
-    _draw_deletion(chat, texts, disabled=not (has_conversations or has_sheets))
+    _draw_deletion(chat, texts, disabled=not (has_something or has_sheets))
 
 
 def tell_what_was_done() -> None:
@@ -73,7 +70,7 @@ def tell_what_was_done() -> None:
         st.toast(done, icon=":material/check:")
 
 
-def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, texts: Texts) -> None:
+def _draw_downloads(chat: Chat, *, has_something: bool, has_shares: bool, texts: Texts) -> None:
     mine = texts.mine
     st.download_button(
         mine.download,
@@ -83,7 +80,7 @@ def _draw_downloads(chat: Chat, *, has_conversations: bool, has_shares: bool, te
         key="download_everything",
         icon=":material/download:",
         on_click="ignore",
-        disabled=not has_conversations,
+        disabled=not has_something,
         width="stretch",
     )
     if chat.replies.keeper.is_behind:
@@ -117,7 +114,8 @@ def _draw_sheets(chat: Chat, texts: Texts) -> None:
 
 def _everything(replies: Replies, reader: str) -> bytes:
     with _one_at_a_time:
-        return b"".join(part.encode() for part in json_of(read_everything(replies.database, reader)))
+        presets = read_own_presets(replies.database, reader)
+        return b"".join(part.encode() for part in json_of(read_everything(replies.database, reader), presets))
 
 
 def _site(chat: Chat, language: Language) -> bytes:
@@ -127,15 +125,7 @@ def _site(chat: Chat, language: Language) -> bytes:
 
 def _draw_import(chat: Chat, texts: Texts) -> None:
     mine = texts.mine
-    size = largest_mb(get_settings().max_import_bytes)
-    st.html(_STYLE.format(choose=mine.choose))
-    st.file_uploader(
-        mine.bring_in,
-        key=_FILE,
-        max_upload_size=size,
-        on_change=_bring_in,
-        args=(chat.asker, chat.replies, texts),
-    )
+    draw_file_field(mine.bring_in, texts, key=_FILE, on_change=_bring_in, args=(chat.asker, chat.replies, texts))
     st.caption(mine.bring_in_help.format(size=f"{get_settings().max_import_bytes / 2**20:g}"))
 
 
@@ -152,8 +142,8 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
             st.session_state[_PROBLEM] = mine.too_large, ""
             return
         with _one_at_a_time:
-            drafts = read_file(data)
-            keep(replies.database, asker, drafts)
+            contents = read_file(data)
+            keep(replies.database, asker, contents.drafts, contents.presets)
     except ImportFileError as error:
         st.session_state[_PROBLEM] = mine.wrong_file, str(error)
     except FullError:
@@ -161,8 +151,12 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
     except (StoreError, ConflictError):
         st.session_state[_PROBLEM] = texts.not_changed, ""
     else:
-        open_chat(drafts[0].conversation.id)
-        st.session_state[_DONE] = mine.brought_in.format(count=len(drafts))
+        if contents.drafts:
+            open_chat(contents.drafts[0].conversation.id)
+        done = [mine.brought_in.format(count=len(contents.drafts))] if contents.drafts else []
+        if contents.presets:
+            done.append(texts.presets.brought_in.format(count=len(contents.presets)))
+        st.session_state[_DONE] = " · ".join(done)
 
 
 def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:

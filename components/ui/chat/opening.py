@@ -8,7 +8,7 @@ from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.replies import get_replies
 from components.engine.interface import EngineInfo
-from components.ui.chat.sidebar import show_controls
+from components.ui.chat.sliders import show_controls
 from components.ui.reader import current_reader
 
 URL_NAME = "c"

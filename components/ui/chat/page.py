@@ -45,7 +45,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
         draw_not_shown(error, texts)
         return
     restore_controls(engine.info)
-    controls, chats_tab = draw_sidebar(engine.info, texts, open_new_chat)
+    controls, chats_tab = draw_sidebar(chat, engine.info, texts, open_new_chat)
     with st.sidebar:
         draw_lab_link(controls, texts)
         if current_reader().is_owner:

@@ -8,7 +8,8 @@ from components.lab.grid import PARAMETERS, empty_cell
 from components.lab.jobs import Jobs
 from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
-from components.ui.lab.parameters import bounds_of, default_for, label_of, letter_of
+from components.ui.chat.sliders import default_of, slider_bounds
+from components.ui.lab.parameters import label_of, letter_of
 from components.ui.lab.state import QUESTION, begin_sheet
 from components.ui.texts import LabTexts, Texts
 
@@ -76,8 +77,8 @@ def _key(name: str, number: int) -> str:
 
 
 def _draw_slider(name: str, number: int, info: EngineInfo, sampling: SamplingParams, texts: Texts) -> None:
-    low, high, step = bounds_of(name, info)
-    value = type(default_for(name, info))(getattr(sampling, name))
+    low, high, step = slider_bounds(name, info)
+    value = type(default_of(name, info))(getattr(sampling, name))
     if name == "temperature":
         value += USUAL_STEPS[number]
     st.slider(

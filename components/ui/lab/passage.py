@@ -7,7 +7,7 @@ import streamlit as st
 from components.chats.chat import Controls
 from components.engine.interface import EngineInfo
 from components.store.rows import Conversation
-from components.ui.chat.sidebar import show_controls
+from components.ui.chat.sliders import show_controls
 from components.ui.language import current_language
 from components.ui.navigation import go_to
 from components.ui.texts import Texts

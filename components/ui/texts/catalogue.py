@@ -101,6 +101,33 @@ class ShareTexts:
 
 
 @dataclass(frozen=True)
+class PresetTexts:
+    """The texts about presets of the sampling parameters."""
+
+    title: str
+    choose: str
+    built_in: dict[str, str]
+    menu: str
+    more: str
+    name: str
+    save: str
+    saved: str
+    rename: str
+    delete: str
+    deleted: str
+    taken: str
+    too_many: str
+    export: str
+    bring_in: str
+    bring_in_help: str
+    brought_in: str
+    left_out: str
+    wrong: str
+    link: str
+    link_help: str
+
+
+@dataclass(frozen=True)
 class Texts:
     """The texts in one language. Names in braces are filled in with ``format``."""
 
@@ -204,4 +231,5 @@ class Texts:
     mine: DataTexts
     share: ShareTexts
     lab: LabTexts
+    presets: PresetTexts
     operations: OperationsTexts

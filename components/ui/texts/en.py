@@ -1,7 +1,7 @@
 """The texts in English."""
 
 from components.sampling.parameters import SamplingParams
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, PresetTexts, ShareTexts, Texts
 from components.ui.texts.lab_en import LAB_EN
 
 EN = Texts(
@@ -59,6 +59,9 @@ EN = Texts(
         "top_k": "Top k",
         "max_new_tokens": "Longest reply (tokens)",
         "repetition_penalty": "Repetition penalty",
+        "min_p": "Min p",
+        "presence_penalty": "Presence penalty",
+        "frequency_penalty": "Frequency penalty",
         "seed": "Seed",
     },
     help={
@@ -143,7 +146,7 @@ EN = Texts(
     "Its oldest part is left out from now on.",
     mine=DataTexts(
         title="My data",
-        download="Download all conversations",
+        download="Download all conversations and presets",
         as_markdown="Download as Markdown",
         as_json="Download as JSON",
         site="Download what I share as web pages",
@@ -159,7 +162,7 @@ EN = Texts(
         too_large="The file is too large. Divide it into several files.",
         wrong_file="The file cannot be brought in. Nothing was changed. What is wrong:",
         delete="Delete everything",
-        delete_question="Delete all your conversations, the sheets of the lab, and all links to what you share? "
+        delete_question="Delete all your conversations, presets, sheets of the lab, and all links to what you share? "
         "**This cannot be undone.**",
         delete_confirmed="Yes, delete everything",
         deleted="Everything was deleted.",
@@ -187,6 +190,29 @@ EN = Texts(
         copy_gone="What was shared here is not there any more. It may have expired, or was withdrawn.",
     ),
     lab=LAB_EN,
+    presets=PresetTexts(
+        title="Preset",
+        choose="As set below",
+        built_in={"precise": "Precise", "balanced": "Balanced", "creative": "Creative"},
+        menu="Save or share",
+        more="More settings",
+        name="Name of a new preset",
+        save="Save what is set",
+        saved="Saved: {name}",
+        rename="Rename",
+        delete="Delete",
+        deleted="Deleted: {name}",
+        taken="Another preset has this name.",
+        too_many="You keep as many presets as is possible. Delete one that is no longer needed.",
+        export="Download my presets",
+        bring_in="Bring presets in",
+        bring_in_help="A JSON file that was downloaded here, or a preset of text-generation-webui (YAML).",
+        brought_in="Presets brought in: {count}",
+        left_out="These settings are not known here and were left out: {names}",
+        wrong="These presets cannot be kept. Nothing was changed. What is wrong:",
+        link="Link to these settings",
+        link_help="Whoever opens it begins with what is set here.",
+    ),
     operations=OperationsTexts(
         title="Operations",
         about="{model} · {device} · {dtype} · {engine}",

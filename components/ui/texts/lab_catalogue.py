@@ -17,7 +17,6 @@ class LabTexts:
     question_placeholder: str
     columns: str
     column: str
-    min_p: str
     longest: str
     ask: str
     across: str

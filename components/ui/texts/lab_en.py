@@ -13,7 +13,6 @@ LAB_EN = LabTexts(
     question_placeholder="What should all of them answer?",
     columns="Columns",
     column="Settings {letter}",
-    min_p="Min p",
     longest="Longest reply (tokens)",
     ask="Ask",
     across="Across",

@@ -13,7 +13,6 @@ LAB_ZH = LabTexts(
     question_placeholder="想让它们都回答什么？",
     columns="列数",
     column="参数 {letter}",
-    min_p="最小概率比 min_p",
     longest="最长回答（token）",
     ask="提问",
     across="横轴",

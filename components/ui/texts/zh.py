@@ -1,6 +1,6 @@
 """The texts in Chinese."""
 
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, PresetTexts, ShareTexts, Texts
 from components.ui.texts.lab_zh import LAB_ZH
 
 ZH = Texts(
@@ -56,6 +56,9 @@ ZH = Texts(
         "top_k": "候选数 top_k",
         "max_new_tokens": "最长回答（token 数）",
         "repetition_penalty": "重复惩罚 repetition_penalty",
+        "min_p": "相对下限 min_p",
+        "presence_penalty": "出现惩罚 presence_penalty",
+        "frequency_penalty": "频率惩罚 frequency_penalty",
         "seed": "随机种子 seed",
     },
     help={
@@ -65,6 +68,9 @@ ZH = Texts(
         "max_new_tokens": "一次回答最多多少个 token。一个 token 大约是一两个汉字，或四分之三个英文单词。"
         "这部分空间会预留出来，所以数值越大，留给历史对话的越少。",
         "repetition_penalty": "让已经出现过的词更不容易再出现。1 表示不起作用；回答总在兜圈子时可以略微调高。",
+        "min_p": "舍去概率低于最可能的词这一比例的词。0 表示一个也不舍去。",
+        "presence_penalty": "回答中已有的词，每个都从得分中减去这个数。0 表示不起作用。",
+        "frequency_penalty": "回答中已有的词，出现几次就从得分中减去几次这个数。0 表示不起作用。",
         "seed": "种子、参数和对话都相同时，回答也相同。留空则每次都不一样。",
     },
     about="{model} · {device} · {dtype} · 上下文 {context:,} token",
@@ -140,7 +146,7 @@ ZH = Texts(
     forgotten="对话已超出模型能记住的长度（连同回答共 {length:,} token），从现在起最早的部分会被略去。",
     mine=DataTexts(
         title="我的数据",
-        download="下载全部对话",
+        download="下载全部对话和预设",
         as_markdown="下载为 Markdown",
         as_json="下载为 JSON",
         site="把我分享的对话下载为网页",
@@ -155,7 +161,7 @@ ZH = Texts(
         too_large="文件太大，请分成几个文件。",
         wrong_file="无法导入此文件，没有任何改动。问题在于：",
         delete="删除全部数据",
-        delete_question="要删除您的全部对话、实验室记录以及所有分享链接吗？**删除后无法恢复。**",
+        delete_question="要删除您的全部对话、预设、实验室记录以及所有分享链接吗？**删除后无法恢复。**",
         delete_confirmed="是的，全部删除",
         deleted="已全部删除。",
     ),
@@ -180,6 +186,29 @@ ZH = Texts(
         copy_gone="这里分享的内容已经不在了，可能已过期或被撤回。",
     ),
     lab=LAB_ZH,
+    presets=PresetTexts(
+        title="预设",
+        choose="按下方设置",
+        built_in={"precise": "严谨", "balanced": "均衡", "creative": "创意"},
+        menu="保存、导入或分享设置",
+        more="更多设置",
+        name="新预设的名称",
+        save="保存当前设置",
+        saved="已保存：{name}",
+        rename="重命名",
+        delete="删除",
+        deleted="已删除：{name}",
+        taken="已有同名的预设。",
+        too_many="您的预设数量已达上限，请先删除不再需要的预设。",
+        export="下载我的预设",
+        bring_in="导入预设",
+        bring_in_help="在这里下载的 JSON 文件，或 text-generation-webui 的预设文件（YAML）。",
+        brought_in="已导入预设：{count} 个",
+        left_out="这里没有以下设置，已略去：{names}",
+        wrong="无法保存这些预设，没有作任何更改。问题在于：",
+        link="这组设置的链接",
+        link_help="打开链接的人会从这里的设置开始。",
+    ),
     operations=OperationsTexts(
         title="运行状况",
         about="{model} · {device} · {dtype} · {engine}",
