@@ -56,6 +56,8 @@ def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:
             "reused": finished.reused_tokens,
             "approximate": finished.approximate,
             "suggested_penalty": finished.suggested_penalty,
+            "waited": finished.waited,
+            "pace": task.pace.points,
         }
         if receipt := finished.receipt:
             names = [field.name for field in fields(receipt) if field.name not in _IN_COLUMNS]
@@ -83,7 +85,13 @@ def finished_of(reply: Reply) -> Finished | None:
         reused_tokens=record.get("reused", 0),
         suggested_penalty=record.get("suggested_penalty"),
         approximate=record.get("approximate", False),
+        waited=record.get("waited", 0.0),
     )
+
+
+def pace_of(reply: Reply) -> Sequence[tuple[int, int]]:
+    """When its tokens came, as ``Pace`` has it; nothing where that was not kept."""
+    return [(moment, tokens) for moment, tokens in reply.record.get("pace", ())]
 
 
 def receipt_of(reply: Reply, seen: Sequence[Message], tokens: Sequence[int]) -> Receipt | None:

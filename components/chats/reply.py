@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from components.chats.pace import Pace
 from components.chats.score_log import ScoreLog
 from components.engine.errors import EngineError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
@@ -66,6 +67,7 @@ class ReplyTask:
         self.finished: Finished | None = None
         self.error: EngineError | None = None
         self.began = time.monotonic()
+        self.pace = Pace()
         self._waiting: Waiting | None = None
         self._generation: Generation | None = None
         self._looked_at = self.began
@@ -160,8 +162,9 @@ class ReplyTask:
                         return  # stopped without the engine's answer
                     case Waiting():
                         self._waiting = event
-                    case Delta(text, ids=ids):
+                    case Delta(text, count, ids=ids):
                         self.text += text
+                        self.pace.note(time.monotonic() - self.began, count)
                         self._note_ids(ids)
                         self._scores.note(event)
                     case Finished(reason):

@@ -85,7 +85,8 @@ class Finished:
 
     ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
     token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
-    known from before. ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
+    known from before. ``waited`` is how many of the seconds it stood in line, as far as this engine knows.
+    ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
     ``approximate`` says that nobody counted the tokens: their numbers are pieces of text and an estimate.
     ``tokens`` are the last ones, where the request asked for logprobs: those that show no text, because they are a part
     of a character or of a stop string, and the one that ended the reply, which ``completion_tokens`` does not count.
@@ -103,6 +104,7 @@ class Finished:
     approximate: bool = False
     tokens: tuple[ChosenToken, ...] = ()
     scores: tuple[StepScores, ...] = ()
+    waited: float = 0.0
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -371,6 +371,7 @@ class Worker:
                 reused_tokens=sequence.reused,
                 suggested_penalty=penalty,
                 receipt=self._receipt_of(sequence),
+                waited=(now if sequence.began_at is None else sequence.began_at) - sequence.asked_at,
             )
         )
 

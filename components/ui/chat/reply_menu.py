@@ -6,6 +6,7 @@ All of it is drawn once it is asked for: a page has many replies, and each would
 import streamlit as st
 
 from components.chats.chat import Chat
+from components.chats.records import finished_of
 from components.engine.interface import Engine
 from components.engine.receipts import Receipt
 from components.store.errors import StoreError
@@ -14,6 +15,7 @@ from components.ui.chat.actions import Action, request_action
 from components.ui.chat.icons import KEY
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.receipt import draw_receipt
+from components.ui.chat.speed import draw_speed
 from components.ui.texts import Texts
 
 MAX_NOTE = 1000
@@ -49,6 +51,8 @@ def draw_reply_menu(chat: Chat, message: Message, reply: Reply, engine: Engine, 
         if message.text:
             st.caption(texts.markdown)
             st.code(message.text, language=None, height=LONG_HEIGHT if len(message.text) > LONG else "content")
+        if finished_of(reply) is not None:
+            draw_speed(message, reply, texts)
         if "receipt" in reply.record and (receipt := _receipt(chat, message)) is not None:
             draw_receipt(receipt, message.id, engine, texts)
 

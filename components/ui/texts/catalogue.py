@@ -128,6 +128,24 @@ class PresetTexts:
 
 
 @dataclass(frozen=True)
+class PaceTexts:
+    """How fast a reply was written, in plots."""
+
+    title: str
+    time: str
+    waiting: str
+    reading: str
+    writing: str
+    prompt: str
+    reused: str
+    read: str
+    speed: str
+    seconds: str
+    rate: str
+    unknown: str
+
+
+@dataclass(frozen=True)
 class Texts:
     """The texts in one language. Names in braces are filled in with ``format``."""
 
@@ -208,6 +226,7 @@ class Texts:
     take_in: str
     not_changed: str
     gone: str
+    pace: "PaceTexts"
     receipt: str
     receipt_help: str
     save: str

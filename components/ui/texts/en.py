@@ -1,7 +1,7 @@
 """The texts in English."""
 
 from components.sampling.parameters import SamplingParams
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, PresetTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, PaceTexts, PresetTexts, ShareTexts, Texts
 from components.ui.texts.lab_en import LAB_EN
 
 EN = Texts(
@@ -110,6 +110,20 @@ EN = Texts(
     take_in="Show to the model again",
     not_changed="This could not be changed; please try again in a moment.",
     gone="This is not there any more: it was deleted meanwhile.",
+    pace=PaceTexts(
+        title="Speed",
+        time="Where the time went",
+        waiting="in line",
+        reading="until the first token",
+        writing="writing",
+        prompt="The prompt's tokens",
+        reused="known from before",
+        read="read anew",
+        speed="Tokens per second, over the reply",
+        seconds="seconds",
+        rate="tokens per second",
+        unknown="How fast this reply was written is not known.",
+    ),
     receipt="Receipt",
     receipt_help="What this reply came from, so that it can be written again.",
     save="Save",

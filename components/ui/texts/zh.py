@@ -1,6 +1,6 @@
 """The texts in Chinese."""
 
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, PresetTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import DataTexts, OperationsTexts, PaceTexts, PresetTexts, ShareTexts, Texts
 from components.ui.texts.lab_zh import LAB_ZH
 
 ZH = Texts(
@@ -113,6 +113,20 @@ ZH = Texts(
     take_in="重新让模型看到",
     not_changed="暂时无法更改，请稍后再试。",
     gone="它已经不在了：在此期间被删除。",
+    pace=PaceTexts(
+        title="速度",
+        time="时间花在哪里",
+        waiting="排队",
+        reading="等待首个 token",
+        writing="书写",
+        prompt="提示词的 token",
+        reused="此前已读过",
+        read="重新读入",
+        speed="书写过程中每秒的 token 数",
+        seconds="秒",
+        rate="token/秒",
+        unknown="这条回答的书写速度没有记录。",
+    ),
     receipt="凭据",
     receipt_help="这条回答的来历，凭它可以原样重写一遍。",
     save="保存",
