@@ -48,6 +48,20 @@ def marks(chat: ChatPage) -> Locator:
     return chat.page.locator(".lab-reply mark")
 
 
+def test_the_settings_that_won_are_kept_as_a_preset(chat: ChatPage) -> None:
+    open_lab(chat)
+    ask(chat, "settings please")
+    expect(button(chat.page, "Use these")).to_have_count(2)
+    button(chat.page, "Save as a preset").last.click()
+    chat.page.get_by_role("textbox", name="Name of a new preset").fill("Winner")
+    button(chat.page, "Save what is set").click()
+    expect(chat.page.get_by_text("Winner")).to_be_visible()
+    button(chat.page, "Back to the chat").click()
+
+    chat.page.get_by_role("combobox", name="Preset").click()
+    expect(chat.page.get_by_role("option", name="Winner", exact=True)).to_be_visible()
+
+
 def test_four_settings_answer_side_by_side_and_what_differs_is_marked(chat: ChatPage) -> None:
     open_lab(chat)
     choose(chat, "4")

@@ -6,13 +6,12 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.chats.chat import Controls
 from components.lab.differences import Span, differences, share_that_differs
-from components.sampling.parameters import SamplingParams
+from components.lab.jobs import Jobs
 from components.store.sheets import Cell, Sample, Sheet
 from components.ui.chat.streaming import BlockWriter, draw_text
+from components.ui.lab.keeping import draw_keeping
 from components.ui.lab.parameters import differing, letter_of, settings_line
-from components.ui.lab.passage import adopt
 from components.ui.texts import Texts
 
 _STYLE = """<style>
@@ -43,7 +42,7 @@ def growing_columns(sheet: Sheet, texts: Texts) -> Callable[[Sheet], None]:
     return show
 
 
-def draw_columns(sheet: Sheet, texts: Texts) -> None:
+def draw_columns(jobs: Jobs, sheet: Sheet, texts: Texts) -> None:
     """The replies when they have ended."""
     letters = range(len(sheet.cells))
     with st.container(horizontal=True, vertical_alignment="center", gap="large"):
@@ -62,7 +61,7 @@ def draw_columns(sheet: Sheet, texts: Texts) -> None:
             if spans and number != base:
                 percent = 100 * share_that_differs(spans)
                 st.caption(texts.lab.differs.format(percent=percent, letter=letter_of(base)))
-            draw_use(sheet, number, texts)
+            draw_keeping(jobs, sheet, number, texts)
 
 
 def draw_sample(sample: Sample, texts: Texts, spans: Sequence[Span] | None = None) -> None:
@@ -80,12 +79,6 @@ def draw_sample(sample: Sample, texts: Texts, spans: Sequence[Span] | None = Non
         figures = texts.lab.figures.format(tokens=sample.tokens, seconds=sample.seconds)
         ends = {**texts.ends, "length": texts.lab.at_longest}
         st.caption(f"{figures} · {ends[sample.end]}" if sample.end in ends else figures)
-
-
-def draw_use(sheet: Sheet, number: int, texts: Texts) -> None:
-    """A button with which the chat's sliders become these settings."""
-    if st.button(texts.lab.use, key=f"lab_use_{number}", icon=":material/check:"):
-        adopt(Controls(SamplingParams.model_validate(sheet.cells[number].sampling), sheet.system))
 
 
 def _draw_head(number: int, cell: Cell, names: Sequence[str], texts: Texts) -> None:

@@ -9,9 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from components.lab.diversity import Diversity, Scored, diversity
+from components.lab.jobs import Jobs
 from components.lab.writing import written
 from components.store.sheets import Cell, Sheet
-from components.ui.lab.columns import draw_sample, draw_use
+from components.ui.lab.columns import draw_sample
+from components.ui.lab.keeping import draw_keeping
 from components.ui.lab.parameters import label_of, settings_line
 from components.ui.texts import Texts
 
@@ -39,7 +41,7 @@ def growing_grid(texts: Texts) -> Callable[[Sheet], None]:
     return show
 
 
-def draw_grid(sheet: Sheet, texts: Texts) -> None:
+def draw_grid(jobs: Jobs, sheet: Sheet, texts: Texts) -> None:
     """The heat map, and the samples of the cell that was chosen."""
     lab = texts.lab
     metric: str = st.selectbox(
@@ -69,7 +71,7 @@ def draw_grid(sheet: Sheet, texts: Texts) -> None:
         with st.container(border=True):
             st.caption(lab.sample.format(number=which))
             draw_sample(sample, texts)
-    draw_use(sheet, number, texts)
+    draw_keeping(jobs, sheet, number, texts)
 
 
 def _choose(plot: str, chosen: str) -> None:

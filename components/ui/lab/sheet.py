@@ -30,9 +30,9 @@ def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
     if sheet.end != "done":
         st.caption(texts.lab.ends[sheet.end])
     if sheet.kind == "compare":
-        draw_columns(sheet, texts)
+        draw_columns(jobs, sheet, texts)
     else:
-        draw_grid(sheet, texts)
+        draw_grid(jobs, sheet, texts)
     draw_sharing(jobs, asker, sheet, texts)
     st.download_button(
         texts.lab.download,

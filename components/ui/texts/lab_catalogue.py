@@ -41,6 +41,7 @@ class LabTexts:
     figures: str
     at_longest: str
     use: str
+    keep: str
     metric: str
     metrics: dict[str, str]
     metric_help: dict[str, str]

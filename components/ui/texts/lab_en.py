@@ -42,6 +42,7 @@ LAB_EN = LabTexts(
     figures="{tokens} tokens · {seconds:.1f} s",
     at_longest="cut off at the longest reply",
     use="Use these",
+    keep="Save as a preset",
     metric="Figure",
     metrics={
         "distinct_1": "Different words",

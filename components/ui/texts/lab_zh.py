@@ -41,6 +41,7 @@ LAB_ZH = LabTexts(
     figures="{tokens} 个 token · {seconds:.1f} 秒",
     at_longest="达到最长回答而中断",
     use="采用这组参数",
+    keep="存为预设",
     metric="指标",
     metrics={
         "distinct_1": "不同词的比例",
