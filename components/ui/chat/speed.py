@@ -12,8 +12,10 @@ from components.engine.events import Finished
 from components.store.rows import Message, Reply
 from components.ui.texts import PaceTexts, Texts
 
-BAR_HEIGHT = 30
-LINE_HEIGHT = 110
+BAR_HEIGHT = 125
+"""In pixels, with its axis and its legend."""
+
+LINE_HEIGHT = 150
 
 STRETCHES = 24
 """Stretches of a reply in which speed is told: more would show how unevenly the machine's clock and network tick."""
@@ -65,7 +67,7 @@ def _bar(parts: Mapping[str, float]) -> alt.Chart:
         .mark_bar()
         .encode(
             x=alt.X("value:Q", title=None, axis=alt.Axis(tickCount=4), scale=alt.Scale(nice=False)),
-            color=alt.Color("part:N", title=None, sort=None, legend=alt.Legend(orient="bottom", columns=1, offset=4)),
+            color=alt.Color("part:N", title=None, sort=None, legend=alt.Legend(orient="bottom", offset=4)),
             order="order:Q",
             tooltip=[alt.Tooltip("part:N", title=" "), alt.Tooltip("value:Q", title="=", format=",.2~f")],
         )
