@@ -35,6 +35,10 @@ LAB = "/lab"
 """Another one, where settings are compared."""
 
 
+TOKEN_VIEW = "baichuan_chat.token_view"
+"""The name under which Streamlit serves the files of the view of a reply's tokens."""
+
+
 ROBOTS = "/robots.txt"
 
 SHARED = "/s/{share}"

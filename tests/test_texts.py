@@ -23,7 +23,7 @@ CATALOGUES: dict[str, tuple[Any, Any]] = {
 }
 """In English and in Chinese."""
 
-CLASSES = ("Texts", "OperationsTexts", "DataTexts", "ShareTexts", "PageTexts", "_Texts")
+CLASSES = ("Texts", "OperationsTexts", "DataTexts", "ShareTexts", "InsideTexts", "PageTexts", "_Texts")
 
 SAME_EVERYWHERE = {"Baichuan", "GB", "POST", "s", "token", "tokens", "v"}
 """Words that Chinese writes as English does."""

@@ -16,6 +16,8 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Common_pb2 import FileURLsRequest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
+from components.paths import TOKEN_VIEW
+
 STREAM_PATH = "/_stcore/stream"
 """The WebSocket. Paths are given without the base path."""
 
@@ -25,6 +27,9 @@ SIGN_IN_PATHS = frozenset({"/auth/login", "/auth/logout", "/oauth2callback"})
 _CORE_PATHS = frozenset({"/_stcore/health", "/_stcore/host-config"})
 _FILE_FOLDERS = ("/static/", "/media/")
 """The page's scripts; and its pictures and downloads, which Streamlit holds while a page shows them."""
+
+_COMPONENT_FILE = re.compile(rf"/_stcore/bidi-components/{re.escape(TOKEN_VIEW)}/[a-z]+\.(js|css)")
+"""The scripts and the style of the only component that this page has; nothing else that Streamlit would serve there."""
 
 _UPLOAD_PATH = re.compile(r"/_stcore/upload_file/(?P<session>[0-9a-f-]{36})/[0-9a-f-]{36}")
 """A file that a tab brings in: the tab's id and the file's, which nobody else knows."""
@@ -46,15 +51,18 @@ _WIDGET_VALUES = frozenset(
         "string_array_value",
         "chat_input_value",
         "file_uploader_state_value",
+        "json_trigger_value",
     }
 )
-"""What a button, a switch, a slider, a field, the input and a file send. No tables or components' JSON."""
+"""What a button, a switch, a slider, a field, the input, a file and the view of tokens send. No tables."""
 
 MAX_WIDGETS = 256
 MAX_ITEMS = 64
 """Of a widget that has several values."""
 MAX_FILES = 1
 """Which a tab brings in at once."""
+MAX_TRIGGER_BYTES = 65_536
+"""Of what the view of tokens asks for: settings, and places in a reply of up to 8,192 tokens."""
 MAX_CACHED_MESSAGES = 2048
 MAX_NAME_BYTES = 512
 """Of a widget, a page, a fragment, a time zone."""
@@ -95,6 +103,8 @@ def may_request(method: str, path: str, *, sign_in: bool) -> bool:
         return True
     if method not in ("GET", "HEAD"):
         return uploading_tab(method, path) is not None
+    if _COMPONENT_FILE.fullmatch(path):
+        return True
     return path in _CORE_PATHS or path.startswith(_FILE_FOLDERS) or (sign_in and path in SIGN_IN_PATHS)
 
 
@@ -159,6 +169,8 @@ def _check_widget(widget: WidgetState, max_text_bytes: int) -> None:
         files = widget.file_uploader_state_value.uploaded_file_info
         _check_count(len(files), MAX_FILES)
         _check_texts((text for file in files for text in (file.file_id, file.name)), MAX_NAME_BYTES)
+    elif kind == "json_trigger_value":
+        _check_texts((widget.json_trigger_value,), MAX_TRIGGER_BYTES)
     elif kind == "string_value":
         _check_texts((widget.string_value,), max_text_bytes)
     elif kind is not None and kind.endswith("_array_value"):

@@ -179,6 +179,24 @@ class Chat:
             message = self._beside(message, message.text)
         self._write(engine, message, controls, tokens=tokens, scores=scores)
 
+    def branch(self, engine: Engine, message: Message, begin: KeptScores, controls: Controls) -> None:
+        """Write another reply beside ``message`` that begins with the tokens of ``begin``, and on from there.
+
+        What was said to the model before the conversation is as it was for ``message``.
+
+        Raises:
+            FullError: the reader keeps as much as they may.
+            PromptError: the engine does not have these tokens.
+            UnsupportedError: the engine does not know what tokens stand for.
+        """
+        tokens = [step.token for step in begin.steps]
+        text = engine.reply_text(tokens)
+        self._make_room()
+        self.stop()
+        if message.reply is not None:
+            controls = replace(controls, system=message.reply.record.get("system", controls.system))
+        self._write(engine, self._beside(message, text), controls, tokens=tokens, scores=begin)
+
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
 

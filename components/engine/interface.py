@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
-from components.engine.errors import EngineError, PromptError
+from components.engine.errors import EngineError, PromptError, UnsupportedError
 from components.engine.events import Event, Finished
 from components.engine.line.limits import Limits
 from components.engine.watching.activity import Activity, Origin
@@ -40,6 +40,14 @@ class EngineInfo:
     defaults: SamplingParams
     engine: str = ""
     vocabulary: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a single token stands for: its bytes, which may be no character; a control token's are written out."""
+
+    text: bytes
+    is_control: bool
 
 
 @dataclass(frozen=True)
@@ -270,6 +278,24 @@ class Engine(ABC):
             PromptError: one of them is no token.
             UnsupportedError: this engine cannot tell.
         """
+
+    def pieces(self, tokens: Sequence[int]) -> list[Piece]:  # noqa: ARG002 for those that know
+        """What each of these tokens stands for by itself.
+
+        Raises:
+            PromptError: one of them is no token.
+            UnsupportedError: this engine cannot tell.
+        """
+        raise UnsupportedError("This engine does not know what single tokens stand for.")
+
+    def reply_text(self, tokens: Sequence[int]) -> str:  # noqa: ARG002 for those that know
+        """What is shown of a reply that has these tokens so far: whole characters, without control tokens.
+
+        Raises:
+            PromptError: one of them is no token.
+            UnsupportedError: this engine cannot tell.
+        """
+        raise UnsupportedError("This engine does not know what single tokens stand for.")
 
     @abstractmethod
     def load(self) -> Load:

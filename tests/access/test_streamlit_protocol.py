@@ -19,6 +19,7 @@ from components.access.streamlit_protocol import (
     MAX_CACHED_MESSAGES,
     MAX_ITEMS,
     MAX_NAME_BYTES,
+    MAX_TRIGGER_BYTES,
     MAX_WIDGETS,
     STREAM_PATH,
     Violation,
@@ -26,6 +27,7 @@ from components.access.streamlit_protocol import (
     may_request,
     may_send,
 )
+from components.paths import TOKEN_VIEW
 
 CHARS = 1000
 
@@ -62,10 +64,10 @@ ALLOWED_VALUES = {
     "string_array_value": "the language",
     "chat_input_value": "the question",
     "file_uploader_state_value": "a file of conversations",
+    "json_trigger_value": "what the view of a reply's tokens asks for",
 }
 REFUSED_VALUES = {
-    "json_value": "components, which the page has none of",
-    "json_trigger_value": "components",
+    "json_value": "components that keep a state, which the page has none of",
     "string_trigger_value": "a chat input of older versions",
     "arrow_value": "tables that a reader edits",
     "bytes_value": "components",
@@ -76,6 +78,7 @@ ALLOWED_ROUTES = {
     ("GET", f"{CORE}/health"): "the page asks before it connects again",
     ("GET", f"{CORE}/host-config"): "the page's first question",
     ("GET", "/media/{file_id:path}"): "the page's icon and the receipt's download",
+    ("GET", f"{CORE}/bidi-components/{{path:path}}"): "scripts and style of the view of tokens, and nothing else there",
     ("GET", "/"): "the page, its scripts, and every path that is not Streamlit's own",
     ("PUT", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "a file of conversations, see test_uploads.py",
     ("DELETE", f"{CORE}/upload_file/{{session_id}}/{{file_id}}"): "the same file, by whoever knows its id",
@@ -90,7 +93,6 @@ REFUSED_ROUTES = {
     ("GET", f"{CORE}/metrics"): "counts what is in the process; ours are at /metrics",
     ("GET", f"{CORE}/script-health-check"): "runs the page for everybody who asks; off unless configured",
     ("GET", "/component/{path:path}"): "files of components, which the page has none of",
-    ("GET", f"{CORE}/bidi-components/{{path:path}}"): "files of components of the new kind",
     ("GET", "/app/static/{path:path}"): "files of the project; off unless configured",
     **{
         (method, f"{CORE}/agent/{name}"): "drives the page without a browser; off unless configured"
@@ -149,6 +151,7 @@ def test_what_the_page_uses_of_streamlits_routes_is_served(method: str, route: s
         .replace("{file_id}", str(uuid4()))
         .replace("{file_id:path}", "c.png")
     )
+    path = path.replace(f"{CORE}/bidi-components/{{path:path}}", f"{CORE}/bidi-components/{TOKEN_VIEW}/view.js")
     path = path.replace("{path:path}", "name/index.html")
     key = (method, route)
     assert may_request(method, path, sign_in=sign_in) is (
@@ -162,6 +165,15 @@ def test_what_the_page_uses_of_streamlits_routes_is_served(method: str, route: s
 )
 def test_what_streamlit_may_add_there_is_refused(path: str) -> None:
     assert not may_request("GET", path, sign_in=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["another.component/view.js", f"{TOKEN_VIEW}/view.py", f"{TOKEN_VIEW}/../view.js", f"{TOKEN_VIEW}/a/view.js", ""],
+)
+def test_of_components_the_files_of_the_view_of_tokens_are_served_alone(name: str) -> None:
+    assert not may_request("GET", f"{CORE}/bidi-components/{name}", sign_in=False)
+    assert not may_request("OPTIONS", f"{CORE}/bidi-components/{TOKEN_VIEW}/view.js", sign_in=False)
 
 
 @pytest.mark.parametrize("path", ["/", "/operations", "/v1/chat/completions", "/static/js/index.js", "/authors"])
@@ -286,6 +298,7 @@ TEXTS = {
     "widget.string_value": FULL,
     "widget.chat_input_value.data": FULL,
     "widget.string_array_value.data": MAX_NAME_BYTES,
+    "widget.json_trigger_value": MAX_TRIGGER_BYTES,
 }
 
 

@@ -237,3 +237,32 @@ def test_scores_of_a_part_are_none(start: Start) -> None:
 def forget(chat: Chat, message: Message, content: bytes | None = None) -> None:
     with chat.replies.database.writing() as connection:
         Scores(connection, chat.conversation.id).put(message.id, content)
+
+
+def test_a_branch_begins_with_just_these_tokens_whose_numbers_the_cache_still_has(
+    start: Start, tiny: Model, local: LocalEngine
+) -> None:
+    chat = Chat.new(Asker("one"), start())
+    long = Controls(SAMPLING.model_copy(update={"max_new_tokens": 48, "ignore_eos": True}), system="Be brief.")
+    first = ask(chat, local, "你是谁", long)
+    kept = kept_scores(chat, local, first)
+    place = 40
+    other = next(token for token in kept.steps[place].ids.tolist() if token != kept.steps[place].token)
+    begin = [*(step.token for step in kept.steps[:place]), other]
+    chosen = kept.before(begin)
+    assert chosen is not None
+
+    chat.branch(local, first, chosen, Controls(SAMPLING))
+    finish(chat)
+
+    assert chat.last is not None
+    assert chat.siblings[chat.last.id] == [first.id, chat.last.id]
+    receipt, before = chat.receipt(chat.last), chat.receipt(first)
+    assert receipt is not None
+    assert before is not None
+    assert list(receipt.tokens[: len(begin)]) == begin
+    assert len(receipt.tokens) > len(begin)
+    assert receipt.messages == before.messages, "with the system prompt of the reply that it branches from"
+    assert receipt.reused > len(local.tokenize(receipt.messages)), "the reply's beginning is not read again"
+    assert_are_a_plain_passs(tiny, chat, local, chat.last, kept_scores(chat, local, chat.last))
+    assert chat.last.text.startswith(local.reply_text(begin))

@@ -13,7 +13,7 @@ from functools import partial
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from components.engine.errors import PromptError, SchemaError
-from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
+from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load, Piece
 from components.engine.line.fair_queue import check_line
 from components.engine.local import sequence as sequences
 from components.engine.local.block_pool import BlockPool
@@ -21,6 +21,7 @@ from components.engine.local.runner import Runner
 from components.engine.local.worker import Worker
 from components.engine.receipts import Receipt, installed_versions
 from components.model.chat_format import Message, MessagesError, Prompt, chat_format_of, split_system
+from components.model.detokenizer import IncrementalDetokenizer, token_bytes_of
 from components.model.generation import end_tokens_of
 from components.sampling.grammar import GrammarError, Grammars
 from components.sampling.parameters import SamplingParams
@@ -90,6 +91,19 @@ class LocalEngine(Engine):
         """See ``Engine.detokenize``."""
         self._check_tokens(tokens)
         return str(self._tokenizer.decode(list(tokens)))
+
+    def pieces(self, tokens: Sequence[int]) -> list[Piece]:
+        """See ``Engine.pieces``."""
+        self._check_tokens(tokens)
+        shown, written_out = token_bytes_of(self._tokenizer), token_bytes_of(self._tokenizer, with_special=True)
+        texts = [(written_out(token), shown(token)) for token in tokens]
+        return [Piece(text, is_control=bool(text) and not visible) for text, visible in texts]
+
+    def reply_text(self, tokens: Sequence[int]) -> str:
+        """See ``Engine.reply_text``."""
+        self._check_tokens(tokens)
+        detokenizer = IncrementalDetokenizer(self._tokenizer)
+        return "".join(map(detokenizer.push, tokens))
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
         prompt = self._prompt_of(request)

@@ -4,13 +4,15 @@ A callback only requests an action. It is performed after the sidebar was drawn,
 at that moment; and it is not lost when Streamlit ends that script run early for another one.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import streamlit as st
 
 from components.chats.chat import Chat, Controls
 from components.engine.interface import Engine
+from components.sampling.kept import KeptScores
 from components.store.errors import FullError
 
 QUESTION = "question"
@@ -21,11 +23,21 @@ _KEY = "requested_action"
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do to the conversation; ``message`` is the id of the one that it is about."""
+    """One thing to do to the conversation.
 
-    kind: Literal["ask", "edit", "regenerate", "resume"]
+    Attributes:
+        kind: what.
+        question: what is asked.
+        message: the id of the one that it is about.
+        begin: what a branch begins with.
+        changes: sampling parameters that are none of what the sidebar shows.
+    """
+
+    kind: Literal["ask", "edit", "regenerate", "resume", "branch"]
     question: str = ""
     message: int = 0
+    begin: KeptScores | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def request_action(action: Action) -> None:
@@ -70,3 +82,7 @@ def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> 
             chat.regenerate(engine, message, controls)
         case "resume":
             chat.resume(engine, message, controls)
+        case "branch":
+            assert action.begin is not None
+            sampling = controls.sampling.model_copy(update=dict(action.changes))
+            chat.branch(engine, message, action.begin, replace(controls, sampling=sampling))

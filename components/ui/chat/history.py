@@ -12,6 +12,7 @@ from components.settings import get_settings
 from components.store.rows import Message, Reply
 from components.ui.chat.actions import Action, request_action
 from components.ui.chat.icons import ICON_STYLE, draw_icon_button
+from components.ui.chat.inside import draw_inside, draw_inside_button
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.reply_menu import can_be_resumed, draw_reply_menu
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
@@ -167,7 +168,10 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
         _draw_siblings(chat, message, texts)
         if chat.last is not None and message.id == chat.last.id:
             _draw_buttons(message, reply, texts)
+        if message.text and reply.end:
+            draw_inside_button(message, texts)
         draw_reply_menu(chat, message, reply, engine, texts)
+    draw_inside(chat, message, reply, engine, texts)
 
 
 def _draw_buttons(message: Message, reply: Reply, texts: Texts) -> None:

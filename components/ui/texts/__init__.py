@@ -1,6 +1,6 @@
 """Every text that the page shows: what there is in ``catalogue.py``, and a file for each language."""
 
-from components.ui.texts.catalogue import ErrorKind, Language, OperationsTexts, PaceTexts, Texts
+from components.ui.texts.catalogue import ErrorKind, InsideTexts, Language, OperationsTexts, PaceTexts, Texts
 from components.ui.texts.en import EN
 from components.ui.texts.lab_catalogue import LabTexts
 from components.ui.texts.zh import ZH
@@ -11,6 +11,7 @@ __all__ = [
     "TEXTS",
     "ZH",
     "ErrorKind",
+    "InsideTexts",
     "LabTexts",
     "Language",
     "OperationsTexts",

@@ -146,6 +146,40 @@ class PaceTexts:
 
 
 @dataclass(frozen=True)
+class InsideTexts:
+    """The texts of the view of a reply's tokens, which are handed to it as data."""
+
+    open: str
+    close: str
+    reading: str
+    nothing: str
+    needs_logits: str
+    tokens: str
+    place: str
+    reset: str
+    greedy_same: str
+    greedy_differs: str
+    greedy_unknown: str
+    forbidden: str
+    lacking: str
+    asking: str
+    stages: str
+    before: str
+    after: str
+    log: str
+    hint: str
+    branch_hint: str
+    no_branch: str
+    all: str
+    fewer: str
+    cumulative: str
+    score: str
+    cut: str
+    came: str
+    go_on: str
+
+
+@dataclass(frozen=True)
 class Texts:
     """The texts in one language. Names in braces are filled in with ``format``."""
 
@@ -251,4 +285,5 @@ class Texts:
     share: ShareTexts
     lab: LabTexts
     presets: PresetTexts
+    inside: InsideTexts
     operations: OperationsTexts

@@ -1,7 +1,15 @@
 """The texts in English."""
 
 from components.sampling.parameters import SamplingParams
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, PaceTexts, PresetTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import (
+    DataTexts,
+    InsideTexts,
+    OperationsTexts,
+    PaceTexts,
+    PresetTexts,
+    ShareTexts,
+    Texts,
+)
 from components.ui.texts.lab_en import LAB_EN
 
 EN = Texts(
@@ -226,6 +234,36 @@ EN = Texts(
         wrong="These presets cannot be kept. Nothing was changed. What is wrong:",
         link="Link to these settings",
         link_help="Whoever opens it begins with what is set here.",
+    ),
+    inside=InsideTexts(
+        open="Look inside",
+        close="Close the view inside",
+        reading="Reading how likely each token was …",
+        nothing="It cannot be told how likely this reply's tokens were.",
+        needs_logits="The server tells log probabilities, which a repetition penalty cannot be worked out from.",
+        tokens="The reply's tokens. Arrow keys walk through them, Enter leads to the alternatives.",
+        place="token {place} of {count}",
+        reset="As it was written",
+        greedy_same="Always the likeliest token: the same reply.",
+        greedy_differs="Always the likeliest token: the reply first differs at token {place}, with {token}.",
+        greedy_unknown="Always the likeliest token: whether token {place} differs, the kept scores do not say.",
+        forbidden="{count} tokens could not have been written with these settings.",
+        lacking="For {count} tokens the kept scores do not suffice; their odds are approximate.",
+        asking="For {count} tokens the kept scores do not suffice: the model is asked …",
+        stages="Show the odds behind",
+        before="before the filters",
+        after="after",
+        log="logarithmic",
+        hint="Point at a bar for its numbers.",
+        branch_hint="Click a token to write the reply on from there.",
+        no_branch="The server tells no token ids, so the reply cannot be written on from another token.",
+        all="Show all {count}",
+        fewer="Show fewer",
+        cumulative="What the tokens down to here reach together; the dashed line is top_p.",
+        score="score",
+        cut="cut by {filter}",
+        came="this one came",
+        go_on="click to go on with it",
     ),
     operations=OperationsTexts(
         title="Operations",

@@ -1,6 +1,14 @@
 """The texts in Chinese."""
 
-from components.ui.texts.catalogue import DataTexts, OperationsTexts, PaceTexts, PresetTexts, ShareTexts, Texts
+from components.ui.texts.catalogue import (
+    DataTexts,
+    InsideTexts,
+    OperationsTexts,
+    PaceTexts,
+    PresetTexts,
+    ShareTexts,
+    Texts,
+)
 from components.ui.texts.lab_zh import LAB_ZH
 
 ZH = Texts(
@@ -222,6 +230,36 @@ ZH = Texts(
         wrong="无法保存这些预设，没有作任何更改。问题在于：",
         link="这组设置的链接",
         link_help="打开链接的人会从这里的设置开始。",
+    ),
+    inside=InsideTexts(
+        open="查看 token 概率",
+        close="收起 token 视图",
+        reading="正在读取各个 token 的概率……",
+        nothing="无法得知这条回答中各个 token 的概率。",
+        needs_logits="服务器只给出对数概率，无法据此计算重复惩罚。",
+        tokens="回答的各个 token。用方向键逐个查看，按回车查看备选。",
+        place="第 {place} 个 token，共 {count} 个",
+        reset="恢复原来的设置",
+        greedy_same="若每次都取概率最高的 token，回答不变。",
+        greedy_differs="若每次都取概率最高的 token，回答从第 {place} 个 token 起就会不同：那里会是 {token}。",
+        greedy_unknown="若每次都取概率最高的 token，第 {place} 个 token 是否会不同，仅凭保存的分数无法判断。",
+        forbidden="按这些设置，有 {count} 个 token 不可能被选中。",
+        lacking="有 {count} 个 token 仅凭保存的分数算不准，其概率为近似值。",
+        asking="有 {count} 个 token 仅凭保存的分数算不准，正在请模型重新计算……",
+        stages="显示哪一步之后的概率",
+        before="过滤之前",
+        after="过滤之后",
+        log="对数刻度",
+        hint="把鼠标移到条形上可查看数值。",
+        branch_hint="点击其他 token，可从那里接着写。",
+        no_branch="该服务器不提供 token 编号，因此不能换一个 token 接着写。",
+        all="显示全部 {count} 个",
+        fewer="收起",
+        cumulative="到此为止各 token 的累计概率；虚线为 top_p。",
+        score="分数",
+        cut="被 {filter} 排除",
+        came="实际选中",
+        go_on="点击可由此接着写",
     ),
     operations=OperationsTexts(
         title="运行状况",

@@ -1,0 +1,276 @@
+// What would have been possible with other settings, from the scores that were kept of a reply, without the model.
+//
+// The same as components/sampling/what_if.py, step by step; a test runs both on the same cases. It keeps its arrays
+// between steps, because a slider's move looks at two thousand of them within a frame.
+
+export const SUFFICIENT = 1e-3;
+export const MIN_TEMPERATURE = 1e-5;
+export const NO_CUT = 0, BY_TEMPERATURE = 1, BY_TOP_K = 2, BY_TOP_P = 3, BY_MIN_P = 4;
+
+const REST_SLACK = 1e-5, ROUNDING = 1e-6, TINY = 1e-300;
+const OUT = 0, MAYBE = 1, IN = 2;
+
+/** What settings change of the scores of tokens that came before. */
+export function changes(settings) {
+  return settings.repetition_penalty !== 1 || settings.presence_penalty !== 0 || settings.frequency_penalty !== 0;
+}
+
+/**
+ * Looks at one step after the other, with room for `size` known tokens in each.
+ *
+ * Before `look`, fill in for each of `count` tokens: `ids`, `scores` (of the model, the likeliest first), `errors` (by
+ * how much each score may be off), `counts` (how often it came in the reply so far) and `prompt` (1: it is in the
+ * prompt). Where `isExtra`, the last of them is the token that came and is none of the kept ones. After it, by rank:
+ * `order` (a place in these), `odds` and `cut`; and `error`, how far any of the odds may be off.
+ */
+export class Lens {
+  constructor(size) {
+    this.ids = new Int32Array(size);
+    this.scores = new Float64Array(size);
+    this.errors = new Float64Array(size);
+    this.counts = new Int32Array(size);
+    this.prompt = new Uint8Array(size);
+    this.order = new Int32Array(size);
+    this.odds = new Float64Array(size);
+    this.cut = new Uint8Array(size);
+    this.error = 0;
+    this.ranked = new Float64Array(size);
+    this.off = new Float64Array(size);
+    this.low = new Float64Array(size);
+    this.high = new Float64Array(size);
+    this.states = new Uint8Array(size);
+  }
+
+  /**
+   * @param step {count, isExtra, rest, vocabulary, distinct, inReply, mostOften}: how many tokens are filled in; the
+   *   logarithm of what the others weigh; how many tokens there are; how many distinct ones are in prompt and reply so
+   *   far, and in the reply alone; and how often the commonest came in it.
+   * @param settings temperature, top_k, top_p, min_p and the three penalties.
+   */
+  look(step, settings) {
+    this.rank(step, settings);
+    if (settings.temperature < MIN_TEMPERATURE) return this.takeLikeliest();
+    if (!this.sure) {
+      this.odds.fill(0.5, 0, this.count);
+      this.cut.fill(NO_CUT, 0, this.count);
+      this.error = 0.5;
+      return;
+    }
+    this.weighHidden(step, settings);
+    this.filter(step, settings);
+  }
+
+  rank(step, settings) {
+    const {count, isExtra} = step;
+    const {repetition_penalty: repetition, presence_penalty: presence, frequency_penalty: frequency} = settings;
+    const changed = changes(settings);
+    const factor = Math.fround(repetition), widened = Math.max(repetition, 1 / repetition);
+    const kept = isExtra ? count - 1 : count;
+    let known = 0, rounded = false;
+    this.count = count;
+    for (let i = 0; i < count; i++) {
+      let score = Math.fround(this.scores[i]), error = this.errors[i];
+      if (changed) {
+        const often = this.counts[i];
+        if (often || this.prompt[i]) {  // in single precision, as the engine does: what is equal there is equal here
+          score = score > 0 ? Math.fround(score / factor) : Math.fround(score * factor);
+          error *= widened;
+          known += often || repetition !== 1 ? 1 : 0;
+        }
+        if (often) score = Math.fround(score - Math.fround(presence + frequency * often));
+      }
+      if (error > 0) rounded = true;
+      let at = i;  // sorted by insertion: without penalties they come in order
+      for (; at > 0; at--) {
+        const before = this.ranked[at - 1];
+        if (before > score || (before === score && (rounded || this.ids[this.order[at - 1]] < this.ids[i]))) break;
+        this.ranked[at] = before;
+        this.off[at] = this.off[at - 1];
+        this.order[at] = this.order[at - 1];
+      }
+      this.ranked[at] = score;
+      this.off[at] = error;
+      this.order[at] = i;
+    }
+    this.hidden = !changed ? 0 : (repetition !== 1 ? step.distinct : step.inReply) - known;
+    let lastError = this.errors[kept - 1];
+    if (changed && (this.counts[kept - 1] || this.prompt[kept - 1])) lastError *= widened;
+    this.lowest = Math.fround(this.scores[kept - 1]);
+    this.cap = Math.min(this.lowest + lastError, step.rest + REST_SLACK);
+    if (this.hidden > 0) this.cap = raised(this.cap, settings, step.mostOften);
+    this.sure = 0;
+    while (this.sure < count) {
+      const isFirst = this.ranked[this.sure] - this.off[this.sure] > this.cap;
+      if (!isFirst && (changed || (isExtra && this.order[this.sure] === count - 1))) break;
+      this.sure++;
+    }
+    this.maySwap = changed && rounded;
+  }
+
+  mayTie(rank, other) {
+    return Math.abs(this.ranked[rank] - this.ranked[other]) <= this.off[rank] + this.off[other];
+  }
+
+  takeLikeliest() {
+    const isUnsure = this.sure === 0 || (this.maySwap && this.count > 1 && this.mayTie(0, 1));
+    this.odds.fill(0, 0, this.count);
+    this.odds[0] = 1;
+    this.cut.fill(isUnsure ? NO_CUT : BY_TEMPERATURE, 0, this.count);
+    this.cut[0] = NO_CUT;
+    this.error = isUnsure ? 1 : 0;
+  }
+
+  weighHidden(step, settings) {
+    const unknown = step.vocabulary - this.count;
+    let low = step.rest - REST_SLACK, high = step.rest + REST_SLACK;
+    if (step.isExtra) {
+      const score = this.scores[this.count - 1];
+      low = less(low, score);
+      high = less(high, score);
+    }
+    this.hiddenLow = this.hiddenHigh = this.hiddenEach = this.hiddenMass = 0;
+    if (unknown <= 0 || high === -Infinity) return;
+    const power = 1 / settings.temperature, top = this.ranked[0];
+    let most = 0;
+    for (let rank = 0; rank < this.count; rank++) most = Math.max(most, this.off[rank]);
+    const own = Math.min(this.lowest + most, high);
+    this.hiddenLow = exp(Math.min(spread(low, unknown, power), peaked(low, own, power)) - top * power);
+    this.hiddenHigh = exp(Math.max(spread(high, unknown, power), peaked(high, own, power)) - top * power);
+    this.hiddenMass = (this.hiddenLow + this.hiddenHigh) / 2;
+    this.hiddenEach = exp((this.cap - top) * power);
+    if (this.hidden > 0) {
+      this.hiddenLow = Math.max(0, this.hiddenLow - this.hidden * exp((own - top) * power));
+      const {repetition_penalty: repetition, presence_penalty: presence, frequency_penalty: frequency} = settings;
+      if (repetition < 1 || Math.min(presence, frequency) < 0) this.hiddenHigh += this.hidden * this.hiddenEach;
+    }
+  }
+
+  filter(step, settings) {
+    const {count, low, high, states} = this, {temperature} = settings;
+    for (let rank = 0; rank < count; rank++) {
+      const weight = (this.ranked[rank] - this.ranked[0]) / temperature, off = this.off[rank] / temperature;
+      low[rank] = Math.exp(weight - off);
+      high[rank] = off ? Math.exp(weight + off) : low[rank];
+      states[rank] = IN;
+      this.cut[rank] = NO_CUT;
+    }
+    this.least = 0;
+    this.most = Infinity;
+    if (settings.top_k > 0 && settings.top_k < step.vocabulary) this.applyTopK(settings.top_k);
+    if (settings.top_p < 1) this.applyTopP(settings.top_p);
+    if (settings.min_p > 0) this.applyMinP(settings.min_p);
+    this.weigh();
+    this.error = 0;
+    for (let rank = 0; rank < count; rank++) {
+      const from = states[rank] === IN ? low[rank] / this.heaviest : 0;
+      const to = states[rank] === OUT ? 0 : high[rank] / Math.max(this.lightest, TINY, high[rank]);
+      this.odds[rank] = (from + to) / 2;
+      this.error = Math.max(this.error, (to - from) / 2);
+      if (states[rank] !== OUT) this.cut[rank] = NO_CUT;
+    }
+  }
+
+  /** What is left weighs between `lightest` and `heaviest`. */
+  weigh() {
+    let least = 0, most = 0;
+    for (let rank = 0; rank < this.count; rank++) {
+      if (this.states[rank] === IN) least += this.low[rank];
+      if (this.states[rank] !== OUT) most += this.high[rank];
+    }
+    this.lightest = Math.max(least + this.hiddenLow, this.least);
+    this.heaviest = Math.min(most + this.hiddenHigh, this.most);
+  }
+
+  ruleOut(rank, cut) {
+    if (this.states[rank] === OUT) return;
+    this.states[rank] = OUT;
+    this.cut[rank] = cut;
+  }
+
+  applyTopK(wanted) {
+    this.hiddenLow = 0;
+    if (wanted > this.sure) {
+      for (let rank = this.sure; rank < this.count; rank++) this.states[rank] = MAYBE;
+      return;
+    }
+    const last = wanted - 1;
+    for (let rank = wanted; rank < this.count; rank++) {
+      if (!this.mayTie(rank, last)) this.ruleOut(rank, BY_TOP_K);
+      else if (this.off[rank] + this.off[last] > 0) this.states[rank] = MAYBE;
+    }
+    this.loosen();
+    if (this.cap < this.ranked[last] - this.off[last]) this.hiddenHigh = 0;
+  }
+
+  applyTopP(part) {
+    this.weigh();
+    const least = part * this.lightest, most = part * this.heaviest;
+    let low = 0, high = 0;  // of the tokens before
+    let last = this.hiddenHigh ? this.hiddenEach : 0;  // what the last that is kept may weigh
+    for (let rank = 0; rank < this.count; rank++) {
+      const state = this.states[rank];
+      if (state === OUT) continue;
+      if (rank > 0 && low >= most) this.ruleOut(rank, BY_TOP_P);
+      else if (rank > 0 && (high >= least || rank >= this.sure)) this.states[rank] = MAYBE;
+      const now = this.states[rank];
+      if (now !== OUT && (rank >= this.sure || now === MAYBE)) last = Math.max(last, this.high[rank]);
+      if (state === IN && rank < this.sure) low += this.low[rank];
+      high += this.high[rank];
+    }
+    this.loosen();
+    if (low >= most) this.hiddenLow = this.hiddenHigh = 0;
+    let certain = 0, isOpen = this.hiddenHigh > 0;
+    for (let rank = 0; rank < this.count; rank++) {
+      if (this.states[rank] === IN) certain += this.high[rank];
+      if (this.states[rank] === MAYBE) isOpen = true;
+    }
+    if (isOpen) {
+      this.hiddenLow = 0;
+      this.least = least;
+      this.most = Math.max(most + last, certain);
+    }
+  }
+
+  applyMinP(part) {
+    let least = 0, most = 0;
+    for (let rank = 0; rank < this.count; rank++) {
+      least = Math.max(least, part * this.low[rank]);
+      most = Math.max(most, part * this.high[rank]);
+    }
+    for (let rank = 0; rank < this.count; rank++) {
+      if (this.high[rank] < least) this.ruleOut(rank, BY_MIN_P);
+      else if (this.low[rank] < most && this.states[rank] === IN) this.states[rank] = MAYBE;
+    }
+    this.least = this.hiddenLow = 0;
+    if (this.hiddenEach < least) this.hiddenHigh = 0;
+  }
+
+  /** Where rounded scores may stand the other way round, it is not known which of them a filter cut. */
+  loosen() {
+    if (!this.maySwap) return;
+    const {count, ranked, off, states} = this;
+    let kept = 0, left = 0, reach = -Infinity, floor = Infinity;
+    while (kept < count && states[kept] === IN) kept++;
+    while (left < count && states[left] !== OUT) left++;
+    for (let rank = kept; rank < count; rank++) reach = Math.max(reach, ranked[rank] + off[rank]);
+    for (let rank = 0; rank < left; rank++) floor = Math.min(floor, ranked[rank] - off[rank]);
+    for (let rank = 0; rank < count; rank++) {
+      if (rank < kept ? ranked[rank] - off[rank] <= reach : ranked[rank] + off[rank] >= floor) states[rank] = MAYBE;
+    }
+  }
+}
+
+function raised(cap, settings, mostOften) {
+  const repetition = Math.min(1, settings.repetition_penalty);
+  let added = 0;
+  for (const often of [1, mostOften]) {
+    if (often) added = Math.max(added, -(settings.presence_penalty + settings.frequency_penalty * often));
+  }
+  const most = Math.max(cap, Math.max(cap, 0) / repetition + Math.min(cap, 0) * repetition) + added;
+  return most + ROUNDING * Math.max(1, Math.abs(most));
+}
+
+const spread = (logSum, count, power) => Math.log(count) + power * (logSum - Math.log(count));
+const peaked = (logSum, cap, power) => power * cap + (logSum - cap);
+const less = (logSum, score) => (logSum > score ? score + Math.log(Math.expm1(logSum - score)) : -Infinity);
+const exp = (value) => Math.exp(Math.min(value, 700));

@@ -1,0 +1,250 @@
+// A reply's tokens, coloured by the odds that each had, under settings that the reader moves: all of it in the browser.
+//
+// Streamlit calls the default function again whenever something about the component changed; a view that is there
+// already then keeps what the reader did with it. Answers of the model's come through a second, empty component.
+
+import {Bars, element, visible} from "./bars.js";
+import {Reply} from "./looking.js";
+import {cellsOf, textOf, unpack} from "./unpack.js";
+
+const LEVELS = [0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005];
+const ASK_AFTER_MS = 700;
+
+const views = new Map();
+const viewOf = new WeakMap();
+
+export default function tokenView({data, parentElement, setTriggerValue}) {
+  if (!(data instanceof Uint8Array)) {
+    parentElement.host?.closest("[data-testid=stElementContainer]")?.style.setProperty("display", "none");
+    views.get(data.view)?.takeExact(data);
+    return undefined;
+  }
+  const reply = unpack(data.slice());
+  let view = viewOf.get(parentElement);
+  if (view?.reply.header.version !== reply.header.version) {
+    const before = view ?? views.get(reply.header.view);
+    view?.root.remove();
+    view = new View(new Reply(reply), parentElement, before);
+    viewOf.set(parentElement, view);
+    views.set(reply.header.view, view);
+  }
+  if (!view.root.isConnected) parentElement.append(view.root);
+  view.send = setTriggerValue;
+  return () => {
+    view.root.remove();
+    clearTimeout(view.timer);
+  };
+}
+
+class View {
+  constructor(reply, parent, before) {
+    this.reply = reply;
+    this.texts = reply.header.texts;
+    this.settings = before?.reply.header.version === reply.header.version
+      ? {...before.settings} : {...reply.header.settings};
+    this.cells = cellsOf(reply);
+    this.codes = new Int32Array(this.cells.length).fill(-1);
+    this.current = 0;
+    this.part = 0;  // which of a character's tokens
+    this.asked = "";
+    this.root = element("div", "view");
+    this.summary = element("p", "summary");
+    this.summary.setAttribute("aria-live", "polite");
+    this.tokens = element("div", "tokens");
+    this.heading = element("div", "heading");
+    this.distribution = element("div", "distribution");
+    this.bars = new Bars(this.distribution, this.texts, (place, rank) => this.send("branch", {place, rank, settings: this.settings}));
+    this.root.append(this.sliders(), this.summary, this.tokens, this.heading, this.distribution);
+    this.drawTokens();
+    parent.append(this.root);
+    this.recolour();
+    this.select(0);
+  }
+
+  sliders() {
+    const box = element("div", "sliders");
+    this.inputs = {};
+    for (const {name, label, low, high, step, problem} of this.reply.header.sliders) {
+      const row = element("label", "slider"), value = element("output", "value"), input = element("input");
+      Object.assign(input, {type: "range", min: low, max: high, step, disabled: Boolean(problem)});
+      input.value = this.settings[name];
+      input.dataset.name = name;
+      value.textContent = String(this.settings[name]);
+      row.append(element("span", "label", label), value, input);
+      if (problem) row.title = problem;
+      input.addEventListener("input", () => {
+        this.settings[name] = Number(Number(input.value).toFixed(6));
+        value.textContent = String(this.settings[name]);
+        this.recolourSoon();
+      });
+      this.inputs[name] = [input, value];
+      box.append(row);
+    }
+    const reset = element("button", "reset", this.texts.reset);
+    reset.type = "button";
+    reset.addEventListener("click", () => {
+      this.settings = {...this.reply.header.settings};
+      for (const [name, [input, value]] of Object.entries(this.inputs)) {
+        input.value = this.settings[name];
+        value.textContent = String(this.settings[name]);
+      }
+      this.recolourSoon();
+    });
+    box.append(reset);
+    return box;
+  }
+
+  drawTokens() {
+    const {tokens} = this;
+    tokens.tabIndex = 0;
+    tokens.setAttribute("role", "listbox");
+    tokens.setAttribute("aria-label", this.texts.tokens);
+    this.spans = this.cells.map(([place, , text], cell) => {
+      const span = element("span", "", cell === 0 ? text.replace(/^ /, "") || text : text);
+      if (this.reply.flags[this.reply.chosen[place]] & 2) span.dataset.control = "";
+      span.setAttribute("role", "option");
+      span.id = `t${cell}`;
+      return span;
+    });
+    tokens.append(...this.spans);
+    const cellAt = (event) => this.spans.indexOf(event.target);
+    tokens.addEventListener("pointerover", (event) => {
+      const cell = cellAt(event);
+      if (cell >= 0 && event.pointerType === "mouse") this.show(cell, 0);
+    });
+    tokens.addEventListener("pointerleave", () => this.show(this.current, this.part));
+    tokens.addEventListener("click", (event) => {
+      const cell = cellAt(event);
+      if (cell >= 0) this.select(cell);
+    });
+    tokens.addEventListener("keydown", (event) => this.walk(event));
+  }
+
+  walk(event) {
+    const last = this.cells.length - 1, {current} = this;
+    const to = {
+      ArrowRight: () => current + 1, ArrowLeft: () => current - 1, Home: () => 0, End: () => last,
+      ArrowDown: () => this.onLine(1), ArrowUp: () => this.onLine(-1),
+    }[event.key];
+    if (event.key === "Enter") this.distribution.querySelector(".row")?.focus();
+    else if (to) this.select(Math.min(last, Math.max(0, to())));
+    else return;
+    event.preventDefault();
+  }
+
+  /** The cell above or below the current one. */
+  onLine(way) {
+    const {left, top} = this.spans[this.current].getBoundingClientRect();
+    let best = this.current, nearest = Infinity, line = null;
+    for (let cell = this.current + way; cell >= 0 && cell < this.cells.length; cell += way) {
+      const box = this.spans[cell].getBoundingClientRect();
+      if (Math.abs(box.top - top) < 2) continue;
+      line ??= box.top;
+      if (Math.abs(box.top - line) > 2) break;
+      if (Math.abs(box.left - left) < nearest) [best, nearest] = [cell, Math.abs(box.left - left)];
+    }
+    return best;
+  }
+
+  select(cell) {
+    this.spans[this.current].removeAttribute("aria-selected");
+    this.current = cell;
+    this.part = 0;
+    const span = this.spans[cell];
+    if (!span) return;
+    span.setAttribute("aria-selected", "true");
+    this.tokens.setAttribute("aria-activedescendant", span.id);
+    const {offsetTop, offsetHeight} = span, {scrollTop, clientHeight} = this.tokens;
+    if (offsetTop < scrollTop) this.tokens.scrollTop = offsetTop;
+    else if (offsetTop + offsetHeight > scrollTop + clientHeight) this.tokens.scrollTop = offsetTop + offsetHeight - clientHeight;
+    this.show(cell, 0);
+  }
+
+  show(cell, part) {
+    if (!this.cells.length) return;
+    const [first, count, text] = this.cells[cell];
+    this.shown = [cell, part];
+    const where = this.texts.place.replace("{place}", first + part + 1).replace("{count}", this.reply.steps);
+    const parts = [element("strong", "", visible(text)), element("span", "where", where)];
+    for (let one = 0; count > 1 && one < count; one++) {
+      const button = element("button", "part", visible(textOf(this.reply.pieces[this.reply.chosen[first + one]])));
+      button.type = "button";
+      button.setAttribute("aria-pressed", String(one === part));
+      button.addEventListener("click", () => {
+        this.current = cell;
+        this.part = one;
+        this.show(cell, one);
+      });
+      parts.push(button);
+    }
+    this.heading.replaceChildren(...parts);
+    this.bars.draw(this.reply, first + part, this.settings);
+  }
+
+  recolourSoon() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.recolour();
+      this.show(...this.shown);
+    });
+  }
+
+  recolour() {
+    const {reply, cells, codes, spans} = this, told = reply.lookThrough(this.settings);
+    for (let cell = 0; cell < cells.length; cell++) {
+      const [first, count] = cells[cell];
+      let odds = 1, isForbidden = false, isKnown = true;
+      for (let place = first; place < first + count; place++) {
+        odds *= reply.odds[place];
+        if (!reply.suffices[place]) isKnown = false;
+        else if (reply.odds[place] === 0) isForbidden = true;
+      }
+      let level = 0;
+      while (level < LEVELS.length && odds < LEVELS[level]) level++;
+      const differs = told.isGreedySure && told.greedy >= first && told.greedy < first + count;
+      const code = level | (isForbidden ? 16 : 0) | (isKnown ? 0 : 32) | (differs ? 64 : 0);
+      if (code === codes[cell]) continue;
+      codes[cell] = code;
+      spans[cell].className = isForbidden
+        ? `forbidden${differs ? " greedy" : ""}`
+        : `o${level}${isKnown ? "" : " unknown"}${differs ? " greedy" : ""}`;
+    }
+    this.tell(told);
+    this.askSoon(told);
+  }
+
+  tell(told) {
+    const {texts, reply} = this, parts = [];
+    if (told.greedy < 0) parts.push(texts.greedy_same);
+    else if (!told.isGreedySure) parts.push(texts.greedy_unknown.replace("{place}", told.greedy + 1));
+    else {
+      const token = visible(textOf(reply.pieces[told.greedyToken]));
+      parts.push(texts.greedy_differs.replace("{place}", told.greedy + 1).replace("{token}", () => token));
+    }
+    if (told.forbidden) parts.push(texts.forbidden.replace("{count}", told.forbidden));
+    if (told.lacking) {
+      const isAsking = reply.header.canAsk && !reply.hasExact(this.settings);
+      parts.push((isAsking ? texts.asking : texts.lacking).replace("{count}", told.lacking));
+    }
+    const text = parts.join("\n");
+    if (this.summary.textContent !== text) this.summary.textContent = text;
+  }
+
+  /** Once the slider rests, the model is asked for what the kept scores cannot tell: once for the same settings. */
+  askSoon(told) {
+    clearTimeout(this.timer);
+    const settings = JSON.stringify(this.settings);
+    if (!told.lacking || !this.reply.header.canAsk || this.reply.hasExact(this.settings) || this.asked === settings) return;
+    this.timer = setTimeout(() => {
+      this.asked = settings;
+      const places = Array.from(this.reply.suffices.keys()).filter((place) => !this.reply.suffices[place]);
+      this.send("ask", {settings: this.settings, places});
+    }, ASK_AFTER_MS);
+  }
+
+  takeExact({settings, answers}) {
+    this.reply.takeExact(settings, answers);
+    this.recolourSoon();
+  }
+}
