@@ -66,13 +66,14 @@ export class Lens {
     const changed = changes(settings);
     const factor = Math.fround(repetition), widened = Math.max(repetition, 1 / repetition);
     const kept = isExtra ? count - 1 : count;
+    const {ids, scores, errors, counts, prompt, ranked, off, order} = this;
     let known = 0, rounded = false;
     this.count = count;
     for (let i = 0; i < count; i++) {
-      let score = Math.fround(this.scores[i]), error = this.errors[i];
+      let score = Math.fround(scores[i]), error = errors[i];
       if (changed) {
-        const often = this.counts[i];
-        if (often || this.prompt[i]) {  // in single precision, as the engine does: what is equal there is equal here
+        const often = counts[i];
+        if (often || prompt[i]) {  // in single precision, as the engine does: what is equal there is equal here
           score = score > 0 ? Math.fround(score / factor) : Math.fround(score * factor);
           error *= widened;
           known += often || repetition !== 1 ? 1 : 0;
@@ -82,15 +83,15 @@ export class Lens {
       if (error > 0) rounded = true;
       let at = i;  // sorted by insertion: without penalties they come in order
       for (; at > 0; at--) {
-        const before = this.ranked[at - 1];
-        if (before > score || (before === score && (rounded || this.ids[this.order[at - 1]] < this.ids[i]))) break;
-        this.ranked[at] = before;
-        this.off[at] = this.off[at - 1];
-        this.order[at] = this.order[at - 1];
+        const before = ranked[at - 1];
+        if (before > score || (before === score && (rounded || ids[order[at - 1]] < ids[i]))) break;
+        ranked[at] = before;
+        off[at] = off[at - 1];
+        order[at] = order[at - 1];
       }
-      this.ranked[at] = score;
-      this.off[at] = error;
-      this.order[at] = i;
+      ranked[at] = score;
+      off[at] = error;
+      order[at] = i;
     }
     this.hidden = !changed ? 0 : (repetition !== 1 ? step.distinct : step.inReply) - known;
     let lastError = this.errors[kept - 1];
@@ -132,7 +133,7 @@ export class Lens {
     if (unknown <= 0 || high === -Infinity) return;
     const power = 1 / settings.temperature, top = this.ranked[0];
     let most = 0;
-    for (let rank = 0; rank < this.count; rank++) most = Math.max(most, this.off[rank]);
+    for (let rank = 0; rank < this.count; rank++) if (this.off[rank] > most) most = this.off[rank];
     const own = Math.min(this.lowest + most, high);
     this.hiddenLow = exp(Math.min(spread(low, unknown, power), peaked(low, own, power)) - top * power);
     this.hiddenHigh = exp(Math.max(spread(high, unknown, power), peaked(high, own, power)) - top * power);
@@ -147,12 +148,18 @@ export class Lens {
 
   filter(step, settings) {
     const {count, low, high, states} = this, {temperature} = settings;
+    const {ranked, off, cut, odds} = this, top = ranked[0];
+    let lastOff = 0, factor = 1;  // errors are nearly all the same, and an exponential is what takes longest here
     for (let rank = 0; rank < count; rank++) {
-      const weight = (this.ranked[rank] - this.ranked[0]) / temperature, off = this.off[rank] / temperature;
-      low[rank] = Math.exp(weight - off);
-      high[rank] = off ? Math.exp(weight + off) : low[rank];
+      if (off[rank] !== lastOff) {
+        lastOff = off[rank];
+        factor = Math.exp(lastOff / temperature);
+      }
+      const weight = Math.exp((ranked[rank] - top) / temperature);
+      low[rank] = weight / factor;
+      high[rank] = weight * factor;
       states[rank] = IN;
-      this.cut[rank] = NO_CUT;
+      cut[rank] = NO_CUT;
     }
     this.least = 0;
     this.most = Infinity;
@@ -160,22 +167,27 @@ export class Lens {
     if (settings.top_p < 1) this.applyTopP(settings.top_p);
     if (settings.min_p > 0) this.applyMinP(settings.min_p);
     this.weigh();
-    this.error = 0;
+    const {heaviest} = this, lightest = Math.max(this.lightest, TINY);
+    let error = 0;
     for (let rank = 0; rank < count; rank++) {
-      const from = states[rank] === IN ? low[rank] / this.heaviest : 0;
-      const to = states[rank] === OUT ? 0 : high[rank] / Math.max(this.lightest, TINY, high[rank]);
-      this.odds[rank] = (from + to) / 2;
-      this.error = Math.max(this.error, (to - from) / 2);
-      if (states[rank] !== OUT) this.cut[rank] = NO_CUT;
+      const state = states[rank], most = high[rank];
+      const from = state === IN ? low[rank] / heaviest : 0;
+      const to = state === OUT ? 0 : most > lightest ? 1 : most / lightest;
+      odds[rank] = (from + to) / 2;
+      if (to - from > error) error = to - from;
+      if (state !== OUT) cut[rank] = NO_CUT;
     }
+    this.error = error / 2;
   }
 
   /** What is left weighs between `lightest` and `heaviest`. */
   weigh() {
+    const {count, states, low, high} = this;
     let least = 0, most = 0;
-    for (let rank = 0; rank < this.count; rank++) {
-      if (this.states[rank] === IN) least += this.low[rank];
-      if (this.states[rank] !== OUT) most += this.high[rank];
+    for (let rank = 0; rank < count; rank++) {
+      const state = states[rank];
+      if (state === IN) least += low[rank];
+      if (state !== OUT) most += high[rank];
     }
     this.lightest = Math.max(least + this.hiddenLow, this.least);
     this.heaviest = Math.min(most + this.hiddenHigh, this.most);
