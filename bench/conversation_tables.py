@@ -1,6 +1,6 @@
 """What keeping and showing conversations takes, as a page of Markdown."""
 
-from bench import clicks, conversations, storing
+from bench import clicks, conversations, looking, storing
 from bench.goals import conversation_goals
 from bench.results import Results
 from bench.tables import distinct, head_of, table, whole_page
@@ -9,7 +9,7 @@ from components.chats.chat import WINDOW
 
 def conversations_page(results: Results) -> str:
     """What keeping and showing conversations takes."""
-    parts = (_actions, _stored, _clicks)
+    parts = (_actions, _stored, _clicks, _looks)
     return whole_page(
         "Measurements of conversations",
         head_of(results),
@@ -96,5 +96,26 @@ def _clicks(results: Results) -> str:
             "the longest reply, which decides how much of the conversation the model can see.",
             "",
             table(["What a reader does", "Messages", "Times", "ms", "Bytes"], rows),
+        ]
+    )
+
+
+def _looks(results: Results) -> str:
+    if not results.looks:
+        return ""
+    rows = []
+    for tokens in distinct(look.tokens for look in results.looks):
+        summary = looking.summarize([look for look in results.looks if look.tokens == tokens])
+        milliseconds = (f"{1000 * seconds:.1f}" for seconds in summary[2:])
+        rows.append((f"{tokens:,}", summary.times, f"{summary.sent / 1000:,.0f}", *milliseconds))
+    return "\n".join(
+        [
+            "## Looking inside a reply",
+            "",
+            "What the view of a reply's tokens takes in Chromium, with 50 scores of each: kB are those of the "
+            "WebSocket, compressed, for all that the click sends; it stands there so many ms after they have come. A slider that "
+            "moves recolours all tokens, with styles and layout, without a message to the server.",
+            "",
+            table(["Tokens", "Times", "kB", "Drawn, ms", "Recoloured, ms", "95 %"], rows),
         ]
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from bench import clicks, conversations, storing
+from bench import clicks, conversations, looking, storing
 from bench.figures import paired_ratio
 from bench.grid import GRID
 from bench.kept_scores import step_with_scores
@@ -44,6 +44,9 @@ STORING_SHARE = 0.05
 OPENING_SECONDS = 1.0
 """From the click on a conversation until it is shown, however long it is."""
 
+LOOK_BYTES, LOOK_SECONDS, FRAME_SECONDS = 400_000, 0.3, 0.016
+"""For looking inside a reply: what is sent, until it is drawn then, and 95 in 100 recolourings."""
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -63,7 +66,7 @@ def engine_goals(results: Results) -> list[Goal]:
 
 def conversation_goals(results: Results) -> list[Goal]:
     """The goals for conversations that this run has figures for."""
-    return [goal for part in (_actions, _stored, _opening) for goal in part(results)]
+    return [goal for part in (_actions, _stored, _opening, _looks) for goal in part(results)]
 
 
 def _throughput(results: Results) -> Iterator[Goal]:
@@ -170,3 +173,17 @@ def _opening(results: Results) -> Iterator[Goal]:
         seconds = clicks.summarize([click for click in own if click.messages == longest]).seconds
         what = f"opening a conversation of {longest:,} messages, s"
         yield Goal(what, f"< {OPENING_SECONDS:g}", f"{seconds:.2f}", seconds < OPENING_SECONDS)
+
+
+def _looks(results: Results) -> Iterator[Goal]:
+    if not results.looks:
+        return
+    tokens = max(look.tokens for look in results.looks)
+    summary = looking.summarize([look for look in results.looks if look.tokens == tokens])
+    what = f"looking inside a reply of {tokens:,} tokens"
+    sent, drawn, move = summary.sent, summary.seconds, summary.move_95
+    yield Goal(f"{what}, kB sent", f"< {LOOK_BYTES / 1000:g}", f"{sent / 1000:.0f}", sent < LOOK_BYTES)
+    yield Goal(f"{what}, s until it is drawn", f"< {LOOK_SECONDS:g}", f"{drawn:.2f}", drawn < LOOK_SECONDS)
+    yield Goal(
+        f"{what}, ms to recolour it, 95 %", f"< {1000 * FRAME_SECONDS:g}", f"{1000 * move:.1f}", move < FRAME_SECONDS
+    )

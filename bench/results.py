@@ -8,6 +8,7 @@ from bench.clicks import Click
 from bench.conversations import Action
 from bench.estimates import Wait
 from bench.history import LaterTurn
+from bench.looking import Look
 from bench.machine import Machine
 from bench.memory import Peak
 from bench.neighbours import Pair
@@ -45,6 +46,7 @@ class Results:
     actions: list[Action] = field(default_factory=list)
     stored: list[Stored] = field(default_factory=list)
     clicks: list[Click] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

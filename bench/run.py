@@ -11,6 +11,7 @@ from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
 from bench.loading import load_application, load_plain, load_tokenizer
+from bench.looking import measure_looks
 from bench.machine import describe_machine
 from bench.memory import measure_peaks
 from bench.neighbours import measure_neighbours
@@ -44,7 +45,8 @@ class Plan:
 
     ``starts`` are rounds of their own; so many ``waiting_users`` ask for ``PLACES`` places; readers do each of their
     ``actions`` so often, among so many messages that are ``kept``, and click so many ``clicks`` in conversations of
-    these ``lengths``; replies that are kept while they grow have so many ``stored_tokens``.
+    these ``lengths``; replies that are kept while they grow have so many ``stored_tokens``, those that are looked into
+    ``looked_tokens``.
     """
 
     rounds: int = 3
@@ -59,9 +61,10 @@ class Plan:
     stored_tokens: int = 192
     lengths: Sequence[int] = (10, 1000)
     clicks: int = 5
+    looked_tokens: int = 2000
 
 
-QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16, 4_000, 10, 16, (4, 40), 1)
+QUICK = Plan(1, 1, (100, 200), (1, 4), 16, (0, 200), 16, 4_000, 10, 16, (4, 40), 1, 40)
 """To see that everything runs; such figures mean little."""
 
 
@@ -106,6 +109,7 @@ def measure(
             stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
             results.stored += told(stored)
         results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
+        results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
     return results
 
 

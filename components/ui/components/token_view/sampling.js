@@ -216,25 +216,26 @@ export class Lens {
 
   applyTopP(part) {
     this.weigh();
+    const {count, sure, states, low: lows, high: highs} = this;
     const least = part * this.lightest, most = part * this.heaviest;
     let low = 0, high = 0;  // of the tokens before
     let last = this.hiddenHigh ? this.hiddenEach : 0;  // what the last that is kept may weigh
-    for (let rank = 0; rank < this.count; rank++) {
-      const state = this.states[rank];
+    for (let rank = 0; rank < count; rank++) {
+      const state = states[rank];
       if (state === OUT) continue;
       if (rank > 0 && low >= most) this.ruleOut(rank, BY_TOP_P);
-      else if (rank > 0 && (high >= least || rank >= this.sure)) this.states[rank] = MAYBE;
-      const now = this.states[rank];
-      if (now !== OUT && (rank >= this.sure || now === MAYBE)) last = Math.max(last, this.high[rank]);
-      if (state === IN && rank < this.sure) low += this.low[rank];
-      high += this.high[rank];
+      else if (rank > 0 && (high >= least || rank >= sure)) states[rank] = MAYBE;
+      const now = states[rank];
+      if (now !== OUT && (rank >= sure || now === MAYBE)) last = Math.max(last, highs[rank]);
+      if (state === IN && rank < sure) low += lows[rank];
+      high += highs[rank];
     }
     this.loosen();
     if (low >= most) this.hiddenLow = this.hiddenHigh = 0;
     let certain = 0, isOpen = this.hiddenHigh > 0;
-    for (let rank = 0; rank < this.count; rank++) {
-      if (this.states[rank] === IN) certain += this.high[rank];
-      if (this.states[rank] === MAYBE) isOpen = true;
+    for (let rank = 0; rank < count; rank++) {
+      if (states[rank] === IN) certain += highs[rank];
+      if (states[rank] === MAYBE) isOpen = true;
     }
     if (isOpen) {
       this.hiddenLow = 0;
@@ -244,14 +245,15 @@ export class Lens {
   }
 
   applyMinP(part) {
+    const {count, states, low: lows, high: highs} = this;
     let least = 0, most = 0;
-    for (let rank = 0; rank < this.count; rank++) {
-      least = Math.max(least, part * this.low[rank]);
-      most = Math.max(most, part * this.high[rank]);
+    for (let rank = 0; rank < count; rank++) {
+      least = Math.max(least, part * lows[rank]);
+      most = Math.max(most, part * highs[rank]);
     }
-    for (let rank = 0; rank < this.count; rank++) {
-      if (this.high[rank] < least) this.ruleOut(rank, BY_MIN_P);
-      else if (this.low[rank] < most && this.states[rank] === IN) this.states[rank] = MAYBE;
+    for (let rank = 0; rank < count; rank++) {
+      if (highs[rank] < least) this.ruleOut(rank, BY_MIN_P);
+      else if (lows[rank] < most && states[rank] === IN) states[rank] = MAYBE;
     }
     this.least = this.hiddenLow = 0;
     if (this.hiddenEach < least) this.hiddenHigh = 0;
