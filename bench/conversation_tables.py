@@ -113,8 +113,8 @@ def _looks(results: Results) -> str:
             "## Looking inside a reply",
             "",
             "What the view of a reply's tokens takes in Chromium, with 50 scores of each: kB are those of the "
-            "WebSocket, compressed, for all that the click sends; it stands there so many ms after they have come. A slider that "
-            "moves recolours all tokens, with styles and layout, without a message to the server.",
+            "WebSocket, compressed, for all that the click sends; it stands there so many ms after they have come. A "
+            "slider that moves recolours all tokens, with styles and layout, without a message to the server.",
             "",
             table(["Tokens", "Times", "kB", "Drawn, ms", "Recoloured, ms", "95 %"], rows),
         ]
