@@ -247,7 +247,7 @@ def test_what_is_downloaded_comes_back_in_another_browser(readers: Readers, tmp_
     author.ask("first **question**")
     author.ask("second question")
     assert (
-        download(author, open_my_data(author), "Download all conversations", tmp_path / "a.json")
+        download(author, open_my_data(author), "Download all conversations and presets", tmp_path / "a.json")
         == "conversations.json"
     )
     close(author)
@@ -259,7 +259,7 @@ def test_what_is_downloaded_comes_back_in_another_browser(readers: Readers, tmp_
     expect(dialog(other)).to_have_count(0)
     expect(other.bubbles).to_have_count(4)
     expect(other.bubbles.last).to_contain_text("You said: second question")
-    download(other, open_my_data(other), "Download all conversations", tmp_path / "b.json")
+    download(other, open_my_data(other), "Download all conversations and presets", tmp_path / "b.json")
     kept, back = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     for one in (*kept["conversations"], *back["conversations"]):
         del one["changed"]

@@ -127,7 +127,7 @@ def test_a_download_works_for_its_reader_alone(browser: Browser, tmp_path: Path)
         chat.reply.get_by_role("button", name="More about this reply").press("Enter")
         chat.page.get_by_text("Receipt", exact=True).click()
         with chat.page.expect_download() as download:
-            chat.page.get_by_role("button", name="Save").click()
+            chat.page.get_by_role("button", name="Save", exact=True).click()
         assert download.value.path().stat().st_size
         assert requests.get(download.value.url, timeout=30).status_code == 401
         context.close()
