@@ -11,6 +11,8 @@ export class Reply {
     this.odds = new Float64Array(this.steps);
     this.cuts = new Uint8Array(this.steps);
     this.suffices = new Uint8Array(this.steps);
+    this.likeliest = new Int32Array(this.steps);  // -1 where it came
+    this.isSure = new Uint8Array(this.steps);
     this.counts = new Int32Array(this.flags.length);
     this.exact = null;
     this.inPrompt = this.header.hiddenInPrompt;
@@ -27,12 +29,12 @@ export class Reply {
     return this.exact !== null && this.exact.settings === JSON.stringify(settings);
   }
 
-  /** Fills in the odds and cuts of all tokens that came; returns how many do not suffice, and where greedy differs. */
-  lookThrough(settings) {
-    const {lens, counts, chosen} = this, told = {lacking: 0, forbidden: 0, greedy: -1, greedyToken: -1, isGreedySure: true};
-    const exact = this.hasExact(settings) ? this.exact.places : null;
+  /** Fills in the odds and cuts of the tokens that came in these places. */
+  look(settings, from, to) {
+    const {lens, counts, chosen} = this, exact = this.hasExact(settings) ? this.exact.places : null;
     this.begin(settings);
-    for (let place = 0; place < this.steps; place++) {
+    for (let before = 0; before < from; before++) this.note(chosen[before]);
+    for (let place = from; place < to; place++) {
       this.fill(place);
       lens.look(this.step, settings);
       const at = this.chosenAt[place] < 0 ? this.step.count - 1 : this.chosenAt[place];
@@ -48,19 +50,26 @@ export class Reply {
       this.odds[place] = odds;
       this.cuts[place] = suffices ? cut : NO_CUT;
       this.suffices[place] = suffices ? 1 : 0;
-      told.lacking += suffices ? 0 : 1;
-      told.forbidden += suffices && odds === 0 ? 1 : 0;
-      if (told.greedy < 0) {
-        const isSure = lens.sure > 0 && !(lens.maySwap && lens.count > 1 && lens.mayTie(0, 1));
-        if (!isSure || lens.order[0] !== at) {
-          told.greedy = place;
-          told.greedyToken = lens.ids[lens.order[0]];
-          told.isGreedySure = isSure;
-        }
-      }
+      const isSure = lens.sure > 0 && !(lens.maySwap && lens.count > 1 && lens.mayTie(0, 1));
+      this.likeliest[place] = isSure && lens.order[0] === at ? -1 : lens.ids[lens.order[0]];
+      this.isSure[place] = isSure ? 1 : 0;
       this.note(chosen[place]);
     }
     counts.fill(0);
+  }
+
+  /** What ``look`` found in all places: how many do not suffice, how many are ruled out, and where greedy differs. */
+  told() {
+    const told = {lacking: 0, forbidden: 0, greedy: -1, greedyToken: -1, isGreedySure: true};
+    for (let place = 0; place < this.steps; place++) {
+      if (!this.suffices[place]) told.lacking++;
+      else if (this.odds[place] === 0) told.forbidden++;
+      if (told.greedy < 0 && this.likeliest[place] >= 0) {
+        told.greedy = place;
+        told.greedyToken = this.likeliest[place];
+        told.isGreedySure = this.isSure[place] === 1;
+      }
+    }
     return told;
   }
 

@@ -9,6 +9,7 @@ import {cellsOf, textOf, unpack} from "./unpack.js";
 
 const LEVELS = [0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005];
 const ASK_AFTER_MS = 700;
+const PIECE = 300;  // tokens out of sight that a frame recolours
 
 const views = new Map();
 const viewOf = new WeakMap();
@@ -33,6 +34,7 @@ export default function tokenView({data, parentElement, setTriggerValue}) {
   return () => {
     view.root.remove();
     clearTimeout(view.timer);
+    cancelAnimationFrame(view.later);
   };
 }
 
@@ -44,6 +46,7 @@ class View {
       ? {...before.settings} : {...reply.header.settings};
     this.cells = cellsOf(reply);
     this.codes = new Int32Array(this.cells.length).fill(-1);
+    this.told = {greedy: -1, isGreedySure: false};
     this.current = 0;
     this.part = 0;  // which of a character's tokens
     this.asked = "";
@@ -190,9 +193,56 @@ class View {
     });
   }
 
+  /** At once what is in sight; what is scrolled away follows a piece a frame, so that no frame takes long. */
   recolour() {
-    const {reply, cells, codes, spans} = this, told = reply.lookThrough(this.settings);
-    for (let cell = 0; cell < cells.length; cell++) {
+    cancelAnimationFrame(this.later);
+    const {cells} = this;
+    if (cells.length > PIECE) {
+      const {scrollTop, clientHeight} = this.tokens;
+      this.lookAt(this.firstBelow(scrollTop), this.firstBelow(scrollTop + clientHeight) + 1);
+    }
+    const goOn = (cell) => {
+      this.lookAt(cell, cell + PIECE);
+      if (cell + PIECE < cells.length) this.later = requestAnimationFrame(() => goOn(cell + PIECE));
+      else this.finish();
+    };
+    if (cells.length > PIECE) this.later = requestAnimationFrame(() => goOn(0));
+    else goOn(0);
+  }
+
+  lookAt(from, to) {
+    const {cells} = this, last = Math.min(to, cells.length) - 1;
+    if (last < from) return;
+    this.reply.look(this.settings, cells[from][0], cells[last][0] + cells[last][1]);
+    this.paint(from, last + 1);
+  }
+
+  /** When all places are looked at. */
+  finish() {
+    const before = this.told.greedy;
+    this.told = this.reply.told();
+    for (const place of [before, this.told.greedy]) {
+      const cell = this.cells.findIndex(([first, count]) => place >= first && place < first + count);
+      if (cell >= 0) this.paint(cell, cell + 1);
+    }
+    this.tell(this.told);
+    this.askSoon(this.told);
+  }
+
+  /** The first cell whose lower edge is below a height; the last one where none is. */
+  firstBelow(height) {
+    let low = 0, high = this.spans.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1, {offsetTop, offsetHeight} = this.spans[middle];
+      if (offsetTop + offsetHeight > height) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  paint(from, to) {
+    const {reply, cells, codes, spans, told} = this;
+    for (let cell = from; cell < Math.min(to, cells.length); cell++) {
       const [first, count] = cells[cell];
       let odds = 1, isForbidden = false, isKnown = true;
       for (let place = first; place < first + count; place++) {
@@ -210,8 +260,6 @@ class View {
         ? `forbidden${differs ? " greedy" : ""}`
         : `o${level}${isKnown ? "" : " unknown"}${differs ? " greedy" : ""}`;
     }
-    this.tell(told);
-    this.askSoon(told);
   }
 
   tell(told) {
