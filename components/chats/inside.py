@@ -22,7 +22,7 @@ class UnknownScoresError(UnsupportedError):
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """What a reply came from, as the model reads it."""
 
     prompt: Sequence[int]
@@ -42,7 +42,7 @@ def kept_scores(chat: Chat, engine: Engine, message: Message) -> KeptScores:
     """
     if (kept := chat.replies.scores(message)) is not None:
         return kept
-    source = _source(chat, engine, message)
+    source = source_of(chat, engine, message)
     count = get_settings().kept_scores or USUAL_SCORES
     told = _read(chat, engine, source, SamplingParams(), kept_scores=count)
     return KeptScores(engine.info.vocabulary, told.kept)
@@ -71,15 +71,21 @@ def exact_steps(
     """
     if not places:
         return []
-    source = _source(chat, engine, message)
+    source = source_of(chat, engine, message)
     last = max(places)
     tokens = source.tokens[:last] if last <= len(source.tokens) else source.tokens
-    told = _read(chat, engine, _Source(source.prompt, tokens), sampling, exact_at=places)
+    told = _read(chat, engine, Source(source.prompt, tokens), sampling, exact_at=places)
     by_place = dict(zip(sorted(set(places)), told.exact, strict=True))
     return [by_place[place] for place in places]
 
 
-def _source(chat: Chat, engine: Engine, message: Message) -> _Source:
+def source_of(chat: Chat, engine: Engine, message: Message) -> Source:
+    """What a reply came from.
+
+    Raises:
+        UnknownScoresError: the model that wrote it does not run here, or nobody knows its tokens.
+        StoreError: the store cannot be read at present.
+    """
     receipt = chat.receipt(chat.now(message))
     if receipt is None or not receipt.tokens or engine.info.vocabulary == 0:
         raise UnknownScoresError(
@@ -94,13 +100,13 @@ def _source(chat: Chat, engine: Engine, message: Message) -> _Source:
     # As when it was written, also in how much of the history was left out for the reply's room.
     longest = receipt.sampling.max_new_tokens + receipt.continued
     prompt = engine.build_prompt(receipt.messages, min(longest, engine.info.context_length - 1))
-    return _Source(prompt.input_ids, receipt.tokens)
+    return Source(prompt.input_ids, receipt.tokens)
 
 
 def _read(
     chat: Chat,
     engine: Engine,
-    source: _Source,
+    source: Source,
     sampling: SamplingParams,
     kept_scores: int = 0,
     exact_at: Sequence[int] | None = None,

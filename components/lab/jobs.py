@@ -10,7 +10,7 @@ from components.engine.interface import Engine
 from components.lab.writing import Writing
 from components.settings import get_settings
 from components.store.database import Database, get_database
-from components.store.errors import StoreError
+from components.store.errors import NotFoundError, StoreError
 from components.store.sheets import Sheet, SheetEntry, Sheets
 
 MOST_SHEETS = 100
@@ -129,16 +129,16 @@ class Jobs:
             now = writing.now()
             try:
                 with self.database.writing() as connection:
-                    sheets = Sheets(connection, now.reader)
-                    if now.id not in sheets.ids():
-                        writing.stop()  # deleted meanwhile, perhaps with everything of this reader's
-                        break
-                    if sheets.keep(now.id, now.cells, now.end, time.time()):
-                        writing.stop()
+                    is_stop_wanted = Sheets(connection, now.reader).keep(now.id, now.cells, now.end, time.time())
+            except NotFoundError:
+                writing.stop()  # deleted meanwhile, perhaps with everything of this reader's
+                break
             except StoreError as error:
                 writing.problem = str(error)
                 time.sleep(KEEP_SECONDS if now.end is not None else 0)
                 continue
+            if is_stop_wanted:
+                writing.stop()
             writing.problem = None
             kept_end = now.end is not None
         with self._lock:

@@ -10,7 +10,7 @@ import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.chats.chat import Chat
-from components.chats.inside import UnknownScoresError, exact_steps, kept_scores
+from components.chats.inside import exact_steps, kept_scores, source_of
 from components.engine.errors import EngineError
 from components.engine.interface import Engine, Piece
 from components.sampling.kept import KeptScores
@@ -187,13 +187,7 @@ def _read(chat: Chat, message: Message, reply: Reply, engine: Engine) -> _Inside
     receipt = chat.receipt(message)
     if kept.texts or receipt is None:
         return _Inside(kept, frozenset(), sampling)
-    if receipt.model != engine.info.model:  # whose token ids mean other words
-        here = engine.info.model
-        raise UnknownScoresError(
-            f"This reply was written by {receipt.model}, and {here} runs now. Write it anew to look inside."
-        )
-    room = min(receipt.sampling.max_new_tokens + receipt.continued, engine.info.context_length - 1)
-    return _Inside(kept, frozenset(engine.build_prompt(receipt.messages, room).input_ids), sampling)
+    return _Inside(kept, frozenset(source_of(chat, engine, message).prompt), sampling)
 
 
 def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> bytes:
