@@ -189,7 +189,7 @@ def test_another_models_reply_cannot_be_read(start: Start, local: LocalEngine) -
     reply = ask(chat, local, "你是谁")
     forget(chat, reply)
     again = Chat.open(Asker("one"), start(), chat.conversation.id)
-    other = ScriptedEngine().with_info(vocabulary=9)
+    other = ScriptedEngine(lambda _: ["x"]).with_info(vocabulary=9)
     with pytest.raises(UnknownScoresError, match="written by tiny, and Scripted-1B runs now"):
         kept_scores(again, other, reply)
     assert other.requests == []
