@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         None, description="Where the model runs: cpu, cuda, cuda:1, mps. Not set: the first accelerator, else the CPU."
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="Type of the weights. auto: bfloat16 where the device computes in it, else float16."
+        "auto", description="Type of the weights. auto: bfloat16, or what this device is faster in."
     )
     quantize: Literal["auto", "int8", "none"] = Field(
         "auto", description="Weights of one byte, for the CPU in bfloat16. auto: there; none: never."

@@ -27,30 +27,22 @@ def choose_device(wanted: str | None = None) -> torch.device:
     return device
 
 
-def choose_dtype(device: torch.device, wanted: str = "auto") -> torch.dtype:
-    """The wanted type; for "auto" bfloat16 where the device computes in it natively.
-
-    Without bfloat16, accelerators get float16 and the CPU float32: float16 is slow there, and bfloat16 without
-    instructions for it slower still.
+def named_dtype(name: str) -> torch.dtype:
+    """A type for weights by its name.
 
     Raises:
-        ValueError: ``wanted`` is no floating-point type.
+        ValueError: it is no floating-point type.
     """
-    if wanted != "auto":
-        dtype = getattr(torch, wanted, None)
-        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-            raise ValueError(f"{wanted!r} is no type for weights; use auto, bfloat16, float16 or float32.")
-        return dtype
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu":
-        return torch.bfloat16 if cpu_computes_bfloat16() else torch.float32
-    return torch.float16
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"{name!r} is no type for weights; use auto, bfloat16, float16 or float32.")
+    return dtype
 
 
-def cpu_computes_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+def accelerator_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where an accelerator computes in it natively, else float16."""
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bfloat16 else torch.float16
 
 
 def usable_cores(quota: Path = CPU_QUOTA) -> int:

@@ -1,6 +1,7 @@
 """From a folder on disk to a model and a tokenizer that can chat. No code of the folder is ever executed."""
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -8,7 +9,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.models.auto.auto_factory import _get_model_class
 
 from components.checkpoints.errors import LoadError
-from components.model.devices import choose_device, choose_dtype
+from components.model.cpu_kernels import WIDEST, CpuKernels, find_cpu_kernels
+from components.model.devices import accelerator_dtype, choose_device, named_dtype
 from components.model.library_errors import explained
 from components.model.opening import OpenedCheckpoint, open_checkpoint, register_architecture
 from components.model.quantization import Quantize, quantize_model, wants_int8
@@ -23,6 +25,7 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     quantize: Quantize = "auto",
+    data_dir: Path | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a checkpoint: Baichuan 2 7B as published, or any causal language model that transformers has built in.
 
@@ -33,6 +36,7 @@ def load_model(
         device: where to put them; None chooses the first accelerator, else the CPU.
         quantize: "int8" makes the linear layers' weights one byte each, on the CPU in bfloat16; "auto" does so there;
             "none" never.
+        data_dir: where it is kept which kernels are fast on this CPU; else they are tried again.
 
     Raises:
         UnsupportedCheckpointError: a kind of model that cannot be run here.
@@ -40,17 +44,34 @@ def load_model(
     """
     path = Path(path)
     target = choose_device(str(device) if device is not None else None)
-    chosen = dtype if isinstance(dtype, torch.dtype) else choose_dtype(target, dtype or "auto")
     checkpoint = open_checkpoint(path)
     with explained(path / "generation_config.json"):
         generation = GenerationConfig.from_dict(checkpoint.generation)
+    kernels = _find_kernels(checkpoint.config, data_dir) if target.type == "cpu" else None
+    chosen = dtype if isinstance(dtype, torch.dtype) else _choose_dtype(target, dtype or "auto", quantize, kernels)
     model = _build_model(checkpoint, chosen, target)
     model.generation_config = generation
-    if wants_int8(quantize, target, chosen):
+    if wants_int8(quantize, target, chosen) and kernels is not None:
         # The unquantized weights make prefill faster, where there is room for both.
-        keep_full = 3 * model.get_memory_footprint() < psutil.virtual_memory().available
-        quantize_model(model, keep_full)
+        copies = 1 + 2 * kernels.wide_dtype.itemsize // chosen.itemsize
+        quantize_model(model, copies * model.get_memory_footprint() < psutil.virtual_memory().available, kernels)
     return model.eval(), checkpoint.tokenizer
+
+
+def _find_kernels(config: Any, data_dir: Path | None) -> CpuKernels:
+    """What is fast on this CPU, for layers of the model's size."""
+    text = config.get_text_config()
+    width: int = getattr(text, "hidden_size", None) or WIDEST
+    return find_cpu_kernels(width, getattr(text, "intermediate_size", None) or 4 * width, data_dir)
+
+
+def _choose_dtype(device: torch.device, wanted: str, quantize: Quantize, kernels: CpuKernels | None) -> torch.dtype:
+    """The wanted type; for "auto" on a CPU bfloat16 if int8 weights are to be faster, or if it multiplies it faster."""
+    if wanted != "auto":
+        return named_dtype(wanted)
+    if kernels is None:
+        return accelerator_dtype(device)
+    return torch.bfloat16 if kernels.int8_rows and quantize != "none" else kernels.wide_dtype
 
 
 def _build_model(checkpoint: OpenedCheckpoint, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:

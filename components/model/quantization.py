@@ -10,10 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-Quantize = Literal["auto", "int8", "none"]
+from components.model.cpu_kernels import CpuKernels
 
-INT8_ROWS = 2
-"""Up to so many rows at once, int8 is the faster kernel; above, the one of the unquantized weights."""
+Quantize = Literal["auto", "int8", "none"]
 
 WHOLE_STEPS = 32
 """torch's kernel goes through a row in steps of 16 numbers and reads beyond the end of one that is no multiple: what
@@ -32,22 +31,27 @@ class Int8Linear(nn.Module):
     Attributes:
         weight: int8, ``[out, in]``.
         scale: bfloat16, ``[out]``.
-        full: the weights before, bfloat16 ``[out, in]``, for more than ``INT8_ROWS``; None where memory is short, and
-            then the int8 weights are multiplied out for each use.
+        full: the weights before, ``[out, in]``, in the type in which this CPU multiplies faster, for more rows than
+            int8 is the faster kernel for; None where memory is short, and then the int8 weights are multiplied out for
+            each use.
+        kernels: what is fast here.
     """
 
     weight: torch.Tensor
     scale: torch.Tensor
     full: torch.Tensor | None
 
-    def __init__(self, weight: torch.Tensor, scale: torch.Tensor, full: torch.Tensor | None) -> None:
+    def __init__(
+        self, weight: torch.Tensor, scale: torch.Tensor, full: torch.Tensor | None, kernels: CpuKernels
+    ) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
         self.register_buffer("full", full)
+        self.kernels = kernels
 
     @classmethod
-    def of(cls, full: torch.Tensor, keep_full: bool) -> "Int8Linear":
+    def of(cls, full: torch.Tensor, keep_full: bool, kernels: CpuKernels) -> "Int8Linear":
         """Quantize bfloat16 weights ``[out, in]``."""
         # The scale is rounded before the weights are divided by it, so that its rounding is no error of the product;
         # rounding it up by half a step keeps the largest weight within 127.
@@ -58,22 +62,38 @@ class Int8Linear(nn.Module):
         for begin in range(0, len(full), rows):
             piece = slice(begin, begin + rows)
             weight[piece] = full[piece].float().div_(divisor[piece]).round_()
-        return cls(weight, scale, full if keep_full else None)
+        return cls(weight, scale, full.to(kernels.wide_dtype) if keep_full else None, kernels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply ``[…, in]`` of bfloat16 to ``[…, out]``."""
         rows = x.reshape(-1, x.shape[-1])
-        if len(rows) <= (MULTIPLY_OUT_ROWS if self.full is None else INT8_ROWS):
+        if len(rows) <= (MULTIPLY_OUT_ROWS if self.full is None else self.kernels.int8_rows):
             product = torch._weight_int8pack_mm(rows, self.weight, self.scale)
-        elif self.full is not None:
-            product = functional.linear(rows, self.full)
         else:
-            product = functional.linear(rows, self.weight.to(self.scale.dtype) * self.scale[:, None])
+            wide = self.kernels.wide_dtype
+            full = self.weight.to(wide) * self.scale.to(wide)[:, None] if self.full is None else self.full
+            product = functional.linear(rows.to(wide), full).to(x.dtype)
         return product.view(*x.shape[:-1], -1)
 
 
+class WideLinear(nn.Module):
+    """A layer that cannot be quantized, on a CPU that multiplies bfloat16 slowly: its weights are float32."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("weight", layer.weight.detach().float())
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().float())
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply ``[…, in]`` to ``[…, out]``, in the type of what comes in."""
+        return functional.linear(x.float(), self.weight, self.bias).to(x.dtype)
+
+
 def wants_int8(quantize: Quantize, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a model is to be quantized: "auto" does on a CPU that computes in bfloat16.
+    """Whether a model is to be quantized: "auto" does on a CPU where it is in bfloat16.
 
     Raises:
         ValueError: int8 was asked for where it does not run.
@@ -87,9 +107,13 @@ def wants_int8(quantize: Quantize, device: torch.device, dtype: torch.dtype) -> 
     return possible and quantize != "none"
 
 
-def quantize_model(model: nn.Module, keep_full: bool) -> None:
+def quantize_model(model: nn.Module, keep_full: bool, kernels: CpuKernels) -> None:
     """Replace the linear layers of a model, its head among them, where they stand and where the kernel can run."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.bias is None and child.in_features % WHOLE_STEPS == 0:
-                setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full))
+            if type(child) is not nn.Linear:
+                continue
+            if child.bias is None and child.in_features % WHOLE_STEPS == 0:
+                setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full, kernels))
+            elif kernels.wide_dtype != child.weight.dtype:
+                setattr(parent, name, WideLinear(child))

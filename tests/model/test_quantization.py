@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from components.engine.local.block_pool import BlockTable, blocks_for
 from components.engine.local.plain_runner import PlainRunner
+from components.model.cpu_kernels import CpuKernels
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear, quantize_model, wants_int8
 
@@ -21,13 +22,18 @@ Iron Gates, where two dams close the gorge. Water is also what made the plain fe
 field.moisture + 0.3. The price of a hectare has doubled since 2010, and younger farmers rent what they cannot buy."""
 
 
+AVX2 = CpuKernels("float32", 8)
+AVX_512 = CpuKernels("bfloat16", 2)
+
+
+@pytest.mark.parametrize("kernels", [AVX2, AVX_512], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("rows", [1, 2, 5, 100])
 @pytest.mark.parametrize("keep_full", [True, False])
-def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool) -> None:
+def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool, kernels: CpuKernels) -> None:
     torch.manual_seed(0)
     full = (torch.randn(320, 128) * 0.05).bfloat16()
     full[3] = 0
-    layer = Int8Linear.of(full, keep_full)
+    layer = Int8Linear.of(full, keep_full, kernels)
     x = torch.randn(rows, 128).bfloat16()
 
     error = (layer(x).float() - functional.linear(x.float(), full.float())).norm()
@@ -37,10 +43,22 @@ def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool) -> Non
 @pytest.mark.parametrize("width", [8, 100, 136, 172, 176, 200])
 def test_a_layer_whose_rows_the_kernel_would_overrun_stays_as_it_is(width: int) -> None:
     model = nn.Sequential(nn.Linear(64, width, bias=False), nn.Linear(width, 64, bias=False)).bfloat16()
-    quantize_model(model, keep_full=False)
+    quantize_model(model, keep_full=False, kernels=AVX_512)
 
     assert isinstance(model[0], Int8Linear)
     assert isinstance(model[1], nn.Linear)
+
+
+def test_what_stays_unquantized_is_in_the_type_that_is_fast() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 40, bias=True), nn.Linear(40, 64, bias=False)).bfloat16()
+    x = torch.randn(3, 64).bfloat16()
+    wanted = model(x)
+    quantize_model(model, keep_full=False, kernels=AVX2)
+
+    assert [layer.weight.dtype for layer in model] == [torch.float32, torch.float32]
+    assert model(x).dtype == torch.bfloat16
+    torch.testing.assert_close(model(x), wanted, atol=0.02, rtol=0.02)
 
 
 def test_the_demo_model_predicts_nearly_as_in_float32(demo_model: Path) -> None:

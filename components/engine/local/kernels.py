@@ -7,42 +7,21 @@ fastest. Measured on two cores with AVX512-BF16, 576→3072, one row and eight, 
 and 440, packed 240 and 250).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from components.model.cpu_kernels import Linear, packed
 from components.model.quantization import Int8Linear
-
-Linear = Callable[[torch.Tensor], torch.Tensor]
-"""``[n, in]`` to ``[n, out]``."""
-
-MIN_ROWS = 4
-"""oneDNN may take another kernel for a single row, with sums in another order. Four rows take no longer than one."""
 
 
 def pack(layer: Any) -> Linear:
     """The fastest kernel for a layer and any number of rows."""
-    if isinstance(layer, Int8Linear):
-        if layer.full is None:
-            return layer
-        weight = layer.full
-    else:
-        weight = layer.weight.detach()
-    if not _packs(weight.device, weight.dtype):
-        return lambda x: functional.linear(x, weight)
-    # What torch.compile does with weights that do not change; nothing public offers it without a compiler.
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, MIN_ROWS)
-
-    def multiply(x: torch.Tensor) -> torch.Tensor:
-        rows = len(x)
-        if rows < MIN_ROWS:
-            x = functional.pad(x, (0, 0, 0, MIN_ROWS - rows))
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-        return product[:rows]
-
-    return multiply
+    if not isinstance(layer, Int8Linear):
+        return packed(layer.weight.detach())
+    return layer if layer.full is None else packed(layer.full)
 
 
 def int8(layer: Any) -> Linear:
@@ -76,9 +55,3 @@ def computes_rows_alike(linear: Linear, width: int, most: int, dtype: torch.dtyp
     return torch.equal(linear(x.flip(0)), whole.flip(0)) and all(
         torch.equal(linear(x[:rows]), whole[:rows]) for rows in counts
     )
-
-
-def _packs(device: torch.device, dtype: torch.dtype) -> bool:
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())

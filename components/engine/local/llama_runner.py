@@ -16,10 +16,11 @@ from transformers import LlamaForCausalLM, PreTrainedModel
 
 from components.engine.local.attention import AttentionInPlace, AttentionTogether, Shape, Step
 from components.engine.local.block_pool import BlockTable
-from components.engine.local.kernels import Linear, computes_rows_alike, int8, pack, with_fixed_rows
+from components.engine.local.kernels import computes_rows_alike, int8, pack, with_fixed_rows
 from components.engine.local.runner import Runner
+from components.model.cpu_kernels import Linear
 from components.model.generation import context_length_of
-from components.model.quantization import INT8_ROWS, Int8Linear
+from components.model.quantization import Int8Linear
 
 KNOWN_ROWS = 16
 """So many tokens that are known already are decoded at once, where a row gives the same bits as alone."""
@@ -88,14 +89,14 @@ class LlamaRunner(Runner):
         self.bytes_per_token = 2 * self._shape.layers * self._shape.kv_heads * self._shape.size * self._dtype.itemsize
         together = self.device.type != "cpu" if together is None else together
         self._attention = (AttentionTogether if together else AttentionInPlace)(self._shape, self._dtype, self.device)
-        quantized = any(isinstance(module, Int8Linear) for module in model.modules())
+        quantized = next((module for module in model.modules() if isinstance(module, Int8Linear)), None)
         self._weights = _Weights([], pack(model.lm_head))
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
+        self._few_rows = quantized.kernels.int8_rows if quantized else 0
         for layer in model.model.layers:
             self._take(layer)
         self._exact_rows = self._find_exact_rows(self._weights, max_batch, may_pad=together)
-        lone = self._few_rows_weights or self._weights
-        self._lone_rows_alike = self._find_exact_rows(lone, KNOWN_ROWS, may_pad=False) == 0
+        self._lone_rows_alike = self._find_exact_rows(self._weights_for(1), KNOWN_ROWS, may_pad=False) == 0
 
     def reserve(self, blocks: int) -> None:
         """See ``Runner.reserve``."""
@@ -119,8 +120,7 @@ class LlamaRunner(Runner):
     ) -> torch.Tensor:
         """See ``Runner.decode``."""
         if not any(exact):
-            few = self._few_rows_weights if len(tables) <= INT8_ROWS else None
-            return self._decode(few or self._weights, tables, positions, tokens)
+            return self._decode(self._weights_for(len(tables)), tables, positions, tokens)
         if len(tables) > 1 and (self._exact_rows is None or not self._attention.rows_alike):
             return self._decode_some_alone(tables, positions, tokens, exact)
         return self._decode(self._weights, tables, positions, tokens, self._exact_rows or 0)
@@ -131,7 +131,7 @@ class LlamaRunner(Runner):
         if exact:
             weights, rows, alike = self._weights, self._exact_rows or 0, self._exact_rows is not None
         else:
-            weights, rows, alike = self._few_rows_weights or self._weights, 0, self._lone_rows_alike
+            weights, rows, alike = self._weights_for(1), 0, self._lone_rows_alike
         at_once = KNOWN_ROWS if alike and self._attention.rows_alike else 1
         read = []
         for first in range(0, len(tokens), at_once):
@@ -139,6 +139,11 @@ class LlamaRunner(Runner):
             positions = range(begin + first, begin + first + len(some))
             read.append(self._decode(weights, [table] * len(some), positions, some, rows))
         return torch.cat(read)
+
+    def _weights_for(self, rows: int) -> _Weights:
+        """The faster ones for a step of so many sequences, none of which must be exact."""
+        few = self._few_rows_weights if rows <= self._few_rows else None
+        return few or self._weights
 
     def _decode_some_alone(
         self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int], exact: Sequence[bool]
@@ -258,7 +263,8 @@ def _join(modules: Sequence[nn.Module], order: torch.Tensor | None = None) -> nn
 
     first = modules[0]
     if isinstance(first, Int8Linear):
-        return Int8Linear(joined("weight"), joined("scale"), None if first.full is None else joined("full"))
+        full = None if first.full is None else joined("full")
+        return Int8Linear(joined("weight"), joined("scale"), full, first.kernels)
     weight = joined("weight")
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     linear.weight = nn.Parameter(weight, requires_grad=False)

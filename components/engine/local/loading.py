@@ -45,7 +45,9 @@ def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
     checkpoint = find_checkpoint(settings)
     on_stage("weights")
     torch.set_num_threads(usable_cores())
-    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
+    model, tokenizer = load_model(
+        checkpoint.path, settings.dtype, settings.device, settings.quantize, settings.data_dir
+    )
     engine = build_engine(model, tokenizer, settings, checkpoint.name, checkpoint.is_demo)
     on_stage("warm_up")
     warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)

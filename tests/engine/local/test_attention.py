@@ -73,7 +73,7 @@ def test_a_step_launches_as_many_kernels_for_many_readers_as_for_one(
     monkeypatch: pytest.MonkeyPatch, kv_heads: int, exact: bool
 ) -> None:
     # As on a GPU, where weights are not packed and the number of rows decides which kernel multiplies.
-    monkeypatch.setattr("components.engine.local.kernels._packs", lambda *_: False)
+    monkeypatch.setattr("components.model.cpu_kernels._packs", lambda *_: False)
     runner = runner_of(32, kv_heads)
     counts = {readers: step(runner, [40] * readers, exact).counted.total() for readers in (1, 2, 16, 32)}
 

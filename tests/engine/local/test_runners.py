@@ -162,7 +162,7 @@ def test_an_exact_sequence_gets_the_same_bits_where_no_kernel_promises_it(
     monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     """As on a machine whose library takes another kernel for another number of rows."""
-    monkeypatch.setattr("components.engine.local.kernels._packs", lambda *_: False)
+    monkeypatch.setattr("components.model.cpu_kernels._packs", lambda *_: False)
     runner = LlamaRunner(small_model("Llama"), together=together)
     runner.reserve(160)
     alone = exact_logits(runner, others=0)

@@ -1,0 +1,181 @@
+"""How this CPU multiplies fastest, found by trying: what one machine is quick at, another is not.
+
+int8 weights are a quarter of float32's bytes, and with few rows reading the weights is what takes the time. With more
+rows arithmetic does, and there bfloat16 is fast only where the CPU has instructions for it.
+"""
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+from torch.nn import functional
+
+logger = logging.getLogger(__name__)
+
+Linear = Callable[[torch.Tensor], torch.Tensor]
+"""``[n, in]`` to ``[n, out]``, in the type of what comes in."""
+
+MIN_ROWS = 4
+"""oneDNN may take another kernel for a single row, with sums in another order. Four rows take no longer than one."""
+
+TRIED_ROWS = (1, 2, 4, 8, 16)
+MANY_ROWS = 64
+"""Rows at which bfloat16 and float32 are compared."""
+
+WIDEST = 4096
+"""Larger layers are tried as if they were so wide and high: it would take too long."""
+
+TRIED_BYTES = 96_000_000
+"""Weights that are gone through in a trial, in float32: more than caches hold, as a model's are."""
+
+MOST_TRIED = 32
+"""Layers that are gone through at the most; small ones lie in caches in a model, too."""
+
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class CpuKernels:
+    """What is fast here.
+
+    Attributes:
+        wide: the type in which unquantized weights multiply faster, for many rows: "bfloat16" or "float32".
+        int8_rows: up to so many rows at once int8 weights are faster than those; 0 for never.
+    """
+
+    wide: Literal["bfloat16", "float32"]
+    int8_rows: Annotated[int, Field(ge=0, le=TRIED_ROWS[-1])]
+
+    @property
+    def wide_dtype(self) -> torch.dtype:
+        """``wide`` as torch has it."""
+        dtype: torch.dtype = getattr(torch, self.wide)
+        return dtype
+
+
+_KEPT = TypeAdapter(dict[str, CpuKernels])
+
+
+def packed(weight: torch.Tensor) -> Linear:
+    """The fastest kernel over unquantized weights ``[out, in]``, for any number of rows, of whatever type."""
+    if not _packs(weight.device, weight.dtype):
+        return lambda x: _as(functional.linear(_as(x, weight.dtype), weight), x.dtype)
+    # What torch.compile does with weights that do not change; nothing public offers it without a compiler.
+    reordered = torch.ops.mkldnn._reorder_linear_weight(weight, MIN_ROWS)
+
+    def multiply(x: torch.Tensor) -> torch.Tensor:
+        rows = len(x)
+        wide = _as(x, weight.dtype)
+        if rows < MIN_ROWS:
+            wide = functional.pad(wide, (0, 0, 0, MIN_ROWS - rows))
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(wide, reordered, None, "none", [], "")
+        return _as(product[:rows], x.dtype)
+
+    return multiply
+
+
+def _as(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """In this type. That it has it already is not asked of torch: a step has hundreds of such questions."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def find_cpu_kernels(width: int, height: int, kept_in: Path | None = None) -> CpuKernels:
+    """Try the kernels on a layer from ``width`` to ``height`` numbers; takes about a second.
+
+    Args:
+        width: what comes in.
+        height: what comes out.
+        kept_in: a folder where what was found is kept, for this machine and this version of torch.
+    """
+    width, height = (min(size, WIDEST) // 32 * 32 for size in (width, height))
+    about = f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+    about += f", {torch.get_num_threads()} threads, {width} to {height}"
+    file = None if kept_in is None else kept_in / "kernels.json"
+    known = _read(file)
+    if about in known:
+        return known[about]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several would wait for each other where other programs want the cores, too
+    try:
+        found = _try(width, height)
+    finally:
+        torch.set_num_threads(threads)
+    if file is not None:
+        _write(file, known | {about: found})
+    return found
+
+
+@torch.inference_mode()
+def _try(width: int, height: int) -> CpuKernels:
+    count = min(max(2, TRIED_BYTES // (4 * width * height)), MOST_TRIED)
+    weights = [torch.randn(height, width) for _ in range(count)]
+    forms: dict[Literal["bfloat16", "float32"], list[Linear]] = {
+        "float32": [packed(weight) for weight in weights],
+        "bfloat16": [packed(weight.bfloat16()) for weight in weights],
+    }
+    wide = min(forms, key=lambda name: _seconds(forms[name][:2], MANY_ROWS, width, 2))
+    integers = [torch.randint(-127, 128, (height, width), dtype=torch.int8) for _ in weights]
+    scale = torch.full((height,), 1 / 127).bfloat16()
+    int8 = [partial(_multiply_int8, weight=weight, scale=scale) for weight in integers]
+    int8_rows = 0
+    for rows in TRIED_ROWS:
+        if _seconds(int8, rows, width) >= _seconds(forms[wide], rows, width):
+            break
+        int8_rows = rows
+    return CpuKernels(wide, int8_rows)
+
+
+def _multiply_int8(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    return torch._weight_int8pack_mm(x, weight, scale)
+
+
+def _seconds(kernels: Sequence[Linear], rows: int, width: int, repeats: int = REPEATS) -> float:
+    """What going once through all of them takes of this thread's time, at the best: others only add to it."""
+    x = torch.randn(rows, width).bfloat16()
+    taken = []
+    for _ in range(repeats):
+        began = time.thread_time()
+        for kernel in kernels:
+            kernel(x)
+        taken.append(time.thread_time() - began)
+    return min(taken)
+
+
+def _packs(device: torch.device, dtype: torch.dtype) -> bool:
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _read(file: Path | None) -> dict[str, CpuKernels]:
+    """What was found before; nothing where the file is missing or not ours."""
+    if file is None:
+        return {}
+    try:
+        return _KEPT.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return {}
+
+
+def _write(file: Path, found: dict[str, CpuKernels]) -> None:
+    """Where it cannot be kept, it is tried again next time."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(_KEPT.dump_json(found, indent=2))
+    except OSError as error:
+        logger.warning("Which kernels are fast here cannot be kept, and is tried at every start: %s", error)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "CPU part")))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
