@@ -18,6 +18,8 @@ from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
 
+CLOSE_SECONDS = 15.0
+
 LoadEngine = Callable[[Callable[[Stage], None]], Engine]
 """Builds the engine and calls its argument as each stage begins."""
 
@@ -94,6 +96,13 @@ class EngineHost:
                 raise EngineNotReadyError(
                     f"The model is still loading ({time.monotonic() - since:.0f} s so far). Try again shortly."
                 )
+
+    def close(self) -> None:
+        """End the engine, if there is one. A device that does not answer is not waited for any longer."""
+        if isinstance(self._state, Ready):
+            ending = threading.Thread(target=self._state.engine.close, name="close-engine", daemon=True)
+            ending.start()
+            ending.join(CLOSE_SECONDS)
 
     def _thread_alive(self) -> bool:
         return hasattr(self, "_thread") and self._thread.is_alive()

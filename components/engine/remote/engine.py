@@ -250,15 +250,14 @@ class RemoteEngine(Engine):
         prompt = read_prompt(answer, reply.request.prompt_logprobs or 0)
         if prompt is None:
             raise UnsupportedError(
-                f"The server at {self._server.address} does not tell the log probabilities of prompts: leave echo or "
-                "logprobs out."
+                f"{self._server.who} does not tell the log probabilities of prompts: leave echo or logprobs out."
             )
         reply.usage = answer.usage
         reply.tell_prompt(prompt)
 
     def _too_late(self) -> EngineError:
         return EngineError(
-            f"The server at {self._server.address} did not begin the reply within "
+            f"{self._server.who} did not begin the reply within "
             f"{self._settings.openai_first_token_timeout:g} seconds. "
             "It may be busy: ask again later, or with a shorter conversation."
         )
@@ -296,7 +295,7 @@ class RemoteEngine(Engine):
         refused = refused_by(error, call, keeps_scores)
         if refused is None:
             return False
-        logger.warning("%s does not take %s", self._server.address, refused)
+        logger.warning("%s does not take %s", self._server.who, refused)
         self._refused.add(refused)
         return True
 

@@ -1,11 +1,12 @@
 """One OpenAI-compatible server: its address, what it has, and its streams, through the official client."""
 
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx2
 from openai import (
     APIStatusError,
     AsyncOpenAI,
@@ -63,17 +64,38 @@ class Call:
     chat: bool
 
 
+@dataclass(frozen=True)
+class Own:
+    """What is different about a server that this application runs itself.
+
+    Attributes:
+        name: for people, to whom its address says nothing.
+        trouble: why it does not serve at present, and what will come of it; None while it does.
+        transport: leads requests to it.
+    """
+
+    name: str
+    trouble: Callable[[], str | None]
+    transport: httpx2.AsyncBaseTransport
+
+
 class Server:
     """Asks one server. Everything runs in the event loop of whoever awaits it.
 
     Nothing is retried here: whoever asks knows what has reached the reader already.
 
     Attributes:
-        address: for people; there is no key in it.
+        address: there is no key in it.
+        own: for a server of our own.
+        who: what people know it by, at the beginning of a sentence.
     """
 
-    def __init__(self, base_url: HttpUrl, key: SecretStr | None, connect_timeout: float) -> None:
+    def __init__(
+        self, base_url: HttpUrl, key: SecretStr | None, connect_timeout: float, own: Own | None = None
+    ) -> None:
         self.address = str(base_url).rstrip("/")
+        self.own = own
+        self.who = own.name if own else f"The server at {self.address}"
         self._root = self.address.removesuffix("/v1")  # where vLLM has its own endpoints
         self._key = key
         self._takes_details = True  # whether /tokenize does, besides a text or messages
@@ -85,7 +107,9 @@ class Server:
             timeout=self._patience,
             max_retries=0,
             # A proxy that the environment names cannot reach a server on this machine.
-            http_client=DefaultAsyncHttpxClient(trust_env=not _is_loopback(base_url.host or "")),
+            http_client=DefaultAsyncHttpxClient(
+                trust_env=not _is_loopback(base_url.host or ""), transport=own.transport if own else None
+            ),
         )
 
     async def models(self) -> list[ServedModel]:
@@ -173,7 +197,7 @@ class Server:
         except APIStatusError as error:
             if error.status_code not in (404, 405, 501):
                 raise
-            raise UnsupportedError(f"The server at {self.address} cannot tell tokens: it has no {path}.") from error
+            raise UnsupportedError(f"{self.who} cannot tell tokens: it has no {path}.") from error
 
 
 def continuation(messages: Sequence[Message]) -> dict[str, bool]:

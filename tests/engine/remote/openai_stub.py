@@ -79,6 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def do_GET(self) -> None:
+        if self.path == "/health":
+            self._json(200, {})
+            return
         if self._refuses_key():
             return
         if self.path == "/v1/models":
