@@ -46,6 +46,7 @@ _WIDGET_VALUES = frozenset(
         "double_value",
         "int_value",
         "string_value",
+        "string_trigger_value",
         "double_array_value",
         "int_array_value",
         "string_array_value",
@@ -54,7 +55,7 @@ _WIDGET_VALUES = frozenset(
         "json_trigger_value",
     }
 )
-"""What a button, a switch, a slider, a field, the input, a file and the view of tokens send. No tables."""
+"""What a button, a menu, a switch, a slider, a field, the input, a file and the view of tokens send. No tables."""
 
 MAX_WIDGETS = 256
 MAX_ITEMS = 64
@@ -171,6 +172,8 @@ def _check_widget(widget: WidgetState, max_text_bytes: int) -> None:
         _check_texts((text for file in files for text in (file.file_id, file.name)), MAX_NAME_BYTES)
     elif kind == "json_trigger_value":
         _check_texts((widget.json_trigger_value,), MAX_TRIGGER_BYTES)
+    elif kind == "string_trigger_value":
+        _check_texts((widget.string_trigger_value.data,), MAX_NAME_BYTES)
     elif kind == "string_value":
         _check_texts((widget.string_value,), max_text_bytes)
     elif kind is not None and kind.endswith("_array_value"):

@@ -55,6 +55,7 @@ OPERATIONS = {
 
 ALLOWED_VALUES = {
     "trigger_value": "buttons",
+    "string_trigger_value": "menus",
     "bool_value": "popovers and switches",
     "double_value": "number fields",
     "int_value": "number fields",
@@ -68,7 +69,6 @@ ALLOWED_VALUES = {
 }
 REFUSED_VALUES = {
     "json_value": "components that keep a state, which the page has none of",
-    "string_trigger_value": "a chat input of older versions",
     "arrow_value": "tables that a reader edits",
     "bytes_value": "components",
 }

@@ -58,8 +58,8 @@ def test_the_settings_that_won_are_kept_as_a_preset(chat: ChatPage) -> None:
     expect(chat.page.get_by_text("Winner")).to_be_visible()
     button(chat.page, "Back to the chat").click()
 
-    chat.page.get_by_role("combobox", name="Preset").click()
-    expect(chat.page.get_by_role("option", name="Winner", exact=True)).to_be_visible()
+    chat.page.locator(".st-key-preset").get_by_role("button").click()
+    expect(chat.page.get_by_role("menuitem", name="Winner", exact=True)).to_be_visible()
 
 
 def test_four_settings_answer_side_by_side_and_what_differs_is_marked(chat: ChatPage) -> None:
@@ -101,9 +101,13 @@ def test_what_is_adopted_moves_the_chats_sliders(chat: ChatPage) -> None:
 
 
 def test_the_way_to_the_lab_and_back_forgets_nothing(chat: ChatPage) -> None:
+    chat.page.locator(".st-key-preset").get_by_role("button").click()
+    chat.page.get_by_role("menuitem", name="Balanced", exact=True).click()
+    expect(chat.slider("Top k")).to_have_value("40")
     chat.set_slider("Top k", "7")
     chat.page.get_by_role("textbox", name="System prompt").fill("Be brief.")
     chat.page.get_by_role("textbox", name="System prompt").press("Control+Enter")
+    expect(chat.page).to_have_url(re.compile(r"top_k=7\b"))
     open_lab(chat)
     button(chat.page, "Back to the chat").click()
     chat.input.wait_for()

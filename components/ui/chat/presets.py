@@ -28,6 +28,8 @@ from components.ui.chat.sliders import SEED, fit
 from components.ui.texts import Texts
 
 _CHOSEN = "preset"
+_SHOWN = "preset_shown"
+"""In the session: the preset whose values the sliders show; of those with the same values, the one chosen last."""
 _NAME = "preset_name"
 _NEW_NAME = "preset_new_name"
 _FILE = "preset_file"
@@ -42,24 +44,23 @@ def draw_presets(chat: Chat, info: EngineInfo, values: Mapping[str, float], seed
             own = Presets(connection, chat.asker.reader).list()
     except StoreError:
         own = []  # the page says elsewhere that the store is away
-    presets = {name: Preset(texts.presets.built_in[name], values) for name, values in BUILT_IN.items()}
-    presets |= {kept.id: kept.preset for kept in own}
-    _show_chosen(presets, info, values)
+    presets = _offered(own, texts)
+    shown = _shown(presets, info, values)
+    st.session_state[_SHOWN] = shown
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.selectbox(
-            texts.presets.title,
+        # A button that tells of each choice once. A field that is set as the sliders move would be told of by the
+        # browser with what it showed before, and what is chosen again would be no change.
+        st.menu_button(
+            texts.presets.title if shown is None else escape_label(presets[shown].name),
             list(presets),
-            index=None,
-            format_func=lambda key: presets[key].name,
+            format_func=lambda key: escape_label(presets[key].name),
             key=_CHOSEN,
-            placeholder=texts.presets.choose,
-            on_change=_choose,
+            on_click=_choose,
             args=(presets, info),
         )
         menu = st.popover(
             texts.presets.menu,
             key="presets_menu",
-            icon=":material/bookmark_manager:",
             on_change="rerun",
         )
     if menu.open:
@@ -74,15 +75,21 @@ def link_to(values: Mapping[str, float], seed: int | None) -> str:
     return urlunsplit((page.scheme, page.netloc, page.path or "/", query, ""))
 
 
-def _show_chosen(presets: Mapping[str, Preset], info: EngineInfo, values: Mapping[str, float]) -> None:
-    """Have the field name the preset that the sliders show, which may be none: somebody moved one."""
+def _offered(own: Sequence[KeptPreset], texts: Texts) -> dict[str, Preset]:
+    """By what they are known; of two with one name it is the reader's own."""
+    names = {kept.preset.name for kept in own}
+    built_in = {key: Preset(texts.presets.built_in[key], values) for key, values in BUILT_IN.items()}
+    offered = {key: preset for key, preset in built_in.items() if preset.name not in names}
+    return offered | {kept.id: kept.preset for kept in own}
+
+
+def _shown(presets: Mapping[str, Preset], info: EngineInfo, values: Mapping[str, float]) -> str | None:
+    """The preset that the sliders show, which may be none: somebody moved one. Of several, the one chosen last."""
     same = [
         key for key, preset in presets.items() if all(values[name] == v for name, v in _fitted(preset, info).items())
     ]
-    if (chosen := st.session_state.get(_CHOSEN)) not in same:
-        st.session_state[_CHOSEN] = same[0] if same else None
-    elif chosen is not None:
-        st.session_state[_CHOSEN] = chosen
+    last = st.session_state.get(_SHOWN)
+    return last if last in same else next(iter(same), None)
 
 
 def _fitted(preset: Preset, info: EngineInfo) -> dict[str, float]:
@@ -90,8 +97,10 @@ def _fitted(preset: Preset, info: EngineInfo) -> dict[str, float]:
 
 
 def _choose(presets: Mapping[str, Preset], info: EngineInfo) -> None:
-    if (preset := presets.get(st.session_state[_CHOSEN])) is not None:
-        st.session_state.update(_fitted(preset, info))
+    chosen = st.session_state[_CHOSEN]
+    if chosen in presets:  # else it was deleted in another tab
+        st.session_state[_SHOWN] = chosen
+        st.session_state.update(_fitted(presets[chosen], info))
 
 
 def _draw_menu(
@@ -111,7 +120,7 @@ def _draw_menu(
     with st.form(key="preset_form", border=False, enter_to_submit=True):
         st.text_input(words.name, key=_NAME, max_chars=LONGEST_NAME)
         st.form_submit_button(words.save, key="save_preset", icon=":material/save:", on_click=_save, args=(chat, texts))
-    chosen = next((kept for kept in own if kept.id == st.session_state.get(_CHOSEN)), None)
+    chosen = next((kept for kept in own if kept.id == st.session_state.get(_SHOWN)), None)
     if chosen is not None:
         _draw_chosen(chat, chosen, texts)
     st.caption(words.link, help=words.link_help)
@@ -158,7 +167,7 @@ def _save(chat: Chat, texts: Texts) -> None:
     try:
         preset = check_preset(st.session_state[_NAME], values)
         with chat.replies.database.writing() as connection:
-            st.session_state[_CHOSEN] = Presets(connection, chat.asker.reader).save(preset)
+            st.session_state[_SHOWN] = Presets(connection, chat.asker.reader).save(preset)
     except PresetError as error:
         st.session_state[_PROBLEM] = texts.presets.wrong, str(error)
     except FullError:
@@ -206,7 +215,7 @@ def _bring_in(chat: Chat, info: EngineInfo, texts: Texts) -> None:
     except (StoreError, ConflictError):
         st.session_state[_PROBLEM] = texts.not_changed, ""
     else:
-        st.session_state[_CHOSEN] = ids[0]
+        st.session_state[_SHOWN] = ids[0]
         st.session_state.update(_fitted(found.presets[0], info))
         st.toast(words.brought_in.format(count=len(found.presets)), icon=":material/check:")
         if found.left_out:

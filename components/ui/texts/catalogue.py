@@ -105,7 +105,6 @@ class PresetTexts:
     """The texts about presets of the sampling parameters."""
 
     title: str
-    choose: str
     built_in: dict[str, str]
     menu: str
     more: str

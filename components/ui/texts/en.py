@@ -214,7 +214,6 @@ EN = Texts(
     lab=LAB_EN,
     presets=PresetTexts(
         title="Preset",
-        choose="As set below",
         built_in={"precise": "Precise", "balanced": "Balanced", "creative": "Creative"},
         menu="Save or share",
         more="More settings",

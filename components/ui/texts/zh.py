@@ -210,7 +210,6 @@ ZH = Texts(
     lab=LAB_ZH,
     presets=PresetTexts(
         title="预设",
-        choose="按下方设置",
         built_in={"precise": "严谨", "balanced": "均衡", "creative": "创意"},
         menu="保存、导入或分享设置",
         more="更多设置",

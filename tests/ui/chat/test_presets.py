@@ -13,7 +13,7 @@ from tests.ui.test_page import ask
 
 
 def choose(page: AppTest, name: str) -> AppTest:
-    page.selectbox(key="preset").select(name).run()
+    page.menu_button(key="preset").click_index(options(page).index(name)).run()
     assert not page.exception
     return page
 
@@ -33,13 +33,13 @@ def save(page: AppTest, name: str) -> AppTest:
 
 
 def options(page: AppTest) -> list[str]:
-    return list(page.selectbox(key="preset").options)
+    return page.menu_button(key="preset").options
 
 
 def shown(page: AppTest) -> str | None:
-    """The name of the preset that the field shows."""
-    field = page.selectbox(key="preset")
-    return None if field.index is None else field.options[field.index]
+    """The name of the preset that the button shows."""
+    label = page.menu_button(key="preset").label
+    return None if label == EN.presets.title else label
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -52,7 +52,22 @@ def test_a_chosen_preset_moves_the_sliders_and_the_next_reply_uses_it(
     assert engine.requests[0].sampling == SamplingParams.model_validate(dict(BUILT_IN[name]))
 
 
-def test_the_field_names_a_preset_as_long_as_the_sliders_show_it(page: AppTest) -> None:
+def test_a_preset_that_is_chosen_again_counts_again(page: AppTest) -> None:
+    choose(page, "Balanced")
+    page.slider(key="temperature").set_value(1.9)  # no script run tells the page of it
+    choose(page, "Balanced")
+    assert page.slider(key="temperature").value == BUILT_IN["balanced"]["temperature"]
+
+
+def test_ones_own_preset_takes_the_place_of_a_built_in_one_of_its_name(page: AppTest) -> None:
+    page.slider(key="top_k").set_value(33)
+    save(page, "Precise")
+    assert options(page) == ["Balanced", "Creative", "Precise"]
+    choose(choose(page, "Balanced"), "Precise")
+    assert page.slider(key="top_k").value == 33
+
+
+def test_the_button_names_a_preset_as_long_as_the_sliders_show_it(page: AppTest) -> None:
     assert shown(page) is None
     assert shown(choose(page, "Balanced")) == "Balanced"
     page.slider(key="min_p").set_value(0.2).run()
