@@ -156,6 +156,10 @@ def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Eng
         from components.engine.remote.connecting import connect
 
         return connect(settings, on_stage)
+    if settings.engine == "vllm":
+        from components.engine.sidecar.vllm.loading import load_vllm
+
+        return load_vllm(settings, on_stage)
     from components.engine.local.loading import load_engine  # imports torch, which takes seconds: not in the caller
 
     return load_engine(on_stage)

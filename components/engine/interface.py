@@ -19,9 +19,9 @@ from components.engine.watching.activity import Activity, Origin
 from components.model.chat_format import Message, Prompt
 from components.sampling.parameters import SamplingParams
 
-Stage = Literal["libraries", "weights", "warm_up", "server"]
+Stage = Literal["libraries", "weights", "warm_up", "server", "installing", "exporting", "starting"]
 """What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
-asking another server what it has."""
+asking another server what it has; or installing such a server, writing the checkpoint for it, and waiting for it."""
 
 
 @dataclass(frozen=True)

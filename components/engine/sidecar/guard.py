@@ -32,7 +32,7 @@ def main() -> int:
     _control(SET_SUBREAPER, 1)
     server = os.fork()
     if server == 0:
-        _become(launch["arguments"], launch["environment"])
+        _become(launch["arguments"], launch["environment"], launch["folder"])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the pipe alone says when to end
     threading.Thread(target=_end_with_parent, args=(server, launch["grace"]), daemon=True).start()
@@ -42,13 +42,14 @@ def main() -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(arguments: list[str], environment: dict[str, str]) -> None:
+def _become(arguments: list[str], environment: dict[str, str], folder: str | None) -> None:
     """In the child: turn into the server. Does not return."""
     try:
         _control(SET_DEATH_SIGNAL, signal.SIGKILL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
-        os.execvpe(arguments[0], arguments, os.environ | environment)
+        path = os.pathsep.join(filter(None, (folder, os.environ.get("PATH"))))
+        os.execvpe(arguments[0], arguments, os.environ | {"PATH": path} | environment)
     except OSError as error:
         print(f"{arguments[0]} cannot be started: {error.strerror}", flush=True)
     finally:

@@ -27,7 +27,7 @@ LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 5.0
 """How long a server that is asked to end may take."""
 
-KEPT_LINES = 40
+KEPT_LINES = 200
 SHOWN_LINES = 3
 LINE_CHARS = 2000
 """Of a server's log: so many last lines are kept, so many of them told in an error, and so much of each."""
@@ -65,34 +65,44 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start a server. Secrets belong in ``environment``: every user of the machine can see arguments."""
+    """How to start a server.
+
+    Attributes:
+        arguments: the program and its options, which every user of the machine can see.
+        environment: what is different from ours; secrets belong here.
+        folder: where it finds the programs that it calls, besides where ours are.
+    """
 
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 class Process:
-    """A server that was started. It ends with this process, however that ends, and all its children with it."""
+    """A program that was started. It ends with this process, however that ends, and all its children with it."""
 
-    def __init__(self, name: str, launch: Launch, endpoint: Endpoint) -> None:
+    def __init__(self, name: str, launch: Launch, secret: SecretStr | None = None) -> None:
         """Start it.
 
         Args:
-            name: of the server, for people.
+            name: of it, for people.
             launch: how.
-            endpoint: where it is told to listen.
+            secret: what its log may repeat and ours must not.
 
         Raises:
             EngineError: the system starts no more processes.
         """
         self.name = name
-        self.endpoint = endpoint
+        self._secret = secret.get_secret_value() if secret else None
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        content = {
-            "arguments": list(launch.arguments),
-            "environment": dict(launch.environment),
-            "grace": GRACE_SECONDS,
-        }
+        content = json.dumps(
+            {
+                "arguments": list(launch.arguments),
+                "environment": dict(launch.environment),
+                "folder": str(launch.folder) if launch.folder else None,
+                "grace": GRACE_SECONDS,
+            }
+        )
         try:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", str(GUARD)],
@@ -107,7 +117,7 @@ class Process:
             ) from error
         assert self._guard.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and how is told below
-            self._guard.stdin.write(json.dumps(content).encode() + b"\n")
+            self._guard.stdin.write(content.encode() + b"\n")
             self._guard.stdin.flush()
         self._reader = threading.Thread(target=self._read_log, name=f"{name}-log", daemon=True)
         self._reader.start()
@@ -138,6 +148,11 @@ class Process:
             self.wait()
 
     @property
+    def failed(self) -> bool:
+        """Whether it has ended otherwise than well."""
+        return self._guard.returncode != 0
+
+    @property
     def ending(self) -> str:
         """How it has ended, in a few words."""
         code = self._guard.returncode
@@ -152,12 +167,6 @@ class Process:
         """The last lines of its log, the newest at the end."""
         return list(self._lines)
 
-    @property
-    def last_words(self) -> str:
-        """The last of them as part of a sentence; none for a server that has said nothing."""
-        lines = [line.strip() for line in self.lines if line.strip()][-SHOWN_LINES:]
-        return f" Its last lines: {' / '.join(lines)}." if lines else ""
-
     def _close_pipe(self) -> None:
         assert self._guard.stdin is not None
         with contextlib.suppress(OSError):
@@ -165,10 +174,16 @@ class Process:
 
     def _read_log(self) -> None:
         assert self._guard.stdout is not None
-        key = self.endpoint.key.get_secret_value()
         with self._guard.stdout as stream:
             for raw in iter(lambda: stream.readline(LINE_CHARS), b""):
                 text = raw.decode(errors="replace").rstrip().rpartition("\r")[-1]  # of a progress bar, how it ended
-                line = _CONTROL.sub("", text).replace(key, "***")
+                line = _CONTROL.sub("", text)
+                line = line.replace(self._secret, "***") if self._secret else line
                 self._lines.append(line)
                 logger.info("%s: %s", self.name, line)
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The last lines of a log as a sentence; nothing of a program that has said nothing."""
+    said = [line.strip() for line in lines if line.strip()][-SHOWN_LINES:]
+    return f"Its last lines: {' / '.join(said)}." if said else ""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from components.engine.errors import EngineError
-from components.engine.sidecar.process import LOOPBACK, Endpoint, Launch, Process
+from components.engine.sidecar.process import LOOPBACK, Endpoint, Launch, Process, last_words
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Sidecar:
         *,
         patience: float,
         advice: Callable[[Sequence[str]], str] = advise,
+        quote: Callable[[Sequence[str]], str] = last_words,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
         """Describe the server; nothing is started yet.
@@ -61,6 +62,7 @@ class Sidecar:
             ready: whether it answers there. Asked again and again from the start on.
             patience: seconds that it may take until then.
             advice: what people can do about a failure, given the last lines of its log: a sentence or two.
+            quote: what of these lines they are told: a sentence, or nothing.
             pauses: as ``PAUSES``.
         """
         self.name = name
@@ -68,10 +70,12 @@ class Sidecar:
         self._ready = ready
         self._patience = patience
         self._advice = advice
+        self._quote = quote
         self._pauses = pauses
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._process: Process | None = None
+        self._endpoint: Endpoint | None = None
         self._trouble: str | None = f"{name} has not been started."
         self._has_given_up = False
 
@@ -79,7 +83,7 @@ class Sidecar:
     def endpoint(self) -> Endpoint | None:
         """Where it serves; None while it does not."""
         with self._lock:
-            return self._process.endpoint if self._process and self._trouble is None else None
+            return self._endpoint if self._trouble is None else None
 
     @property
     def trouble(self) -> str | None:
@@ -97,9 +101,9 @@ class Sidecar:
         Raises:
             EngineError: it cannot be started, has ended at once, or does not get ready in time.
         """
-        process = self._launch()
+        process, endpoint = self._launch()
         threading.Thread(target=self._watch, args=(process,), name=f"{self.name}-watch", daemon=True).start()
-        return process.endpoint
+        return endpoint
 
     def close(self) -> None:
         """End it with all its children, and wait until they are gone. Again, it does nothing."""
@@ -110,7 +114,7 @@ class Sidecar:
         if process is not None:
             process.end()
 
-    def _launch(self) -> Process:
+    def _launch(self) -> tuple[Process, Endpoint]:
         """Start it at a port of its own, and wait until it is ready; raises as ``start`` does."""
         for ports_left in reversed(range(PORTS)):
             endpoint = Endpoint.new()
@@ -118,19 +122,20 @@ class Sidecar:
             with self._lock:
                 if self._closed.is_set():
                     raise EngineError(f"{self.name} was ended before it was ready.")
-                process = self._process = Process(self.name, launch, endpoint)
-            if self._gets_ready(process):
+                process = self._process = Process(self.name, launch, endpoint.key)
+            if self._gets_ready(process, endpoint):
                 with self._lock:
+                    self._endpoint = endpoint
                     self._trouble = self._trouble if self._closed.is_set() else None
                 logger.info("%s is ready", self.name)
-                return process
+                return process, endpoint
             if not (endpoint.is_taken and ports_left):
                 break
         if self._closed.is_set():
             raise EngineError(f"{self.name} was ended before it was ready.")
         raise EngineError(self._describe(process, f"ended before it was ready ({process.ending})"))
 
-    def _gets_ready(self, process: Process) -> bool:
+    def _gets_ready(self, process: Process, endpoint: Endpoint) -> bool:
         """Wait until it is ready, or has ended.
 
         Raises:
@@ -138,7 +143,7 @@ class Sidecar:
         """
         deadline = time.monotonic() + self._patience
         while not process.wait(POLL_SECONDS):
-            if self._ready(process.endpoint) and process.is_running:
+            if self._ready(endpoint) and process.is_running:
                 return True
             if time.monotonic() > deadline:
                 process.end()
@@ -146,7 +151,8 @@ class Sidecar:
         return False
 
     def _describe(self, process: Process, what: str) -> str:
-        return f"{self.name} {what}.{process.last_words} {self._advice(process.lines)}"
+        said = self._quote(process.lines)
+        return " ".join(filter(None, (f"{self.name} {what}.", said, self._advice(process.lines))))
 
     def _watch(self, process: Process) -> None:
         """Start it again whenever it crashes, until it has crashed too often or is ended."""
@@ -167,7 +173,7 @@ class Sidecar:
                 logger.warning("%s It is started again.", failure)
                 crashes += 1
                 try:
-                    restarted = self._launch()
+                    restarted, _ = self._launch()
                 except EngineError as error:
                     failure = str(error)
             process = restarted

@@ -34,6 +34,7 @@ class OpenAIStub:
         pieces: of every reply.
         refusals: answers to the next requests for replies, instead of replies.
         unknown: parameters that it refuses to know.
+        pages: what anybody may get, by path.
         key: what it asks for, if anything.
         counts: whether it tells usage, with so many ``tokens_per_piece``.
         echoes: whether it tells the log probabilities of prompts; else it takes no notice of being asked.
@@ -51,6 +52,7 @@ class OpenAIStub:
     refusals: list[Refusal] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     key: str | None = None
+    pages: dict[str, object] = field(default_factory=lambda: {"/health": {}})
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": MODEL, "max_model_len": 4096}])
     counts: bool = True
     tokens_per_piece: float = 2
@@ -79,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def do_GET(self) -> None:
-        if self.path == "/health":
-            self._json(200, {})
+        if self.path in self.server.stub.pages:
+            self._json(200, self.server.stub.pages[self.path])
             return
         if self._refuses_key():
             return

@@ -20,7 +20,7 @@ from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from tests.engine.sidecar.test_sidecar import assert_gone, pids, wait_until
 
-STAND_IN = Path(__file__).with_name("vllm_stand_in.py")
+STAND_IN = Path(__file__).parent / "vllm" / "stand_in.py"
 
 Serve = Callable[..., SidecarEngine]
 

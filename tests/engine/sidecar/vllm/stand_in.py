@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Behaves as vLLM does at its start, in failure and at its end: ``vllm_stand_in.py serve MODEL --port PORT …``.
+"""Behaves as vLLM does at its start, in failure and at its end: ``stand_in.py serve MODEL --port PORT …``.
 
 It takes the options that vLLM takes and its key from the environment, logs, starts a process for its engine, loads for
 a while, and serves OpenAI's API. What it writes is told by ``OpenAIStub``. STAND_IN has what is to be different, in
@@ -8,7 +8,7 @@ JSON:
 - fails: what it says and ends with instead of serving;
 - stalls: the piece of each reply before which it stops writing;
 - loads: the file that it waits for before it is ready;
-- tells: the file to which it writes its arguments.
+- tells: the file to which it writes the options that it was given.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
 from tests.engine.remote.openai_stub import running_stub
 
@@ -35,7 +35,7 @@ def main() -> None:
     options = parse()
     key = os.environ["VLLM_API_KEY"]
     if "tells" in told:
-        Path(told["tells"]).write_text(json.dumps({"arguments": sys.argv[1:], "served": vars(options)}))
+        Path(told["tells"]).write_text(json.dumps(vars(options)))
     core = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(f"INFO api_server.py:1: pids {os.getpid()} {core.pid}", flush=True)
     if "fails" in told:
@@ -47,9 +47,8 @@ def main() -> None:
         time.sleep(0.01)
     with running_stub(options.port) as stub:
         stub.key = key
-        stub.models = [
-            {"id": options.served_model_name, "owned_by": "vllm", "max_model_len": options.max_model_len or 4096}
-        ]
+        stub.models = [{"id": options.served_model_name, "owned_by": "vllm", "max_model_len": 512}]
+        stub.pages["/version"] = {"version": VERSION}
         stub.stall_before = told.get("stalls")
         threading.Event().wait()
 
@@ -58,9 +57,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["serve"])
     parser.add_argument("model")
-    for name in ("host", "served-model-name", "dtype", "generation-config"):
+    for name in ("host", "served-model-name", "dtype", "generation-config", "uvicorn-log-level", "max-model-len"):
         parser.add_argument(f"--{name}")
-    for name in ("port", "max-model-len", "max-num-seqs", "max-logprobs"):
+    for name in ("port", "max-num-seqs", "kv-cache-memory-bytes"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--gpu-memory-utilization", type=float)
     return parser.parse_args()
