@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     )
 
     model: Path | None = Field(
-        None, description="Folder of the checkpoint to serve. Not set: the best one found in the models folder."
+        None,
+        description="The checkpoint to serve: its folder, or a GGUF file. Not set: the best one found in the models "
+        "folder.",
     )
     models_dir: Path = Field(Path("models"), description="Where download.py puts checkpoints.")
     data_dir: Path = Field(Path("data"), description="Where the application keeps its own state.")
@@ -48,11 +50,12 @@ class Settings(BaseSettings):
     quantize: Literal["auto", "int8", "none"] = Field(
         "auto", description="Weights of one byte, for the CPU in bfloat16. auto: there; none: never."
     )
-    engine: Literal["local", "plain", "vllm", "openai"] = Field(
+    engine: Literal["local", "plain", "llamacpp", "vllm", "openai"] = Field(
         "local",
         description="Who writes. local: many replies in one step; plain: transformers' own forward pass, one sequence "
-        "after the other, which models that local cannot run get anyway; vllm: vLLM on an NVIDIA GPU, which is "
-        "installed, started and watched; openai: an OpenAI-compatible server.",
+        "after the other, which models that local cannot run get anyway; llamacpp: llama.cpp, which GGUF files get "
+        "anyway; vllm: vLLM on an NVIDIA GPU, which is installed, started and watched; openai: an OpenAI-compatible "
+        "server.",
     )
     vllm: Path | None = Field(
         None,

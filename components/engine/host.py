@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from components.checkpoints.locate import find_checkpoint
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine, Stage
 from components.engine.line.limits import limits_of
@@ -160,6 +161,11 @@ def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Eng
         from components.engine.sidecar.vllm.loading import load_vllm
 
         return load_vllm(settings, on_stage)
+    checkpoint = find_checkpoint(settings)
+    if checkpoint.is_gguf:
+        from components.engine.sidecar.llama_cpp import load_llama_cpp
+
+        return load_llama_cpp(checkpoint, settings, on_stage)
     from components.engine.local.loading import load_engine  # imports torch, which takes seconds: not in the caller
 
     return load_engine(on_stage)

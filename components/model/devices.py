@@ -1,11 +1,6 @@
 """Where a model runs, and in which type of number."""
 
-import os
-from pathlib import Path
-
 import torch
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def choose_device(wanted: str | None = None) -> torch.device:
@@ -51,17 +46,3 @@ def choose_dtype(device: torch.device, wanted: str = "auto") -> torch.dtype:
 def cpu_computes_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def usable_cores(quota: Path = CPU_QUOTA) -> int:
-    """The cores that this process may use; in a container often fewer than the machine has.
-
-    Args:
-        quota: the container's limit as Linux tells it, "MICROSECONDS PERIOD" or "max PERIOD".
-    """
-    cores = len(os.sched_getaffinity(0))
-    try:
-        allowed, period = quota.read_text(encoding="utf-8").split()
-        return max(1, min(cores, round(int(allowed) / int(period))))
-    except (OSError, ValueError):
-        return cores

@@ -17,7 +17,7 @@ from components.engine.local.engine import LocalEngine, defaults_of
 from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.plain_runner import PlainRunner
 from components.engine.local.runner import Runner
-from components.model.devices import usable_cores
+from components.model.cores import usable_cores
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear
 from components.sampling.parameters import SamplingParams

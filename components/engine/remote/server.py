@@ -10,6 +10,7 @@ import httpx2
 from openai import (
     APIStatusError,
     AsyncOpenAI,
+    AsyncStream,
     BadRequestError,
     DefaultAsyncHttpxClient,
     Timeout,
@@ -20,6 +21,7 @@ from pydantic import BaseModel, HttpUrl, SecretStr, ValidationError
 
 from components.engine.errors import EngineError, UnsupportedError
 from components.engine.remote.chunks import Part, read_chat_chunk, read_completion_chunk
+from components.engine.remote.sse import read_events
 from components.model.chat_format import Message
 
 ANSWER_SECONDS = 10.0
@@ -57,11 +59,15 @@ class Call:
         standard: parameters of OpenAI's API.
         extensions: parameters that only some servers know.
         chat: whether the call is for a chat completion, else for a plain completion.
+        path: of another endpoint that is called instead, below the server's root.
+        read: reads what that one sends.
     """
 
     standard: dict[str, Any]
     extensions: dict[str, Any]
     chat: bool
+    path: str = ""
+    read: Callable[[Any], Part] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,17 @@ class Server:
         Raises:
             openai.APIError: the server does not answer, refuses, or breaks off.
         """
-        if call.chat:
+        if call.read is not None:
+            stream = await self._client.post(
+                self._root + call.path,
+                cast_to=object,
+                body=call.standard | call.extensions,
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+            async with stream:
+                yield read_events(stream.response.aiter_bytes(), call.read, stream.response.request)
+        elif call.chat:
             async with await self._client.chat.completions.create(
                 **call.standard, stream=True, extra_body=call.extensions
             ) as chat:
@@ -176,6 +192,10 @@ class Server:
         """A plain completion in one piece. Raises ``openai.APIError`` as ``write`` does."""
         completion: Completion = await self._client.completions.create(**parameters)
         return completion
+
+    async def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """What another endpoint of the server answers. Raises ``openai.APIError`` as ``write`` does."""
+        return await self._client.post(self._root + path, cast_to=object, body=body, options={"timeout": self._brief})
 
     def without_key(self, text: str) -> str:
         """The text with the key made illegible: servers repeat in errors what they were sent."""
