@@ -71,6 +71,7 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         advice=advise,
         quote=quote,
         pauses=PAUSES,
+        again="in a few minutes",
     )
     endpoint = sidecar.start()
     loop = LoopThread(f"{NAME}-engine")

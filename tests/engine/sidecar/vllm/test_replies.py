@@ -172,7 +172,7 @@ def test_who_asks_while_it_is_down_is_told_so(load: Load, caplog: pytest.LogCapt
     with pytest.raises(EngineNotReadyError) as error:
         ask(engine)
     assert str(error.value) == engine.failure
-    assert engine.failure == "vLLM has crashed and is being started again. Ask again in a moment."
+    assert engine.failure == "vLLM has crashed and is being started again. Ask again in a few minutes."
 
 
 def test_an_engine_that_is_closed_ends_its_replies_and_its_vllm(load: Load, caplog: pytest.LogCaptureFixture) -> None:
