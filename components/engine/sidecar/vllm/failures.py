@@ -7,7 +7,9 @@ from components.engine.sidecar.process import last_words
 
 _PREFIX = re.compile(r"^\(\w+ pid=\d+\) |^(ERROR|CRITICAL) [\d-]+ [\d:]+ \[[^\]]*\] ?")
 _ERROR = re.compile(r"^(vllm: error:|(\w+\.)*[A-Z]\w*(Error|Exception)\b)")
-_AFTERMATH = re.compile(r"Engine core initialization failed|EngineDeadError|Failed core proc|WorkerProc initialization failed")
+_AFTERMATH = re.compile(
+    r"Engine core initialization failed|EngineDeadError|Failed core proc|WorkerProc initialization failed"
+)
 _NOISE = re.compile(r" ?\[type=\w+, input_value=.*")
 LONGEST = 600
 
