@@ -71,7 +71,12 @@ class Keeper(Protocol):
 
 
 class EngineByIds(RemoteEngine):
-    """Hands token ids to a server that this application keeps running."""
+    """Hands token ids to a server that this application keeps running.
+
+    Attributes:
+        dialect: the server's.
+        keeper: keeps it running.
+    """
 
     def __init__(
         self,
@@ -100,15 +105,15 @@ class EngineByIds(RemoteEngine):
         """
         super().__init__(server, loop, info, settings)
         self._vocabulary = vocabulary
-        self._dialect = dialect
-        self._keeper = keeper
+        self.dialect = dialect
+        self.keeper = keeper
         self._capacity = capacity
         self._versions = versions
 
     @property
     def failure(self) -> str | None:
         """See ``Engine.failure``."""
-        return self._keeper.trouble
+        return self.keeper.trouble
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``."""
@@ -153,10 +158,10 @@ class EngineByIds(RemoteEngine):
     def close(self) -> None:
         """See ``Engine.close``."""
         super().close()
-        self._keeper.close()
+        self.keeper.close()
 
     def _begin(self, request: GenerationRequest, generation: Generation) -> ReplyByIds:
-        self._dialect.check(request)
+        self.dialect.check(request)
         for name in ("logit_bias", "stop_token_ids"):
             self._check_tokens(getattr(request.sampling, name), name)
         return ReplyByIds(request, generation, self._prompt_of(request), self._vocabulary.texts)
@@ -184,7 +189,7 @@ class EngineByIds(RemoteEngine):
 
     def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:  # noqa: ARG002
         assert isinstance(reply, ReplyByIds)
-        return self._dialect.call(reply.request, reply.prompt)
+        return self.dialect.call(reply.request, reply.prompt)
 
     def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
         assert isinstance(reply, ReplyByIds)
