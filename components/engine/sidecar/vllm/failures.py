@@ -15,6 +15,10 @@ LONGEST = 600
 
 ADVICE = (
     (
+        re.compile(r"[Bb]float16 is only supported"),
+        "This card does not compute in bfloat16. Set BAICHUAN_DTYPE=float16.",
+    ),
+    (
         re.compile(
             r"out of memory|less than desired GPU memory|No available memory|KV cache is needed|larger than the"
         ),

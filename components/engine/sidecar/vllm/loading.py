@@ -2,17 +2,14 @@
 
 import contextlib
 import json
-import logging
 import re
-import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from openai import APIError
 
 from components.checkpoints.errors import UnsupportedCheckpointError
-from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.locate import find_checkpoint
+from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, Stage
 from components.engine.remote.by_ids import EngineByIds
 from components.engine.remote.failures import describe
@@ -28,8 +25,6 @@ from components.engine.sidecar.vllm.failures import advise, quote
 from components.engine.sidecar.vllm.gpus import read_gpus
 from components.engine.sidecar.vllm.vocabulary import read_vocabulary
 from components.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 NAME = "vLLM"
 
@@ -98,7 +93,7 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         loop.close(server.close)
         sidecar.close()
         raise
-    threading.Thread(target=_add_fingerprint, args=(engine, checkpoint.path, settings.data_dir), daemon=True).start()
+    learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
 
 
@@ -113,10 +108,3 @@ def _ask(loop: LoopThread, server: Server, name: str) -> tuple[ServedModel, str,
     with contextlib.suppress(APIError):
         found = _CACHE.search(loop.run(server.get("/metrics")))
     return models[0], str(version), int(found[1]) * int(found[2]) if found else None
-
-
-def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
-    try:
-        engine.weights = fingerprint(path, data_dir)
-    except OSError:  # the edge of the thread; receipts go on without it
-        logger.exception("The fingerprint of the weights is not known")

@@ -7,6 +7,7 @@ JSON:
 
 - fails: what it says and ends with instead of serving;
 - stalls: the piece of each reply before which it stops writing;
+- old: whether it is a vLLM that tells no token ids;
 - loads: the file that it waits for before it is ready;
 - asked: the file to which it writes the bodies of the requests for replies, a line each;
 - tells: the file to which it writes the options that it was given.
@@ -25,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from tests.engine.remote.openai_stub import running_stub
 
 VERSION = "0.0.stand-in"
-TINY_IDS = {"百川": [3944, 479, 433, 407], "归": [4017], "海": [3904], "。": [3237]}
-"""The stub's pieces in the vocabulary of the tiny Baichuan checkpoint."""
+TINY_IDS = {"百川": [3944, 479, 433, 407], "归": [4017], "海": [3904], "。": [3237], "</s>": [2]}
+"""The stub's pieces, and its end, in the vocabulary of the tiny Baichuan checkpoint."""
 
 
 def main() -> None:
@@ -51,12 +52,7 @@ def main() -> None:
         stub.key = key
         stub.models = [{"id": options.served_model_name, "owned_by": "vllm", "max_model_len": 256}]
         stub.pages["/version"] = {"version": VERSION}
-        stub.ids = {
-            "百川": [3944, 479, 433, 407],
-            "归": [4017],
-            "海": [3904],
-            "。": [3237],
-        }  # as in the tiny checkpoint
+        stub.ids = None if told.get("old") else TINY_IDS
         stub.stall_before = told.get("stalls")
         while True:
             time.sleep(0.02)

@@ -142,6 +142,13 @@ def test_what_it_cannot_do_and_what_is_too_long_is_said(load: Load) -> None:
         ask(engine, [{"role": "user", "content": "海" * 300}])
 
 
+def test_a_vllm_that_is_too_old_is_said(load: Load) -> None:
+    with pytest.raises(
+        EngineError, match=r"This vLLM is too old: it does not tell the ids of tokens\. Take its folder"
+    ):
+        ask(load({"old": True}))
+
+
 def test_a_crash_in_mid_reply_costs_that_reply_alone_and_keeps_what_was_written(
     load: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
