@@ -1,7 +1,7 @@
 """Looking inside a finished reply: the scores from which its tokens were chosen, as they were kept or read again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.chats.chat import Chat
 from components.engine.errors import EngineError, UnsupportedError
@@ -27,13 +27,12 @@ class Source:
 
     prompt: Sequence[int]
     tokens: Sequence[int]
+    reused: int
+    seed: int | None = None  # if one was set: then it was written with kernels that do not depend on who else is there
 
 
 def kept_scores(chat: Chat, engine: Engine, message: Message) -> KeptScores:
-    """The scores of a reply that has ended: from the store, else read again by the model in one forward pass.
-
-    Read again, they are those of reading a prompt, which is rounded otherwise than writing: by some hundredths in
-    bfloat16, and a little more where writing uses int8.
+    """The scores of a reply that has ended: from the store, else read again by the model as it wrote them.
 
     Raises:
         UnknownScoresError: the model that wrote it does not run here, or nobody knows its tokens.
@@ -55,7 +54,7 @@ def exact_steps(
 
     Args:
         chat: in which the reply stands.
-        engine: reads it, in one forward pass up to the last place.
+        engine: reads it up to the last place.
         message: the reply.
         sampling: the parameters.
         places: of tokens in the reply, from 0; as many as the reply has tokens is the place behind them.
@@ -74,7 +73,7 @@ def exact_steps(
     source = source_of(chat, engine, message)
     last = max(places)
     tokens = source.tokens[:last] if last <= len(source.tokens) else source.tokens
-    told = _read(chat, engine, Source(source.prompt, tokens), sampling, exact_at=places)
+    told = _read(chat, engine, replace(source, tokens=tokens), sampling, exact_at=places)
     by_place = dict(zip(sorted(set(places)), told.exact, strict=True))
     return [by_place[place] for place in places]
 
@@ -100,7 +99,7 @@ def source_of(chat: Chat, engine: Engine, message: Message) -> Source:
     # As when it was written, also in how much of the history was left out for the reply's room.
     longest = receipt.sampling.max_new_tokens + receipt.continued
     prompt = engine.build_prompt(receipt.messages, min(longest, engine.info.context_length - 1))
-    return Source(prompt.input_ids, receipt.tokens)
+    return Source(prompt.input_ids, receipt.tokens, receipt.reused, receipt.sampling.seed if receipt.exact else None)
 
 
 def _read(
@@ -114,7 +113,7 @@ def _read(
     asker = chat.asker
     request = GenerationRequest(
         [],
-        sampling,
+        sampling.model_copy(update={"seed": source.seed}),
         asker.visitor,
         prompt=source.prompt,
         continues=source.tokens,
@@ -124,6 +123,7 @@ def _read(
         address=asker.address,
         kept_scores=kept_scores,
         exact_at=exact_at,
+        reused=source.reused,
     )
     with engine.generate(request) as generation:
         for event in generation:

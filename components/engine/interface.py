@@ -87,6 +87,7 @@ class GenerationRequest:
             nothing is written, they are read of the tokens that the reply ``continues``; ``ScoresRead`` tells them.
         exact_at: places among the tokens that the reply ``continues``, or the one behind them, of which ``ScoresRead``
             tells what the sampling parameters make of all scores. Only where nothing is written.
+        reused: for these two, how many tokens of the prompt came from the prefix cache when the reply was written.
     """
 
     messages: Sequence[Message]
@@ -103,6 +104,7 @@ class GenerationRequest:
     address: str = ""
     kept_scores: int = 0
     exact_at: Sequence[int] | None = None
+    reused: int = 0
 
     @property
     def reads_scores(self) -> bool:

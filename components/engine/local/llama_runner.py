@@ -21,6 +21,9 @@ from components.engine.local.runner import Runner
 from components.model.generation import context_length_of
 from components.model.quantization import INT8_ROWS, Int8Linear
 
+KNOWN_ROWS = 16
+"""So many tokens that are known already are decoded at once, where a row gives the same bits as alone."""
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -90,7 +93,9 @@ class LlamaRunner(Runner):
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
         for layer in model.model.layers:
             self._take(layer)
-        self._exact_rows = self._find_exact_rows(max_batch, may_pad=together)
+        self._exact_rows = self._find_exact_rows(self._weights, max_batch, may_pad=together)
+        lone = self._few_rows_weights or self._weights
+        self._lone_rows_alike = self._find_exact_rows(lone, KNOWN_ROWS, may_pad=False) == 0
 
     def reserve(self, blocks: int) -> None:
         """See ``Runner.reserve``."""
@@ -119,6 +124,21 @@ class LlamaRunner(Runner):
         if len(tables) > 1 and (self._exact_rows is None or not self._attention.rows_alike):
             return self._decode_some_alone(tables, positions, tokens, exact)
         return self._decode(self._weights, tables, positions, tokens, self._exact_rows or 0)
+
+    @torch.inference_mode()
+    def decode_known(self, table: BlockTable, begin: int, tokens: Sequence[int], exact: bool) -> torch.Tensor:
+        """See ``Runner.decode_known``: as many sequences of one token each, which lie in the same blocks."""
+        if exact:
+            weights, rows, alike = self._weights, self._exact_rows or 0, self._exact_rows is not None
+        else:
+            weights, rows, alike = self._few_rows_weights or self._weights, 0, self._lone_rows_alike
+        at_once = KNOWN_ROWS if alike and self._attention.rows_alike else 1
+        read = []
+        for first in range(0, len(tokens), at_once):
+            some = tokens[first : first + at_once]
+            positions = range(begin + first, begin + first + len(some))
+            read.append(self._decode(weights, [table] * len(some), positions, some, rows))
+        return torch.cat(read)
 
     def _decode_some_alone(
         self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int], exact: Sequence[bool]
@@ -189,12 +209,13 @@ class LlamaRunner(Runner):
         del attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
         del mlp.gate_proj, mlp.up_proj, mlp.down_proj
 
-    def _find_exact_rows(self, max_batch: int, may_pad: bool) -> int | None:
+    def _find_exact_rows(self, weights: _Weights, max_batch: int, may_pad: bool) -> int | None:
         """With how many rows a row of a step is the same to the bit whoever else is there.
 
         One layer stands for all, which have its shapes.
 
         Args:
+            weights: with which kernels.
             max_batch: the most sequences of a step.
             may_pad: whether more rows take hardly longer, as on a GPU.
 
@@ -202,7 +223,7 @@ class LlamaRunner(Runner):
             0 for any number; None if there is no such number.
         """
         most = max(2, max_batch)
-        kernels = [*self._weights.layers[0].linears, self._weights.head]
+        kernels = [*weights.layers[0].linears, weights.head]
         hidden, mixed, between = self._norm.shape[0], self._shape.heads * self._shape.size, self._intermediate
         widths = [hidden, mixed, hidden, between, hidden]
 

@@ -1,4 +1,8 @@
-"""Reading the scores of a reply that is written already: of its tokens as they are kept, or exactly at some places."""
+"""Reading the scores of a reply that is written already: of its tokens as they are kept, or exactly at some places.
+
+Its prompt is read as any prompt, and its tokens are decoded as when they were chosen: reading them as a prompt would
+round otherwise, by some hundredths in bfloat16 and by more where decoding uses int8.
+"""
 
 from collections.abc import Sequence
 
@@ -14,7 +18,7 @@ from components.sampling.kept import StepScores
 from components.sampling.sampler import Sampler
 from components.sampling.vocabulary import Scores
 
-READ_PIECE = 64
+READ_PIECE = 32
 """So many tokens are read at once: the scores of all of them are held, and others' streams pause meanwhile."""
 
 
@@ -22,7 +26,8 @@ class Reading:
     """What is told of tokens that a reply has, as they are read.
 
     Attributes:
-        first: the token after which the first scores are wanted, counted from the beginning of the prompt.
+        reply: the first token of the reply, counted from the beginning of the prompt.
+        first: the token after which the first scores are wanted, counted so, too.
     """
 
     def __init__(self, request: GenerationRequest, prompt: int) -> None:
@@ -32,7 +37,7 @@ class Reading:
         self._places = range(count) if request.exact_at is None else sorted(set(request.exact_at))
         self._wanted = set(self._places)
         self._is_exact = request.exact_at is not None
-        self._reply = prompt
+        self.reply = prompt
         self.first = prompt - 1 + self._places[0]
         self._kept: list[StepScores] = []
         self._exact: list[ExactStep] = []
@@ -58,7 +63,7 @@ class Reading:
             self._kept += self._steps(logits, tokens[begin + 1 : begin + 1 + len(logits)])
             return
         for row, after in enumerate(range(begin, begin + len(logits))):
-            if after + 1 - self._reply in self._wanted:
+            if after + 1 - self.reply in self._wanted:
                 self._exact.append(exact_step(logits[row], sampler))
             if after + 1 < len(tokens):
                 sampler.note(tokens[after + 1])

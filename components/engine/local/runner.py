@@ -62,3 +62,18 @@ class Runner(ABC):
         Returns:
             float32 logits, ``[sequences, vocabulary]``.
         """
+
+    def decode_known(self, table: BlockTable, begin: int, tokens: Sequence[int], exact: bool) -> torch.Tensor:
+        """Read tokens of a sequence that are known already, as ``decode`` would read them one by one, to the bit.
+
+        Args:
+            table: the sequence's.
+            begin: where the first of these tokens stands; those before it have been read.
+            tokens: any number of them.
+            exact: see ``decode``.
+
+        Returns:
+            float32 logits after each, ``[n, vocabulary]``.
+        """
+        each = enumerate(tokens, start=begin)
+        return torch.cat([self.decode([table], [position], [token], [exact]) for position, token in each])

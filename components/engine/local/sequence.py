@@ -114,11 +114,14 @@ class Sequence:
     @property
     def piece_end(self) -> int:
         """Where the next piece of the prompt ends: at fixed places, so that a prompt is read the same way each time."""
-        if self.reading is not None:
-            if self.computed >= self.reading.first:
-                return min(self.prompt, (self.computed // READ_PIECE + 1) * READ_PIECE)
-            return min(self.reading.first, (self.computed // PIECE + 1) * PIECE)
-        return min(self.prompt, (self.computed // PIECE + 1) * PIECE)
+        if self.computed >= self._beginning:
+            return min(self.prompt, self.computed + READ_PIECE)
+        return min(self._beginning, (self.computed // PIECE + 1) * PIECE)
+
+    @property
+    def _beginning(self) -> int:
+        """How many tokens are read as a prompt."""
+        return self.prompt if self.reading is None else self.reading.reply
 
     @property
     def seconds(self) -> float:
@@ -133,12 +136,10 @@ class Sequence:
         """
         if self.tells_prompt:
             return []
-        if self.reading is not None:
-            return self.keys.upto(self.tokens, self.reading.first)
         if self.exact:
-            end = (self.prompt - 1) // PIECE * PIECE
+            end = (self._beginning - 1) // PIECE * PIECE
             return self.exact_keys.upto(self.tokens, end)
-        return self.keys.upto(self.tokens, self.prompt - 1)
+        return self.keys.upto(self.tokens, self.prompt - 1 if self.reading is None else self.reading.first)
 
     def full_blocks(self, begin: int) -> collections.abc.Iterator[tuple[int, bytes]]:
         """Blocks that became full since ``begin`` tokens were computed, each with the keys to find it by."""
@@ -148,7 +149,7 @@ class Sequence:
             return
         chains = [(self.keys, self.computed)]
         if self.exact:
-            chains.append((self.exact_keys, min(self.computed, self.prompt // PIECE * PIECE)))
+            chains.append((self.exact_keys, min(self.computed, self._beginning // PIECE * PIECE)))
         for keys, end in chains:
             for index, key in enumerate(keys.upto(self.tokens, end)[first:], start=first):
                 yield self.table.blocks[index], key

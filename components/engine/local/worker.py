@@ -236,12 +236,12 @@ class Worker:
         began = time.monotonic()
         piece = sequence.tokens[begin:end]
         if sequence.tells_prompt:
-            logits = self._runner.prefill(sequence.table, begin, piece, all_logits=True)
+            logits = self._runner.decode_known(sequence.table, begin, piece, sequence.exact)
             followers = sequence.tokens[begin + 1 : end + 1]
             counts = [sequence.request.prompt_logprobs or 0] * len(followers)
             read = logprobs_of(logits[: len(followers)], followers, counts)
-        elif (reading := sequence.reading) is not None and begin >= reading.first:
-            return self._read_scores(sequence, reading, end)
+        elif sequence.reading is not None:
+            return self._read_scores(sequence, sequence.reading, end)
         else:
             logits, read = self._runner.prefill(sequence.table, begin, piece)[None], None
         is_last = end == sequence.prompt
@@ -257,15 +257,21 @@ class Worker:
         return end - begin
 
     def _read_scores(self, sequence: Sequence, reading: Reading, end: int) -> int:
-        """Read a piece of a reply that is written already, with the scores after each token.
+        """Read a piece of a reply that is written already, or of its prompt, with the scores after each token.
 
         A failure ends it, so it need not be all or nothing. It counts as all that is read in a round: the pieces are
         small because others wait for what is made of all these scores.
         """
         assert sequence.table is not None
         begin, tokens = sequence.computed, sequence.tokens
-        logits = self._runner.prefill(sequence.table, begin, tokens[begin:end], all_logits=True)
-        reading.take(logits, begin, tokens, _sampler(sequence))
+        piece = tokens[begin:end]
+        if begin < reading.reply:
+            after, logits = end - 1, self._runner.prefill(sequence.table, begin, piece)[None]
+        else:
+            after, logits = begin, self._runner.decode_known(sequence.table, begin, piece, sequence.exact)
+        unwanted = max(0, reading.first - after)
+        if unwanted < len(logits):
+            reading.take(logits[unwanted:], after + unwanted, tokens, _sampler(sequence))
         self._note_computed(sequence, end)
         if end == sequence.prompt:
             sequence.generation.put(reading.told())
@@ -287,8 +293,12 @@ class Worker:
                 if (block := self._pool.find(key)) is None:
                     break
                 blocks.append(block)
-        whole = len(blocks) // BLOCKS_OF_PIECE * BLOCKS_OF_PIECE
-        return blocks[:whole] if sequence.exact else blocks
+        if sequence.exact:
+            return blocks[: len(blocks) // BLOCKS_OF_PIECE * BLOCKS_OF_PIECE]
+        if sequence.reading is not None and len(blocks) * BLOCK < sequence.reading.reply:
+            # What is not known of the prompt is read in the pieces in which it was read then, for the same bits.
+            return blocks[: sequence.request.reused // BLOCK]
+        return blocks
 
     def _decode(self) -> None:
         """One token for everybody whose prompt is read."""

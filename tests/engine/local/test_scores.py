@@ -1,11 +1,14 @@
 """The scores that are kept of replies, and what is read of them afterwards: what one plain forward pass says."""
 
+import copy
 import itertools
 import math
 import random
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +27,16 @@ from components.engine.errors import PromptError
 from components.engine.events import Delta, Event, Finished, ScoresRead
 from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
+from components.engine.local.loading import build_engine
 from components.engine.local.reading import READ_PIECE
+from components.model.loading import load_model
 from components.sampling import sampler
 from components.sampling.filters import ExactStep
 from components.sampling.kept import StepScores
 from components.sampling.parameters import SamplingParams
+from components.settings import Settings
 from tests.engine.conftest import EngineFactory, Tiny
+from tests.tiny import TINY_PATH
 
 TOP = 50
 SURPRISING = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, repetition_penalty=1.3, max_new_tokens=24, seed=5)
@@ -213,7 +220,7 @@ def test_exact_steps_are_what_transformers_processors_leave(
 ) -> None:
     prompt, tokens = some_tokens(20), some_tokens(READ_PIECE + 10, seed=2)
     sampling = SamplingParams.model_validate({"repetition_penalty": 1.2, **changes})
-    places = [3, 4, 40, READ_PIECE, READ_PIECE + 10]
+    places = [3, 4, READ_PIECE - 5, READ_PIECE, READ_PIECE + 10]
     told = read(engine, prompt, tokens, sampling=sampling, exact_at=places)
     assert len(told.exact) == len(places)
     logits = plain_logits(tiny, [*prompt, *tokens])
@@ -244,6 +251,46 @@ def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
         engine.generate(GenerationRequest([], prompt=[1], continues=[2, 3, 4], writes=False, exact_at=[4]))
 
 
+@pytest.fixture(scope="module", params=["int8", "none"])
+def rounded(request: pytest.FixtureRequest) -> Tiny:
+    """In bfloat16, where reading a prompt and decoding round otherwise; with int8, decoding has kernels of its own."""
+    return load_model(TINY_PATH, dtype=torch.bfloat16, device="cpu", quantize=request.param)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize("afresh", [True, False])
+def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
+    rounded: Tiny, tmp_path: Path, seed: int | None, afresh: bool
+) -> None:
+    def start() -> LocalEngine:
+        return build_engine(copy.deepcopy(rounded[0]), rounded[1], Settings(data_dir=tmp_path), "tiny")
+
+    prompt = some_tokens(150, seed=4)
+    sampling = SURPRISING.model_copy(update={"seed": seed, "max_new_tokens": READ_PIECE + 40, "ignore_eos": True})
+    greedy = SamplingParams(temperature=0.0, repetition_penalty=1.0, seed=seed)
+    engine = start()
+    write(engine, prompt[:70], sampling)  # whose beginning the reply uses
+    reply = write(engine, prompt, sampling)
+    reused = reply.finished.reused_tokens
+    assert reused if seed is None else not reused
+    if afresh:
+        engine.close()
+        engine = start()
+        write(engine, prompt[:70], sampling)
+    with closing(engine):
+        same = {"sampling": greedy, "reused": reused}
+        kept = read(engine, prompt, reply.tokens, kept_scores=TOP, **same).kept
+        places = [0, 1, READ_PIECE + 3, len(reply.tokens) - 1]
+        exact = read(engine, prompt, reply.tokens, exact_at=places, **same).exact
+    assert len(kept) == len(reply.scores)
+    for ours, theirs in zip(kept, reply.scores, strict=True):
+        assert ours.token == theirs.token
+        assert ours.ids.tolist() == theirs.ids.tolist()
+        assert ours.scores.tolist() == theirs.scores.tolist()
+        assert ours.rest == pytest.approx(theirs.rest, abs=1e-5)
+    assert [step.lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
+
+
 def test_who_reads_a_long_reply_holds_nobody_up_for_long(
     make_engine: EngineFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,19 +298,18 @@ def test_who_reads_a_long_reply_holds_nobody_up_for_long(
     engine = make_engine()
     happened: list[str] = []
     runner = engine._worker._runner
-    prefill, decode = runner.prefill, runner.decode
+    decode_known, decode = runner.decode_known, runner.decode
 
-    def noting_prefill(table: Any, begin: int, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
-        if all_logits:
-            happened.append("read")
-            assert len(tokens) <= READ_PIECE
-        return prefill(table, begin, tokens, all_logits)
+    def noting_known(table: Any, begin: int, tokens: Sequence[int], exact: bool) -> torch.Tensor:
+        happened.append("read")
+        assert len(tokens) <= READ_PIECE
+        return decode_known(table, begin, tokens, exact)
 
     def noting_decode(*arguments: Any) -> torch.Tensor:
         happened.append("decode")
         return decode(*arguments)
 
-    monkeypatch.setattr(runner, "prefill", noting_prefill)
+    monkeypatch.setattr(runner, "decode_known", noting_known)
     monkeypatch.setattr(runner, "decode", noting_decode)
     endless = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=200, ignore_eos=True)
     with engine.generate(GenerationRequest([], endless, prompt=some_tokens(5))) as other:
