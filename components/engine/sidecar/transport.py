@@ -9,7 +9,9 @@ class SidecarTransport(httpx2.AsyncHTTPTransport):
     """Leads each request to where the server listens at that moment, and nowhere while it does not."""
 
     def __init__(self, sidecar: Sidecar) -> None:
-        super().__init__(trust_env=False, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None))
+        # Each request has a connection of its own, which costs nothing on loopback: one that was kept may be closed by
+        # the server (llama.cpp's does so after 5 seconds or 100 requests) just as the next request is sent.
+        super().__init__(trust_env=False, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0))
         self._sidecar = sidecar
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
