@@ -53,6 +53,12 @@ def pids(text: str) -> list[int]:
     return [int(pid) for line in re.findall(r"pids (\d+ \d+)", text) for pid in line.split()]
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """The same of our log, which a thread writes: the line may come a moment after the server is ready."""
+    wait_until(lambda: pids(caplog.text))
+    return pids(caplog.text)
+
+
 def wait_until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not true():
@@ -91,7 +97,7 @@ def test_a_server_is_waited_for_and_asks_for_a_key_that_nobody_else_sees(
     assert not answers(Endpoint(endpoint.port, Endpoint.new().key))
     assert sidecar.endpoint == endpoint
     assert sidecar.trouble is None
-    guard, server = psutil.Process(pids(caplog.text)[0]).parent(), psutil.Process(pids(caplog.text)[0])
+    guard, server = psutil.Process(told(caplog)[0]).parent(), psutil.Process(told(caplog)[0])
     assert guard is not None
     assert endpoint.key.get_secret_value() not in " ".join([*guard.cmdline(), *server.cmdline()])
 
@@ -99,7 +105,7 @@ def test_a_server_is_waited_for_and_asks_for_a_key_that_nobody_else_sees(
 def test_its_log_is_in_ours_with_its_name_in_front(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     make().start()
 
-    assert re.search(rf"{NAME}: pids \d+ \d+", caplog.text)
+    wait_until(lambda: re.search(rf"{NAME}: pids \d+ \d+", caplog.text))
 
 
 def test_a_server_that_is_ended_leaves_nothing(make: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -107,7 +113,7 @@ def test_a_server_that_is_ended_leaves_nothing(make: Make, caplog: pytest.LogCap
     endpoint = sidecar.start()
     sidecar.close()
 
-    assert not any(map(lives, pids(caplog.text)))
+    assert not any(map(lives, told(caplog)))
     assert not answers(endpoint)
     assert sidecar.endpoint is None
 
@@ -120,7 +126,7 @@ def test_a_server_that_does_not_want_to_end_has_no_choice(
     sidecar.start()
     sidecar.close()
 
-    assert_gone(*pids(caplog.text))
+    assert_gone(*told(caplog))
 
 
 def test_a_server_that_dies_at_once_is_quoted(make: Make) -> None:
@@ -151,12 +157,12 @@ def test_a_server_that_never_gets_ready_is_ended(make: Make, caplog: pytest.LogC
         started.append(endpoint)
         return answers(endpoint)
 
-    sidecar = make(word, ready=ready, patience=1)
-    with pytest.raises(EngineError, match=rf"{NAME} was not ready after 1 seconds\. .*The log says more"):
+    sidecar = make(word, ready=ready, patience=3)
+    with pytest.raises(EngineError, match=rf"{NAME} was not ready after 3 seconds\. .*The log says more"):
         sidecar.start()
 
     assert started
-    assert_gone(*pids(caplog.text))
+    assert_gone(*told(caplog))
 
 
 def test_a_server_that_is_ended_while_it_starts_is_no_longer_waited_for(make: Make) -> None:
@@ -180,7 +186,7 @@ def test_a_server_that_crashes_is_started_again_elsewhere(make: Make, caplog: py
     assert answers(again)
     assert again.key != first.key
     assert f"{NAME} has crashed (signal 6, SIGABRT)" in caplog.text
-    assert_gone(*pids(caplog.text)[:2])
+    assert_gone(*told(caplog)[:2])
     crash(again)
     wait_until(lambda: sidecar.endpoint not in (None, first, again))
 
@@ -204,8 +210,8 @@ def test_a_server_that_crashes_again_and_again_is_given_up(make: Make, caplog: p
     assert sidecar.trouble.startswith(f"{NAME} has crashed again and again, and is not started any more.")
     assert "exit code 4" in sidecar.trouble
     assert "start the application again" in sidecar.trouble
-    assert len(set(pids(caplog.text))) == 2 * 3
-    assert_gone(*pids(caplog.text))
+    assert len(set(told(caplog))) == 2 * 3
+    assert_gone(*told(caplog))
 
 
 def test_a_port_that_somebody_else_took_is_left_to_them(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +249,7 @@ def test_a_server_ends_with_the_application_however_that_ends(how: signal.Signal
 def test_a_guard_that_is_killed_takes_the_server_with_it(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     sidecar = make(pauses=(0,))
     first = sidecar.start()
-    server, child = pids(caplog.text)
+    server, child = told(caplog)
     guard = psutil.Process(server).parent()
     assert guard is not None
     guard.kill()

@@ -15,7 +15,7 @@ from components.engine.events import Delta
 from components.engine.interface import Engine, GenerationRequest, Stage
 from components.model.export.gguf_file import export_gguf
 from components.sampling.parameters import SamplingParams
-from tests.engine.sidecar.test_sidecar import assert_gone, pids
+from tests.engine.sidecar.test_sidecar import assert_gone, pids, told
 from tests.engine.sidecar.vllm.conftest import NAME, REPLY, STAND_IN, Load
 from tests.server import running_server
 from tests.tiny import TINY_PATH
@@ -127,7 +127,7 @@ def test_vllm_that_fails_at_its_start_is_quoted_with_what_to_do(load: Load, capl
     assert message.startswith("vLLM ended before it was ready (exit code 1). It says: torch.OutOfMemoryError: CUDA out")
     assert "Engine core initialization failed" not in message
     assert "nvidia-smi" in message
-    assert_gone(*pids(caplog.text))
+    assert_gone(*told(caplog))
 
 
 def test_more_options_reach_vllm(load: Load) -> None:

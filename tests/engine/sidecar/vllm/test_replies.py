@@ -13,7 +13,7 @@ from components.engine.events import Delta, Event, Finished
 from components.engine.interface import Engine, GenerationRequest
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
-from tests.engine.sidecar.test_sidecar import assert_gone, pids, wait_until
+from tests.engine.sidecar.test_sidecar import assert_gone, told, wait_until
 from tests.engine.sidecar.vllm.conftest import REPLY, REPLY_IDS, Load
 from tests.tiny import CHATS
 
@@ -51,7 +51,7 @@ def finished(events: list[Event]) -> Finished:
 
 
 def kill_vllm(caplog: pytest.LogCaptureFixture) -> None:
-    psutil.Process(pids(caplog.text)[-2]).kill()
+    psutil.Process(told(caplog)[-2]).kill()
 
 
 @pytest.mark.parametrize("chat", CHATS[:3], ids=lambda chat: str(len(chat["messages"])))
@@ -189,4 +189,4 @@ def test_an_engine_that_is_closed_ends_its_replies_and_its_vllm(load: Load, capl
     engine.close()
 
     assert finished(list(events)).reason == "cancelled"
-    assert_gone(*pids(caplog.text))
+    assert_gone(*told(caplog))
