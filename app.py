@@ -24,12 +24,13 @@ from components.web.routes import build_pages
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start to load the model with the process, not with its first reader; keep what is written when it ends."""
     set_up_logs(get_settings())
-    engine_host()
+    host = engine_host()
     replies = get_replies()
     async with announced(get_access_policy()):
         yield {}
     get_jobs().close()
     replies.close()
+    host.close()
 
 
 app = st.App(

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from components.model.devices import usable_cores
+from components.model.cores import usable_cores
 
 PACKAGES = ("torch", "transformers", "streamlit", "openai", "playwright")
 

@@ -10,6 +10,7 @@ from bench.clicks import measure_clicks
 from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
+from bench.llama_cpp import gguf_of, load_alone, load_behind
 from bench.loading import load_application, load_plain, load_tokenizer
 from bench.looking import measure_looks
 from bench.machine import describe_machine
@@ -129,7 +130,8 @@ def _measure_targets(
     server: OpenAITarget | None,
     results: Results,
 ) -> None:
-    own = [ProcessTarget(partial(load, settings, checkpoint)) for load in (load_plain, load_application)]
+    loads = [load_plain, load_application, *([load_alone, load_behind] if gguf_of(checkpoint) else [])]
+    own = [ProcessTarget(partial(load, settings, checkpoint)) for load in loads]
     results.setup.dtypes.update({target.name: target.dtype for target in own})
     targets: list[Target] = [*own, server] if server is not None else [*own]
     for target in targets:  # a first reply, in which kernels are chosen and memory is taken, does not count

@@ -6,6 +6,7 @@ Nothing else in the project reads the environment. The address and the port are 
 """
 
 import re
+import shlex
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -29,7 +30,9 @@ class Settings(BaseSettings):
     )
 
     model: Path | None = Field(
-        None, description="Folder of the checkpoint to serve. Not set: the best one found in the models folder."
+        None,
+        description="The checkpoint to serve: its folder, or a GGUF file. Not set: the best one found in the models "
+        "folder.",
     )
     models_dir: Path = Field(Path("models"), description="Where download.py puts checkpoints.")
     data_dir: Path = Field(Path("data"), description="Where the application keeps its own state.")
@@ -47,10 +50,20 @@ class Settings(BaseSettings):
     quantize: Literal["auto", "int8", "none"] = Field(
         "auto", description="Weights of one byte, for the CPU in bfloat16. auto: there; none: never."
     )
-    engine: Literal["local", "plain", "openai"] = Field(
+    engine: Literal["local", "plain", "llamacpp", "vllm", "openai"] = Field(
         "local",
         description="Who writes. local: many replies in one step; plain: transformers' own forward pass, one sequence "
-        "after the other, which models that local cannot run get anyway; openai: an OpenAI-compatible server.",
+        "after the other, which models that local cannot run get anyway; llamacpp: llama.cpp, which GGUF files get "
+        "anyway; vllm: vLLM on an NVIDIA GPU, which is installed, started and watched; openai: an OpenAI-compatible "
+        "server.",
+    )
+    vllm: Path | None = Field(
+        None,
+        description="For engine vllm: the program, such as /opt/vllm/bin/vllm. Not set: the one in the path, else one "
+        "that is installed into the data folder.",
+    )
+    vllm_options: str | None = Field(
+        None, description="More options for it, as on its command line, such as --tensor-parallel-size 2."
     )
     openai_base_url: HttpUrl | None = Field(
         None, description="For engine openai: the server's address, such as http://127.0.0.1:8000/v1."
@@ -186,6 +199,15 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?", host):
                 raise ValueError(f"{host!r} is no host; write it like example.org, without https:// and path")
         return hosts
+
+    @field_validator("vllm_options")
+    @classmethod
+    def _as_a_shell_reads_them(cls, value: str | None) -> str | None:
+        try:
+            shlex.split(value or "")
+        except ValueError as error:
+            raise ValueError(f"it cannot be read as options: {error}") from None
+        return value
 
     @model_validator(mode="after")
     def _two_codes(self) -> Self:

@@ -108,7 +108,9 @@ class Replies:
             tokens,
             unwatched_seconds=get_settings().unwatched_reply_seconds,
             on_end=self.keeper.wake,
-            scores=ScoreLog(engine.info.vocabulary, begun, is_whole=is_whole),
+            scores=ScoreLog(
+                engine.info.vocabulary, begun, is_whole=is_whole, tells_logprobs=engine.info.tells_logprobs
+            ),
         )
         with self._lock:
             self._running[message.id] = _Running(message.conversation, message.id, message.reply, task)

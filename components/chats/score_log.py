@@ -12,19 +12,28 @@ from components.sampling.kept import KeptScores, StepScores
 class ScoreLog:
     """The scores of one reply, whole or not at all: those of a part would stand beside the wrong tokens."""
 
-    def __init__(self, vocabulary: int = 0, begun: KeptScores | None = None, *, is_whole: bool = True) -> None:
+    def __init__(
+        self,
+        vocabulary: int = 0,
+        begun: KeptScores | None = None,
+        *,
+        is_whole: bool = True,
+        tells_logprobs: bool = False,
+    ) -> None:
         """Begin, or go on.
 
         Args:
             vocabulary: how many tokens the model has; 0 where that is not known.
             begun: the scores of what the reply begins with.
             is_whole: whether these are of all of it.
+            tells_logprobs: whether the engine's scores are log probabilities, too.
         """
         self._vocabulary = vocabulary
         self._steps = list(begun.steps) if begun else []
         self._normalized = begun.normalized if begun else None
         self._places = {text: place for place, text in enumerate(begun.texts)} if begun else {}
         self._is_whole = is_whole
+        self._tells_logprobs = tells_logprobs
 
     @property
     def kept(self) -> KeptScores | None:
@@ -35,8 +44,9 @@ class ScoreLog:
 
     def note(self, event: Delta | Finished) -> None:
         """Take the scores of some tokens, as the engine tells them, or another server's log probabilities."""
-        normalized = not event.scores and bool(event.tokens)
-        steps = [self._step(token) for token in event.tokens] if normalized else event.scores
+        by_text = not event.scores and bool(event.tokens)
+        steps = [self._step(token) for token in event.tokens] if by_text else event.scores
+        normalized = by_text or self._tells_logprobs
         if not steps:
             self._is_whole &= not isinstance(event, Delta)
             return

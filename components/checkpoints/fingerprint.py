@@ -7,12 +7,13 @@ from pathlib import Path
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
-def fingerprint(folder: Path, data_dir: Path) -> str:
-    """The SHA-256 over the names and contents of a checkpoint's weight files.
+def fingerprint(checkpoint: Path, data_dir: Path) -> str:
+    """The SHA-256 over the names and contents of a checkpoint's weight files: those of a folder, or one GGUF file.
 
     Reading them takes a minute for 15 GB, so the result is kept in the data folder until a file changes.
     """
-    files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    found = (path for pattern in WEIGHTS for path in checkpoint.glob(pattern))
+    files = [checkpoint] if checkpoint.is_file() else sorted(found)
     stamp = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     kept = data_dir / "fingerprints" / f"{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:16]}.txt"
     try:

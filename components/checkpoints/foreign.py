@@ -9,7 +9,6 @@ from components.checkpoints.weight_files import WHOLE_WEIGHTS
 
 ADAPTER = "adapter_config.json"
 OTHER_FORMS = {
-    "*.gguf": "a GGUF file, which is llama.cpp's form",
     "*.h5": "TensorFlow weights (.h5)",
     "*.msgpack": "Flax weights (.msgpack)",
     "*.onnx": "an ONNX model",
@@ -47,6 +46,8 @@ def explain_foreign(folder: Path) -> str | None:
         )
     if inner := _inner_checkpoints(folder):
         return f"the checkpoint lies in a folder inside it. Name that one: {inner[-1]}"
+    if any(folder.glob("*.gguf")):
+        return "it holds a GGUF file, which is llama.cpp's form. Name the file itself."
     for pattern, form in OTHER_FORMS.items():
         if any(folder.glob(pattern)):
             return f"it holds {form}. {OTHER_FORMS_CURE}"

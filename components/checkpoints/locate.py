@@ -1,4 +1,7 @@
-"""Which checkpoint runs: the one that the settings name, else a Baichuan 2 that was fetched, else the demo model."""
+"""Which checkpoint runs: the one that the settings name, else a Baichuan 2 that was fetched, else the demo model.
+
+A checkpoint is a folder that transformers reads, or a GGUF file, which llama.cpp reads.
+"""
 
 import contextlib
 from dataclasses import dataclass
@@ -7,35 +10,51 @@ from pathlib import Path
 from components.checkpoints.content import read_json_object
 from components.checkpoints.errors import CheckpointError, IncompleteCheckpointError, LoadError
 from components.checkpoints.foreign import explain_foreign, quantization_of
+from components.checkpoints.gguf import SPLIT, check_usable, read_header
 from components.checkpoints.weight_files import WHOLE_WEIGHTS, weight_files
 from components.settings import Settings
 
 DEMO_NAME = "SmolLM2-135M-Instruct"
+DEMO_GGUF = f"{DEMO_NAME}.Q4_1.gguf"
+"""The file in the demo model's folder that llama.cpp reads."""
+
+GGUF = ".gguf"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint on disk; ``name`` is for people to read."""
+    """A whole checkpoint on disk, a folder or a GGUF file; ``name`` is for people to read."""
 
     path: Path
     name: str
     is_demo: bool
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is llama.cpp that reads it."""
+        return self.path.suffix.lower() == GGUF
 
 
 def find_checkpoint(settings: Settings) -> Checkpoint:
     """The checkpoint to serve.
 
     Raises:
-        CheckpointError: the folder in ``BAICHUAN_MODEL`` is not whole, or there is no checkpoint at all.
+        CheckpointError: what ``BAICHUAN_MODEL`` names is not whole, or there is no checkpoint at all.
     """
+    if settings.engine == "llamacpp":
+        return _find_gguf(settings)
     if settings.model is not None:
         path = settings.model.expanduser()
+        if path.suffix.lower() == GGUF or (path.is_dir() and not (path / "config.json").exists() and gguf_files(path)):
+            return _named_gguf(path)
         try:
             check_complete(path)
         except IncompleteCheckpointError as error:
             raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: {error}") from error
         return _checkpoint(path)
     if found := _fetched_baichuan(settings.models_dir):
+        return found
+    if settings.engine != "vllm" and (found := _best_gguf(settings.models_dir)):
         return found
     demo = settings.models_dir / DEMO_NAME
     if is_complete(demo):
@@ -75,6 +94,64 @@ def is_complete(folder: Path) -> bool:
     except IncompleteCheckpointError:
         return False
     return True
+
+
+def gguf_files(folder: Path) -> list[Path]:
+    """The models in a folder's GGUF files, by name; of one in several files the first."""
+    files = sorted(file for file in folder.glob(f"*{GGUF}") if not file.name.startswith("."))
+    return [file for file in files if (part := SPLIT.fullmatch(file.name)) is None or int(part[2]) == 1]
+
+
+def _find_gguf(settings: Settings) -> Checkpoint:
+    """What llama.cpp is to serve, where the settings ask for it."""
+    if settings.model is not None:
+        return _named_gguf(settings.model.expanduser())
+    if found := _best_gguf(settings.models_dir):
+        return found
+    demo = settings.models_dir / DEMO_NAME / DEMO_GGUF
+    if not demo.is_file():
+        raise CheckpointError(
+            f"BAICHUAN_ENGINE=llamacpp needs a GGUF file, and there is none in {settings.models_dir}. Write one of a "
+            "checkpoint that is there: python download.py --model FOLDER --export-gguf FILE   (or, for the small demo "
+            "model: python download.py --source demo)"
+        )
+    read_header(demo)
+    return Checkpoint(demo, DEMO_NAME, is_demo=True)
+
+
+def _named_gguf(path: Path) -> Checkpoint:
+    """The GGUF file that the settings name, or the one in the folder that they name."""
+    if path.is_dir():
+        files = gguf_files(path)
+        if len(files) != 1:
+            names = ", ".join(file.name for file in files) or "none"
+            raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: of its GGUF files ({names}) name one.")
+        path = files[0]
+    if not path.is_file():
+        raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: there is no such file.")
+    try:
+        check_usable(path, read_header(path))
+    except LoadError as error:
+        raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: {error}") from error
+    return _gguf(path)
+
+
+def _best_gguf(models_dir: Path) -> Checkpoint | None:
+    """The best usable GGUF file in the models folder: of Baichuan, made for chatting, and the newest."""
+    candidates = []
+    for file in gguf_files(models_dir):
+        with contextlib.suppress(LoadError):
+            header = read_header(file)
+            check_usable(file, header)
+            name = f"{file.name} {header.values.get('general.name')} {header.architecture}".lower()
+            made_for_chatting = "chat" in name or "instruct" in name
+            candidates.append(("baichuan" in name, made_for_chatting, file.stat().st_mtime, file))
+    return _gguf(max(candidates)[-1]) if candidates else None
+
+
+def _gguf(file: Path) -> Checkpoint:
+    name = file.resolve().name
+    return Checkpoint(file, name.removesuffix(GGUF), is_demo=name == DEMO_GGUF)
 
 
 def _checkpoint(path: Path) -> Checkpoint:

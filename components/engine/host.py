@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from components.checkpoints.locate import find_checkpoint
 from components.engine.errors import EngineNotReadyError
 from components.engine.interface import Engine, Stage
 from components.engine.line.limits import limits_of
@@ -17,6 +18,8 @@ from components.engine.watching.recorder import Recorder
 from components.settings import Settings, get_settings
 
 logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 15.0
 
 LoadEngine = Callable[[Callable[[Stage], None]], Engine]
 """Builds the engine and calls its argument as each stage begins."""
@@ -95,6 +98,13 @@ class EngineHost:
                     f"The model is still loading ({time.monotonic() - since:.0f} s so far). Try again shortly."
                 )
 
+    def close(self) -> None:
+        """End the engine, if there is one. A device that does not answer is not waited for any longer."""
+        if isinstance(self._state, Ready):
+            ending = threading.Thread(target=self._state.engine.close, name="close-engine", daemon=True)
+            ending.start()
+            ending.join(CLOSE_SECONDS)
+
     def _thread_alive(self) -> bool:
         return hasattr(self, "_thread") and self._thread.is_alive()
 
@@ -147,6 +157,15 @@ def _choose_engine(settings: Settings, on_stage: Callable[[Stage], None]) -> Eng
         from components.engine.remote.connecting import connect
 
         return connect(settings, on_stage)
+    if settings.engine == "vllm":
+        from components.engine.sidecar.vllm.loading import load_vllm
+
+        return load_vllm(settings, on_stage)
+    checkpoint = find_checkpoint(settings)
+    if checkpoint.is_gguf:
+        from components.engine.sidecar.llama_cpp import load_llama_cpp
+
+        return load_llama_cpp(checkpoint, settings, on_stage)
     from components.engine.local.loading import load_engine  # imports torch, which takes seconds: not in the caller
 
     return load_engine(on_stage)

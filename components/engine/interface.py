@@ -19,9 +19,9 @@ from components.engine.watching.activity import Activity, Origin
 from components.model.chat_format import Message, Prompt
 from components.sampling.parameters import SamplingParams
 
-Stage = Literal["libraries", "weights", "warm_up", "server"]
+Stage = Literal["libraries", "weights", "warm_up", "server", "installing", "exporting", "starting"]
 """What loading is doing: importing torch and transformers, reading the weights, answering a first trial prompt; or
-asking another server what it has."""
+asking another server what it has; or installing such a server, writing the checkpoint for it, and waiting for it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class EngineInfo:
     """What is running, for people to read.
 
     ``context_length`` is in tokens, prompt and reply together; ``dtype`` names the quantization, too; ``vocabulary`` is
-    how many tokens there are, 0 where another server does not tell.
+    how many tokens there are, 0 where another server does not tell; ``tells_logprobs`` says that kept scores are
+    natural log probabilities, and no logits.
     """
 
     model: str
@@ -40,6 +41,7 @@ class EngineInfo:
     defaults: SamplingParams
     engine: str = ""
     vocabulary: int = 0
+    tells_logprobs: bool = False
 
 
 @dataclass(frozen=True)

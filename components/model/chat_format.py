@@ -9,10 +9,10 @@ import json
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from jinja2.exceptions import TemplateError
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
@@ -58,10 +58,45 @@ class Prompt:
     too_long: bool
 
 
+class AddedToken(Protocol):
+    """A token that is looked for in a text before anything else."""
+
+    @property
+    def content(self) -> str:
+        """As it is written out."""
+
+    @property
+    def special(self) -> bool:
+        """Whether it is no text."""
+
+
+class ChatTokenizer(Protocol):
+    """What is needed of a tokenizer; transformers' have it."""
+
+    chat_template: Any
+
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, Any]:
+        """The ``AddedToken`` of each id that has one."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """The ids of a text, in which control tokens that are written out count as such."""
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, str]],
+        *,
+        tokenize: Literal[False],
+        add_generation_prompt: bool,
+        continue_final_message: bool,
+    ) -> Any:
+        """The conversation as a text."""
+
+
 class ChatFormat(ABC):
     """Builds prompts for one model."""
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
         self._tokenizer = tokenizer
         control_tokens = [
             re.escape(token.content)
@@ -117,13 +152,13 @@ class ChatFormat(ABC):
         return [text[start:end] for start, end in pairwise(cuts) if start < end]
 
     def _tokens(self, text: str) -> list[int]:
-        return cast("list[int]", self._tokenizer.encode(text, add_special_tokens=False))
+        return self._tokenizer.encode(text, add_special_tokens=False)
 
 
 class BaichuanChatFormat(ChatFormat):
     """System text without a role token, then per message its role token and its text. No end token between turns."""
 
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase", user_token_id: int, assistant_token_id: int) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, user_token_id: int, assistant_token_id: int) -> None:
         super().__init__(tokenizer)
         self._role_tokens: dict[str, list[int]] = {
             "system": [],

@@ -2,16 +2,14 @@
 
 import codecs
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
-from transformers import PreTrainedTokenizerBase
-from transformers.convert_slow_tokenizer import bytes_to_unicode
+from components.model.token_texts import TokenBytes, TokenTexts, read_byte_level, read_sentencepiece_piece
 
-from components.model.tokenizer import SPACE_MARK
-
-TokenBytes = Callable[[int], bytes]
-"""The UTF-8 bytes that a token stands for; none for a special token."""
+if TYPE_CHECKING:  # importing transformers takes seconds, which an engine in another process can do without
+    from transformers import PreTrainedTokenizerBase
 
 
 class IncrementalDetokenizer:
@@ -26,20 +24,23 @@ class IncrementalDetokenizer:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, written: Iterable[int] = (), is_beginning: bool = True
+        self,
+        tokenizer: "PreTrainedTokenizerBase | TokenTexts",
+        written: Iterable[int] = (),
+        is_beginning: bool = True,
     ) -> None:
         """Begin before the first token that gives text.
 
         Args:
-            tokenizer: the model's.
+            tokenizer: the model's, or how its tokens are read.
             written: tokens of the same reply whose text is out already.
             is_beginning: whether nothing but what the reader wrote stands before the reply.
         """
         codecs.register_error("each_byte", _replace_each_byte)
-        self.token_bytes = token_bytes_of(tokenizer)
-        self._tokenizer = tokenizer
+        self._texts = tokenizer if isinstance(tokenizer, TokenTexts) else token_texts_of(tokenizer)
+        self.token_bytes = self._texts.shown
         self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
-        self._strip_next = is_beginning and strips_first_space(tokenizer)
+        self._strip_next = is_beginning and self._texts.strips_first_space
         for token_id in written:
             self.push(token_id)
 
@@ -50,12 +51,12 @@ class IncrementalDetokenizer:
     @cached_property
     def written_out(self) -> TokenBytes:
         """The same as ``token_bytes``, with special tokens written out."""
-        return cache(token_bytes_of(self._tokenizer, with_special=True))
+        return cache(self._texts.written_out)
 
     def written_out_first(self, token_id: int) -> bytes:
         """The same of a text's first token, as far as it is shown."""
         text = self.written_out(token_id)
-        return text.removeprefix(b" ") if strips_first_space(self._tokenizer) else text
+        return text.removeprefix(b" ") if self._texts.strips_first_space else text
 
     def _strip(self, text: str) -> str:
         if self._strip_next and text:
@@ -64,7 +65,19 @@ class IncrementalDetokenizer:
         return text
 
 
-def token_bytes_of(tokenizer: PreTrainedTokenizerBase, with_special: bool = False) -> TokenBytes:
+def token_texts_of(tokenizer: "PreTrainedTokenizerBase") -> TokenTexts:
+    """How to read the tokens of this tokenizer."""
+    written_out: list[TokenBytes] = []
+
+    def write_out(token_id: int) -> bytes:
+        if not written_out:  # few ask for it, and it is another walk through all special tokens
+            written_out.append(token_bytes_of(tokenizer, with_special=True))
+        return written_out[0](token_id)
+
+    return TokenTexts(token_bytes_of(tokenizer), write_out, strips_first_space(tokenizer))
+
+
+def token_bytes_of(tokenizer: "PreTrainedTokenizerBase", with_special: bool = False) -> TokenBytes:
     """How to read single tokens of this tokenizer: byte-level BPE, or SentencePiece with byte fallback.
 
     Args:
@@ -75,18 +88,7 @@ def token_bytes_of(tokenizer: PreTrainedTokenizerBase, with_special: bool = Fals
         token_id: b"" if token.special and not with_special else token.content.encode()
         for token_id, token in tokenizer.added_tokens_decoder.items()
     }
-    if "ByteLevel" in _decoder_types(tokenizer):
-        byte_of = {character: byte for byte, character in bytes_to_unicode().items()}
-
-        def read(piece: str) -> bytes:
-            return bytes(byte_of[character] for character in piece)
-
-    else:
-
-        def read(piece: str) -> bytes:
-            if len(piece) == len("<0x00>") and piece.startswith("<0x"):
-                return bytes([int(piece[3:5], base=16)])
-            return piece.replace(SPACE_MARK, " ").encode()
+    read = read_byte_level if "ByteLevel" in _decoder_types(tokenizer) else read_sentencepiece_piece
 
     def token_bytes(token_id: int) -> bytes:
         known = added.get(token_id)
@@ -98,12 +100,12 @@ def token_bytes_of(tokenizer: PreTrainedTokenizerBase, with_special: bool = Fals
     return token_bytes
 
 
-def strips_first_space(tokenizer: PreTrainedTokenizerBase) -> bool:
+def strips_first_space(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether texts begin with a space that only the tokenizer put there (Llama 2), so that decoding removes it."""
     return not _decoder_types(tokenizer).isdisjoint({"Strip", "Metaspace"})
 
 
-def _decoder_types(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+def _decoder_types(tokenizer: "PreTrainedTokenizerBase") -> set[str]:
     decoder = json.loads(tokenizer.backend_tokenizer.decoder.__getstate__())
     return {step["type"] for step in decoder.get("decoders", [decoder])}
 

@@ -1,11 +1,6 @@
 """Where a model runs, and in which type of number."""
 
-import os
-from pathlib import Path
-
 import torch
-
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def choose_device(wanted: str | None = None) -> torch.device:
@@ -39,6 +34,7 @@ def named_dtype(name: str) -> torch.dtype:
     return dtype
 
 
+<<<<<<< HEAD
 def accelerator_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where an accelerator computes in it natively, else float16."""
     has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -57,3 +53,8 @@ def usable_cores(quota: Path = CPU_QUOTA) -> int:
         return max(1, min(cores, round(int(allowed) / int(period))))
     except (OSError, ValueError):
         return cores
+=======
+def cpu_computes_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+>>>>>>> vllm

@@ -17,8 +17,8 @@ from components.checkpoints.content import CURE, explain_content, read_json_obje
 from components.checkpoints.errors import LoadError
 from components.model.configuration import BaichuanConfig, vocabulary_of
 from components.model.library_errors import explained
+from components.model.token_texts import SPACE_MARK
 
-SPACE_MARK = "▁"
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Kinds of pieces, as in SentencePiece's ``sentencepiece_model.proto``."""
 

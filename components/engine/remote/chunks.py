@@ -9,6 +9,7 @@ from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.completion_choice import Logprobs
 
 from components.engine.events import ChosenToken, PromptRead, TokenLogprob
+from components.sampling.kept import StepScores
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class Part:
         end: the server's reason why the reply ends here, if it does.
         usage: the server's count of tokens, in the last chunk of a server that counts.
         fingerprint: what the server calls its own version.
+        ids: the ids of the tokens, from a server that was given the prompt's.
+        scores: what is kept of each of these tokens' scores, where that was asked for.
+        reused: how many of the prompt's tokens it knew from before, in a last chunk that tells.
     """
 
     text: str
@@ -28,6 +32,9 @@ class Part:
     end: str | None
     usage: CompletionUsage | None
     fingerprint: str | None
+    ids: tuple[int, ...] = ()
+    scores: tuple[StepScores, ...] = ()
+    reused: int | None = None
 
 
 def read_chat_chunk(chunk: ChatCompletionChunk) -> Part:

@@ -58,13 +58,13 @@ def _choose(loop: LoopThread, server: Server, wanted: str | None) -> ServedModel
         if wanted is not None:
             return ServedModel(id=wanted)  # some servers have no list
         raise EngineError(
-            f"The server at {server.address} has no list of models. If the address is right (it usually ends with "
+            f"{server.who} has no list of models. If the address is right (it usually ends with "
             "/v1), set BAICHUAN_OPENAI_MODEL."
         ) from error
     except APIError as error:
         raise describe(error, server, wanted or "").error from error
     if not models:
-        raise EngineError(f"The server at {server.address} has no model yet. Try again once it has loaded one.")
+        raise EngineError(f"{server.who} has no model yet. Try again once it has loaded one.")
     for model in models:
         if wanted in (None, model.id):
             return model

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from functools import lru_cache, partial
+from typing import Any
 
 from openai import APIError, APIStatusError
 
@@ -33,7 +34,7 @@ from components.engine.remote.failures import (
     unknown_model,
 )
 from components.engine.remote.loop import LoopThread
-from components.engine.remote.measuring import Measure, Text, estimate_tokens
+from components.engine.remote.measuring import Measure, Text
 from components.engine.remote.server import Call, Server
 from components.engine.remote.streamed_reply import StreamedReply
 from components.model.chat_format import Message, MessagesError, Prompt, first_kept, split_system
@@ -106,13 +107,7 @@ class RemoteEngine(Engine):
         self._loop.close(self._server.close)
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
-        self.room_for_prompt(request.longest)
-        if request.prompt is None:
-            _parted(request.messages)
-        elif not request.prompt:
-            raise PromptError("The prompt is empty: send at least one token.")
-        self._call_for(request, request.messages)  # says what is wrong with the request
-        reply = StreamedReply(request, generation)
+        reply = self._begin(request, generation)
         generation.on_cancel = lambda: self._loop.call(self._cancel, reply)
         with self._lock:
             if self._closed:
@@ -122,8 +117,26 @@ class RemoteEngine(Engine):
             self._waiting.push(request.visitor, reply)
         self._loop.call(self._admit)
 
-    def _call_for(self, request: GenerationRequest, messages: Sequence[Message]) -> Call:
-        return build_call(request, messages, self.info.model, self._refused, self._kind)
+    def _begin(self, request: GenerationRequest, generation: Generation) -> StreamedReply:
+        """The reply to a request, once it is clear that it can be asked for."""
+        self.room_for_prompt(request.longest)
+        if request.prompt is None:
+            _parted(request.messages)
+        elif not request.prompt:
+            raise PromptError("The prompt is empty: send at least one token.")
+        reply = StreamedReply(request, generation)
+        self._call_for(reply, request.messages)  # says what is wrong with the request
+        return reply
+
+    def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:
+        return build_call(reply.request, messages, self.info.model, self._refused, self._kind)
+
+    def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
+        return build_prompt_call(reply.request, self.info.model)
+
+    def _has_room(self, reply: StreamedReply) -> bool:  # noqa: ARG002
+        """Whether the server can write this reply besides those that it writes. Most servers let requests wait."""
+        return True
 
     def _length_of(self, text: Text) -> int:
         return self._length_of_json(json.dumps(text))
@@ -149,7 +162,12 @@ class RemoteEngine(Engine):
     def _admit(self) -> None:
         """Begin whoever is next, as long as there are places, and tell those who wait."""
         with self._lock:
-            while len(self._waiting) and len(self._active) < self._settings.max_batch and not self._closed:
+            while (
+                len(self._waiting)
+                and len(self._active) < self._settings.max_batch
+                and self._has_room(next(iter(self._waiting)))
+                and not self._closed
+            ):
                 self._active.append(self._waiting.pop())
             active, waiting = list(self._active), list(self._waiting)
         for reply in active:
@@ -203,7 +221,7 @@ class RemoteEngine(Engine):
         messages = await asyncio.to_thread(self._fitting, reply.request)
         attempt = 0
         while True:
-            call = self._call_for(reply.request, messages)
+            call = self._call_for(reply, messages)
             try:
                 if reply.request.prompt_logprobs is not None and not reply.prompt_told:
                     await self._read_prompt(reply)
@@ -242,7 +260,7 @@ class RemoteEngine(Engine):
         """
         try:
             async with asyncio.timeout(self._settings.openai_first_token_timeout):
-                answer = await self._server.complete(build_prompt_call(reply.request, self.info.model))
+                answer = await self._server.complete(self._prompt_call_for(reply))
         except TimeoutError as error:
             raise self._too_late() from error
         except json.JSONDecodeError as error:
@@ -250,15 +268,14 @@ class RemoteEngine(Engine):
         prompt = read_prompt(answer, reply.request.prompt_logprobs or 0)
         if prompt is None:
             raise UnsupportedError(
-                f"The server at {self._server.address} does not tell the log probabilities of prompts: leave echo or "
-                "logprobs out."
+                f"{self._server.who} does not tell the log probabilities of prompts: leave echo or logprobs out."
             )
         reply.usage = answer.usage
         reply.tell_prompt(prompt)
 
     def _too_late(self) -> EngineError:
         return EngineError(
-            f"The server at {self._server.address} did not begin the reply within "
+            f"{self._server.who} did not begin the reply within "
             f"{self._settings.openai_first_token_timeout:g} seconds. "
             "It may be busy: ask again later, or with a shorter conversation."
         )
@@ -277,7 +294,7 @@ class RemoteEngine(Engine):
             async with asyncio.timeout(first) as patience, self._server.write(call) as parts, aclosing(parts):
                 async for part in parts:
                     reply.take(part)
-                    if reply.end == "loop":
+                    if reply.is_over:
                         return
                     if reply.pieces:
                         patience.reschedule(clock() + between)
@@ -296,7 +313,7 @@ class RemoteEngine(Engine):
         refused = refused_by(error, call, keeps_scores)
         if refused is None:
             return False
-        logger.warning("%s does not take %s", self._server.address, refused)
+        logger.warning("%s does not take %s", self._server.who, refused)
         self._refused.add(refused)
         return True
 
@@ -309,30 +326,27 @@ class RemoteEngine(Engine):
             raise unknown_model(self._server, self.info.model, known)
 
     def _finish(self, reply: StreamedReply, reason: FinishReason) -> None:
-        request, usage = reply.request, reply.usage
+        request = reply.request
         now = time.monotonic()
-        tokens = usage.completion_tokens if usage else reply.pieces
         if reason in ("stop", "length") and request.writes:
-            self._estimates.note_reply(tokens)
+            self._estimates.note_reply(reply.completion_tokens)
         if (seconds := reply.seconds_per_piece) is not None:
             self._estimates.note_step(seconds, len(self._active) + 1)
-        details = usage.prompt_tokens_details if usage else None
-        reused = (details.cached_tokens or 0) if details else 0
-        reply.generation.put(
+        reply.finish(
             Finished(
                 reason=reason,
-                prompt_tokens=usage.prompt_tokens if usage else _estimate(request),
-                completion_tokens=tokens,
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=reply.completion_tokens,
                 seconds=now - reply.asked_at,
                 time_to_first_token=reply.first_piece_at - reply.asked_at if reply.first_piece_at else None,
-                reused_tokens=reused,
-                receipt=self._receipt(reply, reused),
-                approximate=usage is None,
+                reused_tokens=reply.reused_tokens,
+                receipt=self._receipt(reply),
+                approximate=reply.is_estimated,
                 tokens=reply.untold,
             )
         )
 
-    def _receipt(self, reply: StreamedReply, reused: int) -> Receipt:
+    def _receipt(self, reply: StreamedReply) -> Receipt:
         request = reply.request
         return Receipt(
             messages=list(request.messages),
@@ -340,7 +354,7 @@ class RemoteEngine(Engine):
             tokens=(),
             sampling=used_sampling(request.sampling, self._refused),
             exact=False,
-            reused=reused,
+            reused=reply.reused_tokens,
             model=self.info.model,
             weights="not known: they are on another server",
             device=self.info.device,
@@ -356,9 +370,3 @@ def _parted(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         return split_system(messages)
     except MessagesError as error:
         raise PromptError(str(error)) from error
-
-
-def _estimate(request: GenerationRequest) -> int:
-    if request.prompt is None or isinstance(request.prompt, str):
-        return estimate_tokens(request.messages if request.prompt is None else request.prompt)
-    return len(request.prompt)

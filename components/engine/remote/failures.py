@@ -45,7 +45,7 @@ class Failure:
 
 def describe(error: APIError | DroppedError, server: Server, model: str) -> Failure:
     """What went wrong before anything of the reply had come."""
-    where = f"The server at {server.address}"
+    where = server.who
     if isinstance(error, DroppedError):
         return Failure(EngineError(f"{where} ended the reply before it began. Its log says why; ask again."), True)
     if isinstance(error, APIConnectionError):
@@ -77,8 +77,11 @@ def describe(error: APIError | DroppedError, server: Server, model: str) -> Fail
 def _away(server: Server, error: APIConnectionError) -> EngineNotReadyError:
     """For a server that does not answer."""
     reason = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
+    if server.own:
+        later = f"{server.who} does not answer{reason}. After a crash it is started again: ask again in a moment."
+        return EngineNotReadyError(server.own.trouble() or later)
     return EngineNotReadyError(
-        f"The server at {server.address} does not answer{reason}. Check that it runs and can be reached from here, and "
+        f"{server.who} does not answer{reason}. Check that it runs and can be reached from here, and "
         "that BAICHUAN_OPENAI_BASE_URL is its address; then try again."
     )
 
@@ -86,16 +89,15 @@ def _away(server: Server, error: APIConnectionError) -> EngineNotReadyError:
 def unknown_model(server: Server, model: str, known: Sequence[str]) -> EngineError:
     """For a model that the server does not list."""
     return EngineError(
-        f"The server at {server.address} has no model {model}. It has: {', '.join(known) or 'none'}. "
+        f"{server.who} has no model {model}. It has: {', '.join(known) or 'none'}. "
         "Set BAICHUAN_OPENAI_MODEL to one of them."
     )
 
 
 def broken_off(server: Server, reason: str) -> EngineError:
     """For a reply that ends in the middle."""
-    return EngineError(
-        f"The server at {server.address} broke off: {reason}. What was written is kept; go on from there, or ask again."
-    )
+    reason = reason.rstrip(".")
+    return EngineError(f"{server.who} broke off: {reason}. What was written is kept; go on from there, or ask again.")
 
 
 def delay_before(attempt: int, after: float | None) -> float:

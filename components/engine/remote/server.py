@@ -1,14 +1,16 @@
 """One OpenAI-compatible server: its address, what it has, and its streams, through the official client."""
 
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx2
 from openai import (
     APIStatusError,
     AsyncOpenAI,
+    AsyncStream,
     BadRequestError,
     DefaultAsyncHttpxClient,
     Timeout,
@@ -19,6 +21,7 @@ from pydantic import BaseModel, HttpUrl, SecretStr, ValidationError
 
 from components.engine.errors import EngineError, UnsupportedError
 from components.engine.remote.chunks import Part, read_chat_chunk, read_completion_chunk
+from components.engine.remote.sse import read_events
 from components.model.chat_format import Message
 
 ANSWER_SECONDS = 10.0
@@ -56,11 +59,30 @@ class Call:
         standard: parameters of OpenAI's API.
         extensions: parameters that only some servers know.
         chat: whether the call is for a chat completion, else for a plain completion.
+        path: of another endpoint that is called instead, below the server's root.
+        read: reads what that one sends.
     """
 
     standard: dict[str, Any]
     extensions: dict[str, Any]
     chat: bool
+    path: str = ""
+    read: Callable[[Any], Part] | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is different about a server that this application runs itself.
+
+    Attributes:
+        name: for people, to whom its address says nothing.
+        trouble: why it does not serve at present, and what will come of it; None while it does.
+        transport: leads requests to it.
+    """
+
+    name: str
+    trouble: Callable[[], str | None]
+    transport: httpx2.AsyncBaseTransport
 
 
 class Server:
@@ -69,11 +91,17 @@ class Server:
     Nothing is retried here: whoever asks knows what has reached the reader already.
 
     Attributes:
-        address: for people; there is no key in it.
+        address: there is no key in it.
+        own: for a server of our own.
+        who: what people know it by, at the beginning of a sentence.
     """
 
-    def __init__(self, base_url: HttpUrl, key: SecretStr | None, connect_timeout: float) -> None:
+    def __init__(
+        self, base_url: HttpUrl, key: SecretStr | None, connect_timeout: float, own: Own | None = None
+    ) -> None:
         self.address = str(base_url).rstrip("/")
+        self.own = own
+        self.who = own.name if own else f"The server at {self.address}"
         self._root = self.address.removesuffix("/v1")  # where vLLM has its own endpoints
         self._key = key
         self._takes_details = True  # whether /tokenize does, besides a text or messages
@@ -85,7 +113,9 @@ class Server:
             timeout=self._patience,
             max_retries=0,
             # A proxy that the environment names cannot reach a server on this machine.
-            http_client=DefaultAsyncHttpxClient(trust_env=not _is_loopback(base_url.host or "")),
+            http_client=DefaultAsyncHttpxClient(
+                trust_env=not _is_loopback(base_url.host or ""), transport=own.transport if own else None
+            ),
         )
 
     async def models(self) -> list[ServedModel]:
@@ -136,7 +166,17 @@ class Server:
         Raises:
             openai.APIError: the server does not answer, refuses, or breaks off.
         """
-        if call.chat:
+        if call.read is not None:
+            stream = await self._client.post(
+                self._root + call.path,
+                cast_to=object,
+                body=call.standard | call.extensions,
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+            async with stream:
+                yield read_events(stream.response.aiter_bytes(), call.read, stream.response.request)
+        elif call.chat:
             async with await self._client.chat.completions.create(
                 **call.standard, stream=True, extra_body=call.extensions
             ) as chat:
@@ -152,6 +192,14 @@ class Server:
         """A plain completion in one piece. Raises ``openai.APIError`` as ``write`` does."""
         completion: Completion = await self._client.completions.create(**parameters)
         return completion
+
+    async def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """What another endpoint of the server answers. Raises ``openai.APIError`` as ``write`` does."""
+        return await self._client.post(self._root + path, cast_to=object, body=body, options={"timeout": self._brief})
+
+    async def get(self, path: str) -> str:
+        """What is at another path of the server. Raises ``openai.APIError`` as ``write`` does."""
+        return await self._client.get(self._root + path, cast_to=str, options={"timeout": self._brief})
 
     def without_key(self, text: str) -> str:
         """The text with the key made illegible: servers repeat in errors what they were sent."""
@@ -173,7 +221,7 @@ class Server:
         except APIStatusError as error:
             if error.status_code not in (404, 405, 501):
                 raise
-            raise UnsupportedError(f"The server at {self.address} cannot tell tokens: it has no {path}.") from error
+            raise UnsupportedError(f"{self.who} cannot tell tokens: it has no {path}.") from error
 
 
 def continuation(messages: Sequence[Message]) -> dict[str, bool]:

@@ -1,13 +1,15 @@
 """One reply while another server writes it: from the parts of its stream to events for the reader."""
 
 import time
+from typing import cast
 
 from openai.types import CompletionUsage
 
-from components.engine.events import ChosenToken, Delta, FinishReason, PromptRead, Waiting
+from components.engine.events import ChosenToken, Delta, Finished, FinishReason, PromptRead, Waiting
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
+from components.engine.remote.measuring import Text, estimate_tokens
 from components.sampling.stopping import TextLoopGuard
 
 
@@ -71,6 +73,41 @@ class StreamedReply:
             raise DroppedError("the reply was aborted")
         if part.end is not None and self.end is None:
             self.end = "length" if part.end == "length" else "stop"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of it is wanted, though the server goes on."""
+        return self.end == "loop"
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many the prompt has, or about how many."""
+        if self.usage is not None:
+            return self.usage.prompt_tokens
+        prompt = self.request.messages if self.request.prompt is None else self.request.prompt
+        if isinstance(prompt, str) or self.request.prompt is None:
+            return estimate_tokens(cast("Text", prompt))
+        return len(prompt)
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many there are, or about how many."""
+        return self.usage.completion_tokens if self.usage else self.pieces
+
+    @property
+    def reused_tokens(self) -> int:
+        """How many of the prompt's the server knew from before."""
+        details = self.usage.prompt_tokens_details if self.usage else None
+        return (details.cached_tokens or 0) if details else 0
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether nobody has counted the tokens."""
+        return self.usage is None
+
+    def finish(self, finished: Finished) -> None:
+        """Hand out the end."""
+        self.generation.put(finished)
 
     @property
     def seconds_per_piece(self) -> float | None:

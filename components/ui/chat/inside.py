@@ -192,14 +192,14 @@ def _read(chat: Chat, message: Message, reply: Reply, engine: Engine) -> _Inside
 
 def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> bytes:
     kept = inside.kept
-    knows_ids = not kept.texts and not kept.normalized
+    knows_ids = not kept.texts
     told: dict[str, Any] = {
         "view": str(message.id),
         "settings": {name: getattr(inside.sampling, name) for name in SLIDERS},
         "sliders": [_slider(name, inside, texts) for name in SLIDERS],
         "texts": asdict(texts.inside),
         "canBranch": knows_ids,
-        "canAsk": knows_ids,
+        "canAsk": knows_ids and not kept.normalized,
     }
     pieces = (
         (lambda ids: [Piece(kept.texts[place], is_control=False) for place in ids]) if kept.texts else engine.pieces

@@ -1,0 +1,237 @@
+"""GGUF files: what their header says, read with a check of every number, before a program in C++ gets to see it.
+
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. No weight is read.
+"""
+
+import math
+import mmap
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.checkpoints.content import CURE, explain_content
+from components.checkpoints.errors import LoadError
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+MOST_KEYS = 65536
+MOST_WEIGHTS = 1 << 20
+MOST_DIMENSIONS = 4
+LONGEST_NAME = 65535
+"""More than any model has, and little enough to be read in no time."""
+
+DEEPEST = 4
+"""So many arrays may stand in each other; models have one."""
+
+NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+"""Types of values, as ``struct`` writes them."""
+
+STRING, ARRAY = 8, 9
+
+BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
+    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 30: (1, 2),
+}  # fmt: skip
+"""Numbers in a block, and its bytes, by the type of a weight; of other types no size is checked."""
+
+SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """What stands before the weights.
+
+    Attributes:
+        values: by key, such as ``general.architecture``; arrays are lists.
+        weights: the names of the weights.
+    """
+
+    values: dict[str, Any]
+    weights: frozenset[str]
+
+    @property
+    def architecture(self) -> str:
+        """The model's kind, such as ``llama``."""
+        return str(self.values.get("general.architecture", ""))
+
+    def of_architecture(self, key: str) -> Any:
+        """A value whose key begins with the architecture's name; None if there is none."""
+        return self.values.get(f"{self.architecture}.{key}")
+
+
+def read_header(file: Path) -> GgufHeader:
+    """Read a file's header, and see that its weights are all there.
+
+    Raises:
+        LoadError: it is no GGUF file, damaged, or cut off; the text says which, and what to do.
+    """
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(len(MAGIC))
+            if start != MAGIC:
+                raise LoadError(f"{file} is no GGUF file: {_what_instead(file, start)}. {CURE}")
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _Reader(file, content).header()
+    except OSError as error:
+        raise LoadError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _what_instead(file: Path, start: bytes) -> str:
+    if start in (b"ggml", b"lmgg", b"tjgg", b"fmgg", b"algg"):
+        return "it is of a form that llama.cpp had before, which nothing reads any more; take a newer file of the model"
+    return explain_content(file) or f"it begins with {start!r} where {MAGIC!r} belongs"
+
+
+class _Reader:
+    """Goes through a header. No length is believed that the file has no room for."""
+
+    def __init__(self, file: Path, content: mmap.mmap) -> None:
+        self._file = file
+        self._content = content
+        self._at = len(MAGIC)
+
+    def header(self) -> GgufHeader:
+        version = self._number("I")
+        if version not in VERSIONS:
+            swapped = int.from_bytes(int(version).to_bytes(4, "little"), "big")
+            why = (
+                "it was written for machines with the other order of bytes"
+                if swapped in VERSIONS
+                else f"it is of version {version}, and {' and '.join(map(str, VERSIONS))} are known"
+            )
+            raise LoadError(f"{self._file} cannot be loaded: {why}. Take another file of this model.")
+        weights = self._count("Q", MOST_WEIGHTS, "weights")
+        keys = self._count("Q", MOST_KEYS, "keys")
+        values = {}
+        for _ in range(keys):
+            name = self._text(LONGEST_NAME)
+            values[name] = self._value(self._number("I"))
+        sizes = dict(self._weight() for _ in range(weights))
+        self._check_whole(values, sizes)
+        return GgufHeader(values, frozenset(sizes))
+
+    def _weight(self) -> tuple[str, int]:
+        """A weight's name, and where it ends, in bytes behind the header."""
+        name = self._text(LONGEST_NAME)
+        dimensions = [self._number("Q") for _ in range(self._count("I", MOST_DIMENSIONS, "dimensions"))]
+        kind, offset = self._number("I"), self._number("Q")
+        numbers, size = BLOCKS.get(kind, (0, 0))
+        length = math.prod(dimensions) // numbers * size if numbers else 0
+        return name, offset + length
+
+    def _check_whole(self, values: dict[str, Any], ends: dict[str, int]) -> None:
+        alignment = values.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
+            raise self._damaged(f"general.alignment is {alignment!r}")
+        size = len(self._content)
+        begin = -(-self._at // alignment) * alignment
+        missing = begin + max(ends.values(), default=0) - size
+        if missing > size * 1000:
+            raise self._damaged(f"a weight ends {missing:.0e} bytes behind the file's end")
+        if missing > 0:
+            raise LoadError(
+                f"{self._file} is cut off: {missing / 1e6:,.1f} MB of its weights are missing, as after a download "
+                f"that did not end. {CURE}"
+            )
+
+    def _value(self, kind: int, depth: int = 0) -> Any:
+        if kind in NUMBERS:
+            return self._number(NUMBERS[kind])
+        if kind == STRING:
+            return self._text(len(self._content))
+        if kind != ARRAY or depth == DEEPEST:
+            raise self._damaged(f"a value is of type {kind}")
+        of, most = self._number("I"), len(self._content) - self._at
+        count = self._count("Q", most, "items in a list")
+        if of in NUMBERS:
+            form = f"<{count}{NUMBERS[of]}"
+            return list(struct.unpack(form, self._take(struct.calcsize(form))))
+        return [self._value(of, depth + 1) for _ in range(count)]
+
+    def _text(self, longest: int) -> str:
+        return self._take(self._count("Q", longest, "bytes in a text")).decode(errors="replace")
+
+    def _count(self, form: str, most: int, what: str) -> int:
+        count = self._number(form)
+        if count > most:
+            raise self._damaged(f"it says that there are {count} {what}")
+        return int(count)
+
+    def _number(self, form: str) -> Any:
+        return struct.unpack(f"<{form}", self._take(struct.calcsize(f"<{form}")))[0]
+
+    def _take(self, size: int) -> bytes:
+        taken = self._content[self._at : self._at + size]
+        if len(taken) < size:
+            raise LoadError(f"{self._file} is cut off within its header, as after a download that did not end. {CURE}")
+        self._at += size
+        return taken
+
+    def _damaged(self, how: str) -> LoadError:
+        return LoadError(f"{self._file} is damaged: {how}. {CURE}")
+
+
+NO_CHAT = {
+    "clip": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
+    "bert": "an embedding model",
+    "nomic-bert": "an embedding model",
+    "jina-bert-v2": "an embedding model",
+    "jina-bert-v3": "an embedding model",
+    "modern-bert": "an embedding model",
+    "gemma-embedding": "an embedding model",
+    "t5": "a model that translates a text as a whole",
+    "t5encoder": "an encoder",
+    "wavtokenizer-dec": "the part of a model that speaks",
+}
+OTHER_TYPES = {
+    "mmproj": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
+    "adapter": "a LoRA adapter, not a whole model. Merge it into its base model with llama-export-lora",
+    "imatrix": "statistics for quantizing, not a model",
+}
+
+
+def check_usable(file: Path, header: GgufHeader) -> None:
+    """See that a file holds a whole model that writes text, and its tokenizer.
+
+    Raises:
+        LoadError: it does not; the text says what it holds instead, or what is missing.
+    """
+    values, architecture = header.values, header.architecture
+    if not architecture:
+        raise LoadError(f"{file} does not say what kind of model it holds (general.architecture). {CURE}")
+    what = OTHER_TYPES.get(str(values.get("general.type"))) or NO_CHAT.get(architecture)
+    if what is None and header.of_architecture("pooling_type"):
+        what = "an embedding model"
+    if what:
+        cure = "" if "." in what else ". Use a model made for chatting, such as Baichuan2-7B-Chat: python download.py"
+        raise LoadError(f"{file} holds {what}{cure}.")
+    _check_parts(file, header)
+    tokens = values.get("tokenizer.ggml.tokens")
+    if values.get("tokenizer.ggml.model") in (None, "none", "no_vocab") or not isinstance(tokens, list) or not tokens:
+        raise LoadError(
+            f"{file} has no tokenizer, so nobody can write to its model. Convert the model again, with its tokenizer "
+            "beside it, or take another file of it."
+        )
+    if not header.weights:
+        raise LoadError(f"{file} holds only a vocabulary, no weights. Take a whole file of this model.")
+
+
+def _check_parts(file: Path, header: GgufHeader) -> None:
+    """Of a model in several files llama.cpp takes the first, and finds the others beside it."""
+    count = header.values.get("split.count", 1)
+    if not isinstance(count, int) or count <= 1:
+        return
+    match = SPLIT.fullmatch(file.name)
+    if match is None:
+        raise LoadError(
+            f"{file} is one of {count} parts of a model. Give them the names that they had, like "
+            f"NAME-00001-of-{count:05}.gguf, or join them with llama-gguf-split --merge."
+        )
+    names = [f"{match[1]}-{number:05}-of-{match[3]}.gguf" for number in range(1, min(count, 99_999) + 1)]
+    if header.values.get("split.no", 0) != 0:
+        raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {names[0]}")
+    if absent := [name for name in names if not file.with_name(name).is_file()]:
+        raise LoadError(f"{file} is the first of {count} parts, and {absent[0]} is missing beside it. {CURE}")

@@ -1,0 +1,142 @@
+"""A reply that a server of our own writes, which is given token ids and tells token ids: the text is made here."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from components.engine.events import Delta, Finished, FinishReason
+from components.engine.interface import Generation, GenerationRequest
+from components.engine.remote.chunks import Part
+from components.engine.remote.failures import DroppedError
+from components.engine.remote.streamed_reply import StreamedReply
+from components.model.detokenizer import IncrementalDetokenizer
+from components.model.token_texts import TokenTexts
+from components.sampling.kept import StepScores
+from components.sampling.stopping import LoopGuard, StopStrings
+
+END_TOKEN = "eos"
+"""The end of a part whose last token is one of the model's end tokens, for servers that tell those, too."""
+
+
+class ReplyByIds(StreamedReply):
+    """A request's state in the engine.
+
+    Attributes:
+        prompt: the ids that the server reads; those of a reply that is written on are among them.
+        ids: what it has chosen.
+    """
+
+    def __init__(
+        self, request: GenerationRequest, generation: Generation, prompt: Sequence[int], texts: TokenTexts
+    ) -> None:
+        super().__init__(request, generation)
+        self.prompt = list(prompt)
+        self.ids: list[int] = []
+        self._reused = 0
+        self._server_ended = False
+        follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
+        self._detokenizer = IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text)
+        self._stops = StopStrings(request.sampling.stop)
+        self._loops = LoopGuard()
+        self._shown = 0  # tokens whose text the reader has
+        self._untold_scores: tuple[StepScores, ...] = ()
+        self._lacks_scores = False
+        for id_ in request.continues:
+            self._loops.push(id_)
+
+    @property
+    def room(self) -> int:
+        """How many tokens the prompt and the longest reply have together."""
+        return len(self.prompt) + self.request.longest
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of it is wanted, though the server goes on."""
+        return self.end is not None and not self._server_ended
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many the prompt has."""
+        return len(self.prompt)
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many were chosen."""
+        return len(self.ids)
+
+    @property
+    def reused_tokens(self) -> int:
+        """How many of the prompt's the server knew from before."""
+        return self._reused
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether nobody has counted the tokens."""
+        return False
+
+    def take(self, part: Part) -> None:
+        """Take the next tokens of the stream and hand their text to the reader.
+
+        Raises:
+            DroppedError: the server gave up.
+        """
+        self.fingerprint = part.fingerprint or self.fingerprint
+        self._reused = self._reused if part.reused is None else part.reused
+        if part.ids:
+            self.last_piece_at = time.monotonic()
+            self.first_piece_at = self.first_piece_at or self.last_piece_at
+        text, every = "", len(part.ids)
+        self._lacks_scores |= len(part.scores) < every
+        knows_each = len(part.tokens) == every
+        for place, id_ in enumerate(part.ids):
+            self.untold += part.tokens[place : place + 1] if knows_each else part.tokens if place == 0 else ()
+            self._untold_scores += part.scores[place : place + 1]
+            text += self._take(id_)
+            if self.end is not None:
+                break
+        self._show(text)
+        if part.end == "abort":  # vLLM's word for a request that it lost
+            raise DroppedError("the reply was aborted")
+        self._server_ended |= part.end is not None
+        if part.end is not None and self.end is None:
+            self.end = "length" if part.end == "length" else "stop"
+            if part.end == END_TOKEN and len(self.ids) > self._shown:
+                self.ids.pop()  # it was told as a token, and is no part of the reply
+                self.pieces -= 1
+
+    def finish(self, finished: Finished) -> None:
+        """Hand out what was held back, and the end. A character that is not complete is not handed out."""
+        self._show(self._stops.finish())
+        self.generation.put(replace(finished, tokens=self.untold, scores=self._scores()))
+
+    def _scores(self) -> tuple[StepScores, ...]:
+        """Those that the reader does not have yet. Of a reply that lacks some, they would stand beside wrong tokens."""
+        scores, self._untold_scores = self._untold_scores, ()
+        return () if self._lacks_scores else scores
+
+    def _take(self, id_: int) -> str:
+        """Take one token; return the text that can be shown now."""
+        if id_ in self.request.sampling.stop_token_ids:
+            self.end = self._stopped_by_caller
+            return ""
+        self.ids.append(id_)
+        self.pieces += 1
+        text, stopped = self._stops.push(self._detokenizer.push(id_))
+        if stopped:
+            self.end = self._stopped_by_caller
+        elif self._loops.push(id_) is not None:
+            self.end = "loop"
+        return text
+
+    @property
+    def _stopped_by_caller(self) -> FinishReason:
+        """Why a reply ended that one of the caller's stops has cut: to a program, "stop" means that JSON is whole."""
+        return "length" if self.request.sampling.has_form else "stop"
+
+    def _show(self, text: str) -> None:
+        if text:
+            new = tuple(self.ids[self._shown :])
+            self._shown += len(new)
+            tokens, self.untold = self.untold, ()
+            ids = () if self.request.sampling.stop else new
+            self.generation.put(Delta(text, len(new), tokens, ids, self._scores()))

@@ -1,0 +1,1 @@
+"""Servers that this application starts and watches itself, spoken to through ``remote``."""

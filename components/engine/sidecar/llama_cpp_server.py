@@ -1,0 +1,50 @@
+"""llama.cpp's own server with one GGUF file, as a program of its own.
+
+It is run by its path, not as a module, and imports nothing of the application, so that it is ready as soon as the
+weights are. Who started it ends it.
+"""
+
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+import xllamacpp
+
+OPTIONS, KEY = "LLAMA_CPP_OPTIONS", "LLAMA_CPP_KEY"
+"""Names of the environment variables that say what to serve, as JSON, and the key to ask for."""
+
+
+def main() -> int:
+    """Serve until somebody ends the process; return its exit code if that cannot begin."""
+    options: dict[str, Any] = json.loads(os.environ[OPTIONS])
+    params = xllamacpp.CommonParams()
+    params.model.path = options["file"]
+    params.port = options["port"]
+    params.hostnames = ["127.0.0.1"]
+    params.api_keys = [os.environ[KEY]]
+    params.n_ctx = options["tokens"]
+    params.n_parallel = options["replies"]
+    params.kv_unified = True  # one pool for all, of which a reply may have the whole context
+    params.cache_ram_mib = options["cache_mib"]
+    params.n_gpu_layers = options["gpu_layers"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options["threads"]
+    if options["full_precision"]:
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.fit_params = params.ui = False
+    params.endpoint_slots = False
+    params.sse_ping_interval = -1
+    try:
+        server = xllamacpp.Server(params)
+    except Exception as error:  # noqa: BLE001 the edge of the program; the end of its log is what people are told
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return 1
+    print("listening on", server.listening_address, flush=True)
+    threading.Event().wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""GGUF files for tests: real ones of the tiny checkpoint, and damaged ones."""
+
+import json
+import shutil
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gguf import GGUFWriter
+
+from components.model.export import gguf_file
+from components.model.export.gguf_file import export_gguf
+from tests.tiny import TINY_PATH
+
+LAYERS_OF_7B = 32
+"""llama.cpp tells Baichuan 2 7B from 13B by the number of layers."""
+
+
+class AsConverted(GGUFWriter):
+    """Writes what llama.cpp's converter makes of Baichuan: its own architecture, and nothing about chatting."""
+
+    def __init__(self, path: Path, _: str) -> None:
+        super().__init__(path, "baichuan")
+
+    def add_chat_template(self, value: Any) -> None:
+        """Leave it out."""
+
+    def add_add_space_prefix(self, value: bool) -> None:
+        """Leave it out; llama.cpp then puts a space before a text."""
+
+    def add_sampling_sequence(self, sequence: str) -> None:
+        """Leave it out."""
+
+
+@contextmanager
+def converter_of_llama_cpp() -> Iterator[None]:
+    """Exports within look like files that others published."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gguf_file, "GGUFWriter", AsConverted)
+        yield
+
+
+def deep_tiny(folder: Path) -> Path:
+    """The tiny checkpoint with its layers repeated, so that it has as many as the 7B."""
+    shutil.copytree(TINY_PATH, folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    few = config["num_hidden_layers"]
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": LAYERS_OF_7B}), encoding="utf-8")
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    deep = {name: weight for name, weight in weights.items() if ".layers." not in name}
+    for layer in range(LAYERS_OF_7B):
+        prefix = f"model.layers.{layer % few}."
+        deep |= {
+            name.replace(prefix, f"model.layers.{layer}."): weight.clone()
+            for name, weight in weights.items()
+            if name.startswith(prefix)
+        }
+    torch.save(deep, folder / "pytorch_model.bin")
+    return folder
+
+
+def exported(folder: Path, source: Path = TINY_PATH, name: str = "tiny-chat.gguf") -> Path:
+    """The checkpoint as a file in float32."""
+    file = folder / name
+    export_gguf(source, file, "f32")
+    return file
+
+
+def text(value: str) -> bytes:
+    return struct.pack("<Q", len(value)) + value.encode()
+
+
+def small_gguf(file: Path, values: dict[str, Any], weights: int = 1) -> Path:
+    """A file whose header says only this: texts, whole numbers and lists of texts."""
+    writer = GGUFWriter(file, values.get("general.architecture", "llama"))
+    for key, value in values.items():
+        match value:
+            case str() if key != "general.architecture":
+                writer.add_string(key, value)
+            case int():
+                writer.add_uint32(key, value)
+            case list():
+                writer.add_array(key, value)
+    for number in range(weights):
+        writer.add_tensor(f"blk.{number}.weight", torch.zeros(32).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
