@@ -43,16 +43,13 @@ PROGRAM = Path(__file__).with_name("llama_cpp_server.py")
 SECONDS_TO_READY = 600.0
 """7B weights from a slow disk take minutes."""
 
-WAITING = {"GOMP_SPINCOUNT": "10000"}
-"""OpenMP's threads wait for each other by spinning for ever, in vain where another program has the core."""
-
 REMEMBERED_TEXTS = 512
 """So many texts' ids are known without asking llama.cpp again."""
 
 LEAST_CONTEXT = 64
 """Tokens that there must be memory for."""
 
-CONTEXTS_AT_ONCE = 4
+CONTEXTS_AT_ONCE = 2
 """Of so many conversations with a full context the keys and values are held, where memory allows."""
 
 FILE_TYPES = {
@@ -124,7 +121,6 @@ def _launch(options: dict[str, Any], endpoint: Endpoint) -> Launch:
     environment = {
         "LLAMA_CPP_OPTIONS": json.dumps(options | {"port": endpoint.port}),
         "LLAMA_CPP_KEY": endpoint.key.get_secret_value(),
-        **WAITING,
     }
     return Launch([sys.executable, "-I", str(PROGRAM)], environment)
 
