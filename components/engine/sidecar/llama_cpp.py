@@ -209,6 +209,8 @@ def _advice(lines: Sequence[str]) -> str:
     text = " ".join(lines).lower()
     if "unknown model architecture" in text or "unknown pre-tokenizer" in text:
         return "This llama.cpp does not know the model's kind. Use another model, or a newer version of xllamacpp."
+    if "libgomp" in text:
+        return "It needs the system's OpenMP library: apt-get install libgomp1."
     if "alloc" in text or "out of memory" in text:
         return "The memory does not suffice: set BAICHUAN_CACHE_GB to less, or take a file with fewer bits."
     return "Try another file of this model; if it is whole, the log says more."
