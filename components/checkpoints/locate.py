@@ -45,8 +45,6 @@ def find_checkpoint(settings: Settings) -> Checkpoint:
         return _find_gguf(settings)
     if settings.model is not None:
         path = settings.model.expanduser()
-        if settings.engine == "vllm" and path.suffix.lower() == GGUF:
-            raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: vLLM wants the model's folder.")
         if path.suffix.lower() == GGUF or (path.is_dir() and not (path / "config.json").exists() and gguf_files(path)):
             return _named_gguf(path)
         try:

@@ -1,16 +1,14 @@
 """From the settings to a running engine."""
 
 import logging
-import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.locate import find_checkpoint
+from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
 from components.engine.local.block_pool import BLOCK
 from components.engine.local.engine import LocalEngine, defaults_of
@@ -51,8 +49,7 @@ def load_engine(on_stage: Callable[[Stage], None]) -> Engine:
     warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
     for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
         pass
-    # In the background: reading all weights once more would keep those waiting who want to chat.
-    threading.Thread(target=_add_fingerprint, args=(engine, checkpoint.path, settings.data_dir), daemon=True).start()
+    learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
 
 
@@ -93,13 +90,6 @@ def build_engine(
         vocabulary=runner.vocabulary,
     )
     return LocalEngine(model, tokenizer, runner, info, blocks, settings)
-
-
-def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
-    try:
-        engine.weights = fingerprint(path, data_dir)
-    except OSError:  # the edge of the thread; receipts go on without it
-        logger.exception("The fingerprint of the weights is not known")
 
 
 def affordable_blocks(runner: Runner, gigabytes: float | None) -> int:

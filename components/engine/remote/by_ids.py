@@ -5,14 +5,15 @@ is written on are as in the engine of this process, whatever the server would ma
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from openai import APIError
 
 from components.engine.errors import PromptError
 from components.engine.interface import EngineInfo, Generation, GenerationRequest, Load, Piece
 from components.engine.receipts import Receipt
+from components.engine.remote.calls import build_prompt_call
 from components.engine.remote.engine import RemoteEngine
 from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
@@ -189,6 +190,10 @@ class EngineByIds(RemoteEngine):
     def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:  # noqa: ARG002
         assert isinstance(reply, ReplyByIds)
         return self.dialect.call(reply.request, reply.prompt)
+
+    def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
+        assert isinstance(reply, ReplyByIds)
+        return build_prompt_call(replace(reply.request, prompt=reply.prompt), self.info.model)
 
     def _has_room(self, reply: StreamedReply) -> bool:
         used = sum(one.room for one in (*self._active, reply) if isinstance(one, ReplyByIds))

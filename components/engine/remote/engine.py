@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from functools import lru_cache, partial
+from typing import Any
 
 from openai import APIError, APIStatusError
 
@@ -129,6 +130,9 @@ class RemoteEngine(Engine):
 
     def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:
         return build_call(reply.request, messages, self.info.model, self._refused, self._kind)
+
+    def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
+        return build_prompt_call(reply.request, self.info.model)
 
     def _has_room(self, reply: StreamedReply) -> bool:  # noqa: ARG002
         """Whether the server can write this reply besides those that it writes. Most servers let requests wait."""
@@ -256,7 +260,7 @@ class RemoteEngine(Engine):
         """
         try:
             async with asyncio.timeout(self._settings.openai_first_token_timeout):
-                answer = await self._server.complete(build_prompt_call(reply.request, self.info.model))
+                answer = await self._server.complete(self._prompt_call_for(reply))
         except TimeoutError as error:
             raise self._too_late() from error
         except json.JSONDecodeError as error:

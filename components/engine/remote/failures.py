@@ -96,6 +96,7 @@ def unknown_model(server: Server, model: str, known: Sequence[str]) -> EngineErr
 
 def broken_off(server: Server, reason: str) -> EngineError:
     """For a reply that ends in the middle."""
+    reason = reason.rstrip(".")
     return EngineError(f"{server.who} broke off: {reason}. What was written is kept; go on from there, or ask again.")
 
 

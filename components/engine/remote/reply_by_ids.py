@@ -33,6 +33,7 @@ class ReplyByIds(StreamedReply):
         self.prompt = list(prompt)
         self.ids: list[int] = []
         self._reused = 0
+        self._server_ended = False
         follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
         self._detokenizer = IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text)
         self._stops = StopStrings(request.sampling.stop)
@@ -51,7 +52,7 @@ class ReplyByIds(StreamedReply):
     @property
     def is_over(self) -> bool:
         """Whether nothing more of it is wanted, though the server goes on."""
-        return self.end is not None
+        return self.end is not None and not self._server_ended
 
     @property
     def prompt_tokens(self) -> int:
@@ -96,6 +97,7 @@ class ReplyByIds(StreamedReply):
         self._show(text)
         if part.end == "abort":  # vLLM's word for a request that it lost
             raise DroppedError("the reply was aborted")
+        self._server_ended |= part.end is not None
         if part.end is not None and self.end is None:
             self.end = "length" if part.end == "length" else "stop"
             if part.end == END_TOKEN and len(self.ids) > self._shown:

@@ -197,6 +197,10 @@ class Server:
         """What another endpoint of the server answers. Raises ``openai.APIError`` as ``write`` does."""
         return await self._client.post(self._root + path, cast_to=object, body=body, options={"timeout": self._brief})
 
+    async def get(self, path: str) -> str:
+        """What is at another path of the server. Raises ``openai.APIError`` as ``write`` does."""
+        return await self._client.get(self._root + path, cast_to=str, options={"timeout": self._brief})
+
     def without_key(self, text: str) -> str:
         """The text with the key made illegible: servers repeat in errors what they were sent."""
         return text.replace(self._key.get_secret_value(), "***") if self._key else text

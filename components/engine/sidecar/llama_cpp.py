@@ -4,9 +4,7 @@ Neither torch nor transformers is imported.
 """
 
 import json
-import logging
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -18,9 +16,9 @@ import psutil
 from pydantic import HttpUrl
 
 from components.checkpoints.demo import GENERATION_DEFAULTS
-from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.gguf import GgufHeader, read_header
 from components.checkpoints.locate import Checkpoint
+from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
 from components.engine.remote.by_ids import EngineByIds, Vocabulary
 from components.engine.remote.loop import LoopThread
@@ -34,8 +32,6 @@ from components.model.gguf_tokenizer import GgufTokenizer
 from components.model.split_characters import REPLACEMENT, SplitCharacters
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 NAME = "llama.cpp"
 PROGRAM = Path(__file__).with_name("llama_cpp_server.py")
@@ -113,7 +109,7 @@ def load_llama_cpp(
         loop.close(server.close)
         sidecar.close()
         raise
-    threading.Thread(target=_add_fingerprint, args=(engine, checkpoint.path, settings.data_dir), daemon=True).start()
+    learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
 
 
@@ -214,10 +210,3 @@ def _advice(lines: Sequence[str]) -> str:
     if "alloc" in text or "out of memory" in text:
         return "The memory does not suffice: set BAICHUAN_CACHE_GB to less, or take a file with fewer bits."
     return "Try another file of this model; if it is whole, the log says more."
-
-
-def _add_fingerprint(engine: Engine, path: Path, data_dir: Path) -> None:
-    try:
-        engine.weights = fingerprint(path, data_dir)
-    except OSError:  # the edge of the thread; receipts go on without it
-        logger.exception("The fingerprint of the weights is not known")

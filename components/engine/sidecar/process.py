@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import os
 import re
 import secrets
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from pydantic import HttpUrl, SecretStr
 
 from components.engine.errors import EngineError
@@ -26,6 +26,9 @@ GUARD = Path(__file__).with_name("guard.py")
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 5.0
 """How long a server that is asked to end may take."""
+
+MARK = "BAICHUAN_CHAT_STARTED_THIS"
+"""An environment variable by which all processes of a run are found, should their guard be killed."""
 
 KEPT_LINES = 200
 SHOWN_LINES = 3
@@ -95,10 +98,11 @@ class Process:
         self.name = name
         self._secret = secret.get_secret_value() if secret else None
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._mark = secrets.token_hex(16)
         content = json.dumps(
             {
                 "arguments": list(launch.arguments),
-                "environment": dict(launch.environment),
+                "environment": {MARK: self._mark, **launch.environment},
                 "folder": str(launch.folder) if launch.folder else None,
                 "grace": GRACE_SECONDS,
             }
@@ -134,8 +138,7 @@ class Process:
         except subprocess.TimeoutExpired:
             return False
         if self._guard.returncode < 0:  # it was killed, and could kill nobody
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._guard.pid, signal.SIGKILL)
+            self._kill_marked()
         self._close_pipe()
         self._reader.join(1)
         return True
@@ -166,6 +169,13 @@ class Process:
     def lines(self) -> list[str]:
         """The last lines of its log, the newest at the end."""
         return list(self._lines)
+
+    def _kill_marked(self) -> None:
+        """Kill what is left of it: whatever has inherited this run's mark."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(MARK) == self._mark:
+                    process.kill()
 
     def _close_pipe(self) -> None:
         assert self._guard.stdin is not None

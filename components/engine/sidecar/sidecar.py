@@ -53,6 +53,7 @@ class Sidecar:
         advice: Callable[[Sequence[str]], str] = advise,
         quote: Callable[[Sequence[str]], str] = last_words,
         pauses: Sequence[float] = PAUSES,
+        again: str = "in a moment",
     ) -> None:
         """Describe the server; nothing is started yet.
 
@@ -64,6 +65,7 @@ class Sidecar:
             advice: what people can do about a failure, given the last lines of its log: a sentence or two.
             quote: what of these lines they are told: a sentence, or nothing.
             pauses: as ``PAUSES``.
+            again: when it is worth asking again after a crash.
         """
         self.name = name
         self._command = command
@@ -72,6 +74,7 @@ class Sidecar:
         self._advice = advice
         self._quote = quote
         self._pauses = pauses
+        self._again = again
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._process: Process | None = None
@@ -167,7 +170,7 @@ class Sidecar:
                 if crashes == len(self._pauses):
                     self._fall(f"{self.name} has crashed again and again, and is not started any more. {failure}", True)
                     return
-                again = f"{self.name} has crashed and is being started again. Ask again in a moment."
+                again = f"{self.name} has crashed and is being started again. Ask again {self._again}."
                 if not self._fall(again) or self._closed.wait(self._pauses[crashes]):
                     return
                 logger.warning("%s It is started again.", failure)

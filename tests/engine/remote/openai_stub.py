@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MODEL = "Baichuan2-7B-Chat"
+END = "</s>"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class OpenAIStub:
     Attributes:
         requests: path and body of each POST.
         pieces: of every reply.
+        ids: each piece's tokens, and the end's, for whoever asks for token ids as vLLM tells them; None tells none.
         refusals: answers to the next requests for replies, instead of replies.
         unknown: parameters that it refuses to know.
         pages: what anybody may get, by path.
@@ -49,6 +51,7 @@ class OpenAIStub:
     url: str
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pieces: list[str] = field(default_factory=lambda: ["百川", "归", "海", "。"])
+    ids: dict[str, list[int]] | None = None
     refusals: list[Refusal] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     key: str | None = None
@@ -151,9 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
         for index, piece in enumerate(stub.pieces):
             if index == stub.drop_before or (index == stub.stall_before and not self._stall()):
                 return
-            self._event(_chunk(_chat_choice(piece, body) if chat else _plain_choice(piece, body)))
+            choice = _chat_choice(piece, body) if chat else _plain_choice(piece, body)
+            self._event(_chunk(choice | _told_ids(stub, piece, body)))
         longest = len(stub.pieces) == body["max_tokens"]
-        self._event(_chunk({"index": 0, "delta": {}, "text": "", "finish_reason": "length" if longest else "stop"}))
+        last = {"index": 0, "delta": {}, "text": "", "finish_reason": "length" if longest else "stop"}
+        self._event(_chunk(last | _told_ids(stub, "" if longest else END, body)))
         if stub.counts and "stream_options" in body:
             self._event(_chunk(None) | {"usage": _usage(body, round(stub.tokens_per_piece * len(stub.pieces)))})
         self._write(b"data: [DONE]\n\n")
@@ -219,6 +224,20 @@ def _plain_choice(piece: str, body: dict[str, Any]) -> dict[str, Any]:
         top = [{"b": -2.0, piece: -0.5, "a": -1.0}]
         choice["logprobs"] = {"tokens": [piece], "token_logprobs": [-0.5], "top_logprobs": top, "text_offset": [0]}
     return choice
+
+
+def _told_ids(stub: OpenAIStub, piece: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What vLLM tells of a piece to whoever asks for the ids of its tokens; the least likely is the chosen one."""
+    if stub.ids is None or not body.get("return_token_ids"):
+        return {}
+    ids = stub.ids.get(piece, [])
+    told: dict[str, Any] = {"token_ids": ids, "stop_reason": None}
+    if body.get("return_tokens_as_token_ids"):
+        tokens = [f"token_id:{id_}" for id_ in ids]
+        others = {f"token_id:{100 + place}": -0.5 - place for place in range(body["logprobs"] - 1)}
+        top = [{token: -9.0, **others} for token in tokens]
+        told["logprobs"] = {"tokens": tokens, "token_logprobs": [-9.0] * len(ids), "top_logprobs": top}
+    return told
 
 
 def _echoed_choice(body: dict[str, Any]) -> dict[str, Any]:

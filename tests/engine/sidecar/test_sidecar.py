@@ -243,11 +243,11 @@ def test_a_server_ends_with_the_application_however_that_ends(how: signal.Signal
 def test_a_guard_that_is_killed_takes_the_server_with_it(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     sidecar = make(pauses=(0,))
     first = sidecar.start()
-    server, *_ = pids(caplog.text)
+    server, child = pids(caplog.text)
     guard = psutil.Process(server).parent()
     assert guard is not None
     guard.kill()
     wait_until(lambda: sidecar.endpoint not in (None, first))
 
-    assert_gone(server)
+    assert_gone(server, child)
     assert os.getpid() != guard.pid

@@ -1,5 +1,6 @@
 """How vLLM is called."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ ALL_FREE = 0.95
 
 SPARE = 0.03
 """So much of a shared card's memory is left alone, besides what is taken."""
+
+CUDA = re.compile(r"cuda:(\d+)")
+
+MOST_LOGPROBS = 20
+"""So many of the likeliest tokens an API may ask for."""
 
 QUIET = {
     "VLLM_LOGGING_COLOR": "0",
@@ -42,24 +48,27 @@ def launch_of(
         "--dtype": settings.dtype,
         "--max-model-len": "auto",  # the checkpoint's, or as much as fits the card
         "--max-num-seqs": str(settings.max_batch),
-        "--generation-config": "vllm",  # the defaults are ours to send
+        "--max-logprobs": str(max(MOST_LOGPROBS, settings.kept_scores) + 1),
         "--uvicorn-log-level": "warning",  # else it has a line for every request
     }
-    number = int(settings.device.partition(":")[2] or 0) if _is_one_gpu(settings) and settings.device else 0
+    number = gpu_number(settings)
     if settings.cache_gb is not None:
         options["--kv-cache-memory-bytes"] = str(int(settings.cache_gb * 1e9))
     elif number < len(gpus) and (share := _share(gpus[number])) is not None:
         options["--gpu-memory-utilization"] = f"{share:.2f}"
     environment = QUIET | {"VLLM_API_KEY": endpoint.key.get_secret_value()}
-    if _is_one_gpu(settings):
+    if settings.device is not None and CUDA.fullmatch(settings.device):
         environment["CUDA_VISIBLE_DEVICES"] = str(number)
     flat = [word for option in options.items() for word in option]
+    flat.append("--enable-prompt-tokens-details")  # how many it knew already
     arguments = [*program.arguments, "serve", str(folder), *flat, *shlex.split(settings.vllm_options or "")]
     return Launch(arguments, environment, program.folder)
 
 
-def _is_one_gpu(settings: Settings) -> bool:
-    return settings.device is not None and settings.device.startswith("cuda:")
+def gpu_number(settings: Settings) -> int:
+    """Which of the machine's cards runs the model, or the first part of it."""
+    found = CUDA.fullmatch(settings.device or "")
+    return int(found[1]) if found else 0
 
 
 def _share(gpu: Gpu) -> float | None:

@@ -7,11 +7,17 @@ from components.engine.sidecar.process import last_words
 
 _PREFIX = re.compile(r"^\(\w+ pid=\d+\) |^(ERROR|CRITICAL) [\d-]+ [\d:]+ \[[^\]]*\] ?")
 _ERROR = re.compile(r"^(vllm: error:|(\w+\.)*[A-Z]\w*(Error|Exception)\b)")
-_AFTERMATH = re.compile(r"Engine core initialization failed|Failed core proc|WorkerProc initialization failed")
+_AFTERMATH = re.compile(
+    r"Engine core initialization failed|EngineDeadError|Failed core proc|WorkerProc initialization failed"
+)
 _NOISE = re.compile(r" ?\[type=\w+, input_value=.*")
 LONGEST = 600
 
 ADVICE = (
+    (
+        re.compile(r"[Bb]float16 is only supported"),
+        "This card does not compute in bfloat16. Set BAICHUAN_DTYPE=float16.",
+    ),
     (
         re.compile(
             r"out of memory|less than desired GPU memory|No available memory|KV cache is needed|larger than the"

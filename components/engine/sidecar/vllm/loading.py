@@ -1,30 +1,39 @@
 """From the settings to an engine whose model runs in vLLM."""
 
-import http.client
+import contextlib
 import json
+import re
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
 
-from components.checkpoints.content import read_json_object
-from components.checkpoints.locate import Checkpoint, find_checkpoint
+from openai import APIError
+
+from components.checkpoints.errors import UnsupportedCheckpointError
+from components.checkpoints.locate import find_checkpoint
+from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, Stage
-from components.engine.remote.server import ServedModel
-from components.engine.sidecar.engine import serve_through
-from components.engine.sidecar.process import LOOPBACK, Endpoint
-from components.engine.sidecar.sidecar import Sidecar
+from components.engine.remote.by_ids import EngineByIds
+from components.engine.remote.failures import describe
+from components.engine.remote.loop import LoopThread
+from components.engine.remote.server import Own, ServedModel, Server
+from components.engine.sidecar.sidecar import PAUSES, Sidecar
+from components.engine.sidecar.transport import SidecarTransport
 from components.engine.sidecar.vllm.checkpoint import readable_by_vllm
-from components.engine.sidecar.vllm.command import launch_of
+from components.engine.sidecar.vllm.command import gpu_number, launch_of
+from components.engine.sidecar.vllm.dialect import VllmDialect
 from components.engine.sidecar.vllm.environment import find_vllm
 from components.engine.sidecar.vllm.failures import advise, quote
 from components.engine.sidecar.vllm.gpus import read_gpus
-from components.sampling.parameters import SamplingParams
+from components.engine.sidecar.vllm.vocabulary import read_vocabulary
 from components.settings import Settings
 
 NAME = "vLLM"
 
 PATIENCE_SECONDS = 1800.0
 """It takes two to five minutes, the first time more, since it compiles; from a slow disk 15 GB take ten."""
+
+_CACHE = re.compile(
+    r"^vllm:cache_config_info\{(?=.*\bblock_size=\"(\d+)\")(?=.*\bnum_gpu_blocks=\"(\d+)\")", re.MULTILINE
+)
 
 
 def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
@@ -36,9 +45,16 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
 
     Raises:
         CheckpointError: there is no usable checkpoint, or no room on the disk.
+        MessagesError: the model was not made for chatting.
         EngineError: vLLM cannot be had, does not read the checkpoint, or does not get ready.
     """
     checkpoint = find_checkpoint(settings)
+    if checkpoint.is_gguf:
+        raise UnsupportedCheckpointError(
+            f"{checkpoint.path} is a GGUF file, which llama.cpp runs and vLLM does not. Leave BAICHUAN_ENGINE out, or "
+            "name a folder with the model in BAICHUAN_MODEL."
+        )
+    vocabulary, defaults, stored = read_vocabulary(checkpoint.path)
     gpus = read_gpus()
     program = find_vllm(settings, gpus, on_stage)
     folder = readable_by_vllm(checkpoint, settings, on_stage)
@@ -49,43 +65,46 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         patience=PATIENCE_SECONDS,
         advice=advise,
         quote=quote,
+        pauses=PAUSES,
+        again="in a few minutes",
     )
-    device = gpus[0].name if gpus else "cpu"
-    return serve_through(sidecar, settings, lambda model: _info(checkpoint, settings, model, device, sidecar.endpoint))
-
-
-def _info(
-    checkpoint: Checkpoint, settings: Settings, model: ServedModel, device: str, endpoint: Endpoint | None
-) -> EngineInfo:
-    config = read_json_object(checkpoint.path / "config.json")
-    context_length = model.max_model_len or settings.openai_context_length
-    dtype = settings.dtype if settings.dtype != "auto" else config.get("dtype") or config.get("torch_dtype") or "auto"
-    version = _version(endpoint) if endpoint else ""
-    return EngineInfo(
-        model=checkpoint.name,
-        is_demo=checkpoint.is_demo,
-        device=device,
-        dtype=str(dtype),
-        context_length=context_length,
-        defaults=_defaults(checkpoint).fitting(context_length),
-        engine=f"{NAME} {version}".strip(),
-    )
-
-
-def _defaults(checkpoint: Checkpoint) -> SamplingParams:
-    """The checkpoint's own sampling parameters."""
-    file = checkpoint.path / "generation_config.json"
-    values: dict[str, Any] = {"do_sample": None} | (read_json_object(file) if file.exists() else {})
-    return SamplingParams.from_generation_config(cast("Any", SimpleNamespace(**values)))
-
-
-def _version(endpoint: Endpoint) -> str:
-    """Which vLLM it is; nothing if it does not tell."""
-    connection = http.client.HTTPConnection(LOOPBACK, endpoint.port, timeout=10)
+    endpoint = sidecar.start()
+    loop = LoopThread(f"{NAME}-engine")
+    own = Own(NAME, lambda: sidecar.trouble, SidecarTransport(sidecar))
+    server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
     try:
-        connection.request("GET", "/version")
-        return str(json.loads(connection.getresponse().read())["version"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return ""
-    finally:
-        connection.close()
+        model, version, capacity = _ask(loop, server, checkpoint.name)
+        context_length = model.max_model_len or settings.openai_context_length
+        info = EngineInfo(
+            model=checkpoint.name,
+            is_demo=checkpoint.is_demo,
+            device=gpus[number].name if (number := gpu_number(settings)) < len(gpus) else "cpu",
+            dtype=stored if settings.dtype == "auto" else settings.dtype,
+            context_length=context_length,
+            defaults=defaults.fitting(context_length),
+            engine=f"{NAME} {version}",
+            vocabulary=vocabulary.size,
+            tells_logprobs=True,
+        )
+        dialect = VllmDialect(checkpoint.name, vocabulary.texts.written_out)
+        capacity = capacity or context_length * settings.max_batch
+        engine = EngineByIds(server, loop, info, settings, vocabulary, dialect, sidecar, capacity, {"vllm": version})
+    except BaseException:
+        loop.close(server.close)
+        sidecar.close()
+        raise
+    learn_fingerprint(engine, checkpoint.path, settings.data_dir)
+    return engine
+
+
+def _ask(loop: LoopThread, server: Server, name: str) -> tuple[ServedModel, str, int | None]:
+    """The model as vLLM lists it, which vLLM it is, and of how many tokens it holds keys and values, if it tells."""
+    try:
+        models = loop.run(server.models())
+        version = json.loads(loop.run(server.get("/version")))["version"]
+    except APIError as error:
+        raise describe(error, server, name).error from error
+    found = None
+    with contextlib.suppress(APIError):
+        found = _CACHE.search(loop.run(server.get("/metrics")))
+    return models[0], str(version), int(found[1]) * int(found[2]) if found else None

@@ -7,7 +7,9 @@ JSON:
 
 - fails: what it says and ends with instead of serving;
 - stalls: the piece of each reply before which it stops writing;
+- old: whether it is a vLLM that tells no token ids;
 - loads: the file that it waits for before it is ready;
+- asked: the file to which it writes the bodies of the requests for replies, a line each;
 - tells: the file to which it writes the options that it was given.
 """
 
@@ -16,7 +18,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -25,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 from tests.engine.remote.openai_stub import running_stub
 
 VERSION = "0.0.stand-in"
+TINY_IDS = {"百川": [3944, 479, 433, 407], "归": [4017], "海": [3904], "。": [3237], "</s>": [2]}
+"""The stub's pieces, and its end, in the vocabulary of the tiny Baichuan checkpoint."""
 
 
 def main() -> None:
@@ -47,20 +50,26 @@ def main() -> None:
         time.sleep(0.01)
     with running_stub(options.port) as stub:
         stub.key = key
-        stub.models = [{"id": options.served_model_name, "owned_by": "vllm", "max_model_len": 512}]
+        stub.models = [{"id": options.served_model_name, "owned_by": "vllm", "max_model_len": 256}]
         stub.pages["/version"] = {"version": VERSION}
+        stub.ids = None if told.get("old") else TINY_IDS
         stub.stall_before = told.get("stalls")
-        threading.Event().wait()
+        while True:
+            time.sleep(0.02)
+            if "asked" in told:
+                Path(told["asked"]).write_text("\n".join(map(json.dumps, stub.replies)))
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=["serve"])
     parser.add_argument("model")
-    for name in ("host", "served-model-name", "dtype", "generation-config", "uvicorn-log-level", "max-model-len"):
+    for name in ("host", "served-model-name", "dtype", "uvicorn-log-level", "max-model-len"):
         parser.add_argument(f"--{name}")
     for name in ("port", "max-num-seqs", "kv-cache-memory-bytes"):
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--max-logprobs", type=int)
+    parser.add_argument("--enable-prompt-tokens-details", action="store_true")
     parser.add_argument("--gpu-memory-utilization", type=float)
     return parser.parse_args()
 

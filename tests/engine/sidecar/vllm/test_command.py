@@ -102,6 +102,9 @@ startup is less than desired GPU memory utilization (0.92, 21.7 GiB). Decrease G
 Traceback (most recent call last):
   File "/opt/vllm/bin/vllm", line 8, in <module>
 RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"""
+OLD_CARD = """\
+(EngineCore pid=7) ERROR 11-26 15:30:01 [core.py:1100] ValueError: Bfloat16 is only supported on GPUs with compute \
+capability of at least 8.0. Your Tesla T4 GPU has compute capability 7.5."""
 CUSTOM_CODE = """\
 pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
   Value error, The repository /models/x contains custom code which must be executed to correctly load the model."""
@@ -117,11 +120,12 @@ pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
             "Correct BAICHUAN_VLLM_OPTIONS",
         ),
         (NO_MEMORY, "It says: ValueError: Free memory on device cuda:0", "nvidia-smi"),
+        (OLD_CARD, "It says: ValueError: Bfloat16 is only supported", "Set BAICHUAN_DTYPE=float16"),
         (CUSTOM_CODE, "contains custom code", "Leave BAICHUAN_ENGINE out"),
         ("Killed", "Its last lines: Killed.", "Its log"),
         ("", "", "Its log"),
     ],
-    ids=["too-long", "unknown-option", "no-memory", "custom-code", "killed", "silent"],
+    ids=["too-long", "unknown-option", "no-memory", "old-card", "custom-code", "killed", "silent"],
 )
 def test_of_hundreds_of_lines_the_cause_is_told_and_what_to_do(log: str, said: str, cure: str) -> None:
     lines = log.splitlines()

@@ -1,0 +1,192 @@
+"""Replies through vLLM: what it is asked, what is made of what it tells, and what a crash costs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from components.engine.errors import EngineError, EngineNotReadyError, PromptError, UnsupportedError
+from components.engine.events import Delta, Event, Finished
+from components.engine.interface import Engine, GenerationRequest
+from components.model.chat_format import Message
+from components.sampling.parameters import SamplingParams
+from tests.engine.sidecar.test_sidecar import assert_gone, pids, wait_until
+from tests.engine.sidecar.vllm.conftest import REPLY, REPLY_IDS, Load
+from tests.tiny import CHATS
+
+QUESTION: list[Message] = [{"role": "user", "content": "你是谁"}]
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Callable[[], dict[str, Any]]:
+    """The body of the last request that the stand-in got, if it was told to keep it in this file."""
+
+    def read() -> dict[str, Any]:
+        wait_until(lambda: (tmp_path / "asked").exists() and (tmp_path / "asked").read_text())
+        last: dict[str, Any] = json.loads((tmp_path / "asked").read_text().splitlines()[-1])
+        return last
+
+    return read
+
+
+def request(messages: list[Message] = QUESTION, **options: Any) -> GenerationRequest:
+    sampling = options.pop("sampling", {})
+    return GenerationRequest(messages, SamplingParams(**{"max_new_tokens": 64, **sampling}), **options)
+
+
+def ask(engine: Engine, messages: list[Message] = QUESTION, **options: Any) -> list[Event]:
+    return list(engine.generate(request(messages, **options)))
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def finished(events: list[Event]) -> Finished:
+    assert isinstance(events[-1], Finished)
+    return events[-1]
+
+
+def kill_vllm(caplog: pytest.LogCaptureFixture) -> None:
+    psutil.Process(pids(caplog.text)[-2]).kill()
+
+
+@pytest.mark.parametrize("chat", CHATS[:3], ids=lambda chat: str(len(chat["messages"])))
+def test_vllm_reads_the_ids_that_the_reference_reads(
+    load: Load, tmp_path: Path, asked: Callable[[], dict[str, Any]], chat: dict[str, Any]
+) -> None:
+    ask(load({"asked": str(tmp_path / "asked")}), chat["messages"])
+
+    assert asked()["prompt"] == chat["input_ids"]
+
+
+def test_a_turn_that_somebody_writes_stays_text(
+    load: Load, tmp_path: Path, asked: Callable[[], dict[str, Any]]
+) -> None:
+    ask(load({"asked": str(tmp_path / "asked")}), [{"role": "user", "content": "你好<reserved_107>我是</s>"}])
+
+    assert asked()["prompt"].count(195) == 1  # the user's turn
+    assert asked()["prompt"].count(196) == 1  # the invitation to reply
+    assert 2 not in asked()["prompt"]
+
+
+def test_the_text_is_made_here_of_the_ids_that_it_tells(load: Load) -> None:
+    events = ask(load())
+
+    assert text_of(events) == REPLY
+    end = finished(events)
+    assert (end.reason, end.completion_tokens, end.approximate) == ("stop", len(REPLY_IDS), False)
+    assert end.reused_tokens == 1  # which is told behind the end
+    assert end.receipt is not None
+    assert list(end.receipt.tokens) == REPLY_IDS
+    assert end.receipt.versions == {"vllm": "0.0.stand-in"}
+
+
+def test_every_sampling_parameter_reaches_it(load: Load, tmp_path: Path, asked: Callable[[], dict[str, Any]]) -> None:
+    sampling = {
+        "temperature": 0.7, "top_k": 9, "top_p": 0.8, "min_p": 0.1, "repetition_penalty": 1.2, "presence_penalty": 0.3,
+        "frequency_penalty": 0.4, "logit_bias": {7: 1.5}, "seed": 2**40, "stop_token_ids": (5,), "min_tokens": 3,
+        "regex": "[a-z]+",
+    }  # fmt: skip
+    ask(load({"asked": str(tmp_path / "asked")}), sampling=sampling)
+    body = asked()
+
+    as_json = {"logit_bias": {"7": 1.5}, "stop_token_ids": [5], "structured_outputs": {"regex": "[a-z]+"}}
+    expected = {name: value for name, value in sampling.items() if name != "regex"} | as_json
+    assert {name: body[name] for name in expected} == expected
+    assert "stop" not in body
+
+
+def test_a_stop_string_is_found_here(load: Load) -> None:
+    events = ask(load(), sampling={"stop": ("归海",)})
+
+    assert text_of(events) == "百川"
+    assert finished(events).reason == "stop"
+
+
+def test_log_probabilities_come_with_the_text(load: Load) -> None:
+    events = ask(load(), logprobs=2)
+    tokens = [token for event in events if isinstance(event, Delta) for token in event.tokens]
+
+    assert b"".join(token.text for token in tokens).decode() == REPLY
+    assert {token.logprob for token in tokens} == {-9.0}
+    assert [one.logprob for one in tokens[0].top] == [-0.5, -1.5]
+
+
+def test_scores_that_are_kept_have_their_ids_and_what_is_left(load: Load) -> None:
+    events = ask(load(), kept_scores=3)
+    scores = [step for event in events if isinstance(event, Delta) for step in event.scores]
+
+    assert [step.token for step in scores] == REPLY_IDS
+    assert scores[0].ids.tolist() == [100, 101, 102]
+    assert scores[0].scores.tolist() == [-0.5, -1.5, -2.5]
+    assert scores[0].score == -9.0
+    assert scores[0].rest == pytest.approx(-2.43, abs=0.01)  # log(1 - e^-0.5 - e^-1.5 - e^-2.5)
+
+
+def test_a_reply_is_written_on_from_its_ids(load: Load, tmp_path: Path, asked: Callable[[], dict[str, Any]]) -> None:
+    ask(load({"asked": str(tmp_path / "asked")}), continues=(3531, 3237))
+
+    assert asked()["prompt"][-2:] == [3531, 3237]
+
+
+def test_what_it_cannot_do_and_what_is_too_long_is_said(load: Load) -> None:
+    engine = load()
+
+    with pytest.raises(UnsupportedError, match="Write it anew to look inside"):
+        ask(engine, writes=False, kept_scores=5, continues=(3531,))
+    with pytest.raises(PromptError, match="too long"):
+        ask(engine, [{"role": "user", "content": "海" * 300}])
+
+
+def test_a_vllm_that_is_too_old_is_said(load: Load) -> None:
+    with pytest.raises(
+        EngineError, match=r"This vLLM is too old: it does not tell the ids of tokens\. Take its folder"
+    ):
+        ask(load({"old": True}))
+
+
+def test_a_crash_in_mid_reply_costs_that_reply_alone_and_keeps_what_was_written(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = load({"stalls": 2}, openai_retries=20)
+    events = iter(engine.generate(request()))
+    written = "".join(event.text for event in (next(events), next(events)) if isinstance(event, Delta))
+    kill_vllm(caplog)
+    with pytest.raises(EngineError, match=r"^vLLM broke off: .* What was written is kept; go on from there"):
+        list(events)
+
+    assert written == "百川归"
+    assert next(event.text for event in engine.generate(request()) if isinstance(event, Delta)) == "百川"
+
+
+def test_who_asks_while_it_is_started_again_waits_a_little(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load(openai_retries=20)
+    kill_vllm(caplog)
+    wait_until(lambda: engine.failure)
+
+    assert text_of(ask(engine)) == REPLY
+
+
+def test_who_asks_while_it_is_down_is_told_so(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load(pauses=(600,))
+    kill_vllm(caplog)
+    wait_until(lambda: engine.failure)
+
+    with pytest.raises(EngineNotReadyError) as error:
+        ask(engine)
+    assert str(error.value) == engine.failure
+    assert engine.failure == "vLLM has crashed and is being started again. Ask again in a few minutes."
+
+
+def test_an_engine_that_is_closed_ends_its_replies_and_its_vllm(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load({"stalls": 1})
+    events = iter(engine.generate(request()))
+    assert isinstance(next(events), Delta)
+    engine.close()
+
+    assert finished(list(events)).reason == "cancelled"
+    assert_gone(*pids(caplog.text))
