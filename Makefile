@@ -6,6 +6,9 @@ SHELL := bash
 .DEFAULT_GOAL := run
 .PHONY: run install test bench lint format docs pictures clean
 
+# Images often set it. What the tests start, a hundred programs with large libraries, would be compiled anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 CLIENTS := .venv-clients

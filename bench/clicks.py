@@ -127,7 +127,9 @@ def measure_clicks(folder: Path, lengths: Sequence[int], times: int) -> Iterator
     """Everything ``times`` in a conversation of each length; ``folder`` is for the server's state."""
     with ExitStack() as stack:
         log = folder / "clicks.log"
-        address = stack.enter_context(running_server(log, {}, SCRIPTS[APPLICATION_PAGE], "/_stcore/health"))
+        address = stack.enter_context(
+            running_server(log, {}, SCRIPTS[APPLICATION_PAGE], "/_stcore/health", preloaded=False)
+        )
         proxy = stack.enter_context(counting_proxy(urlsplit(address).port or 0))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)

@@ -110,7 +110,9 @@ def measure_looks(folder: Path, tokens: int, times: int) -> Iterator[Look]:
     """Open a reply of so many tokens ``times``; ``folder`` is for the server's state."""
     with ExitStack() as stack:
         log = folder / "looks.log"
-        address = stack.enter_context(running_server(log, {}, "bench/apps/scored.py", "/_stcore/health"))
+        address = stack.enter_context(
+            running_server(log, {}, "bench/apps/scored.py", "/_stcore/health", preloaded=False)
+        )
         proxy = stack.enter_context(counting_proxy(urlsplit(address).port or 0))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)

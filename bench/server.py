@@ -24,6 +24,6 @@ def environment(settings: Settings, checkpoint: Checkpoint) -> dict[str, str]:
 def application(log: Path, env: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
     """Run ``streamlit run app.py``; its address and its process, once the model is ready."""
     before = set(psutil.Process().children())
-    with running_server(log, env) as address:
+    with running_server(log, env, preloaded=False) as address:
         (process,) = set(psutil.Process().children()) - before
         yield address, process

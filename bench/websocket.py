@@ -93,7 +93,7 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
         ports = {}
         for page, script in SCRIPTS.items():
             log = folder / f"{Path(script).stem}.log"
-            address = stack.enter_context(running_server(log, {}, script, "/_stcore/health"))
+            address = stack.enter_context(running_server(log, {}, script, "/_stcore/health", preloaded=False))
             ports[page] = urlsplit(address).port or 0
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)

@@ -40,7 +40,7 @@ PYTHON = api_examples("python")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
     env = {"BAICHUAN_MODEL": str(TINY_PATH), "BAICHUAN_DATA_DIR": str(folder)}
-    with running_server(folder / "log.txt", env) as one:
+    with running_server(folder / "log.txt", env, preloaded=False) as one:
         yield one
 
 

@@ -33,7 +33,8 @@ def index() -> Iterator[str]:
 def chosen(tmp_path: Path, index: str, **environment: str) -> str:
     """What the script prints on a machine that has no GPU, unless ``environment`` says otherwise."""
     for name in ("uname", "grep"):
-        (tmp_path / name).symlink_to(f"/bin/{name}")
+        if not (tmp_path / name).exists():
+            (tmp_path / name).symlink_to(f"/bin/{name}")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     machine = {"PATH": str(tmp_path), "NVIDIA_DEVICE": str(tmp_path / "nvidiactl"), "TORCH_INDEX": index}
     machine["PIP_CONFIG_FILE"] = os.devnull
@@ -54,6 +55,12 @@ def test_with_a_gpu_the_usual_one_is(tmp_path: Path, index: str) -> None:
 def test_with_the_drivers_program_the_usual_one_is(tmp_path: Path, index: str) -> None:
     (tmp_path / "nvidia-smi").write_text("#!/bin/bash\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
+    assert chosen(tmp_path, index) == ""
+
+
+def test_on_other_systems_the_usual_one_is(tmp_path: Path, index: str) -> None:
+    (tmp_path / "uname").write_text("#!/bin/bash\necho Darwin\n")
+    (tmp_path / "uname").chmod(0o755)
     assert chosen(tmp_path, index) == ""
 
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +21,7 @@ LOCKED = {
 def wait_until_ready(address: str, code: str) -> None:
     """Until the model behind a lock has loaded."""
     while requests.get(address + "/ready", headers={"Authorization": f"Bearer {code}"}, timeout=60).status_code == 503:
-        pass
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What a watcher of the server sees."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def test_without_a_model_the_process_is_healthy_but_not_ready(tmp_path: Path) ->
     with running_server(tmp_path / "log.txt", env, wait_for="/health") as address:
         answer = requests.get(address + "/ready", timeout=30)
         while answer.json()["status"] == "loading":
+            time.sleep(0.2)
             answer = requests.get(address + "/ready", timeout=30)
         call = requests.post(address + "/", json={"prompt": "hi"}, timeout=30)
 

@@ -26,7 +26,11 @@ from tests.chats.helpers import Start, finish
 from tests.scripted_engine import ScriptedEngine
 from tests.tiny import TINY_PATH
 
-SAMPLING = SamplingParams(temperature=1.2, top_k=0, top_p=1.0, repetition_penalty=1.1, max_new_tokens=12)
+LENGTH = 12
+# By chance a reply of this model ends with its first token, about one in 600, and has nothing inside.
+SAMPLING = SamplingParams(
+    temperature=1.2, top_k=0, top_p=1.0, repetition_penalty=1.1, max_new_tokens=LENGTH, ignore_eos=True
+)
 CONTROLS = Controls(SAMPLING, system="Be brief.")
 
 Model = tuple[Any, Any]
@@ -57,8 +61,9 @@ def assert_are_a_plain_passs(tiny: Model, chat: Chat, engine: LocalEngine, messa
     assert receipt is not None
     prompt = engine.tokenize(receipt.messages)
     assert kept.vocabulary == engine.info.vocabulary
+    assert len(receipt.tokens) >= LENGTH
     assert [step.token for step in kept.steps[: len(receipt.tokens)]] == list(receipt.tokens)
-    assert len(kept.steps) - len(receipt.tokens) in (0, 1)
+    assert len(kept.steps) == len(receipt.tokens)
     with torch.no_grad():
         logits = tiny[0](torch.tensor([[*prompt, *receipt.tokens]]), use_cache=False).logits[0, len(prompt) - 1 :]
     for step, wanted in zip(kept.steps, logits, strict=False):
@@ -77,6 +82,15 @@ def test_the_scores_of_a_reply_are_found_after_a_restart(start: Start, tiny: Mod
     assert_are_a_plain_passs(tiny, again, local, reply, kept)
 
 
+def test_the_step_that_ended_a_reply_is_kept_too(chat: Chat, tiny: Model, local: LocalEngine) -> None:
+    end = tiny[0].config.eos_token_id
+    ending = {"ignore_eos": False, "logit_bias": {end: 100.0}, "min_tokens": 5}
+    reply = ask(chat, local, "你是谁", Controls(SAMPLING.model_copy(update=ending)))
+    kept = kept_scores(chat, local, reply)
+    assert len(chat.replies.tokens(reply)) == 5
+    assert [step.token for step in kept.steps] == [*chat.replies.tokens(reply), end]
+
+
 def test_a_reply_written_on_keeps_its_scores_and_adds_to_them(start: Start, tiny: Model, local: LocalEngine) -> None:
     chat = Chat.new(Asker("one"), start())
     first = ask(chat, local, "你是谁")
@@ -87,14 +101,14 @@ def test_a_reply_written_on_keeps_its_scores_and_adds_to_them(start: Start, tiny
     assert chat.last.id == first.id
     after = kept_scores(chat, local, chat.last)
     tokens = chat.replies.tokens(first)
-    assert len(after.steps) > 12
-    assert after.steps[:12] == before.steps[:12], "kept, not read anew"
+    assert len(after.steps) == 2 * LENGTH
+    assert after.steps[:LENGTH] == before.steps, "kept, not read anew"
     assert_are_a_plain_passs(tiny, chat, local, chat.last, after)
     # The store has the whole, too.
     with chat.replies.database.reading() as connection:
         packed = Scores(connection, chat.conversation.id).get(first.id)
     assert packed is not None
-    assert len(KeptScores.unpack(packed).steps) >= len(tokens) > 12
+    assert len(KeptScores.unpack(packed).steps) == len(tokens) == 2 * LENGTH
 
 
 def test_scores_that_are_gone_are_read_by_the_model(start: Start, tiny: Model, local: LocalEngine) -> None:
@@ -125,7 +139,7 @@ def test_what_a_reply_did_not_see_when_it_was_written_on_is_not_read(start: Star
     assert reply.reply.prompt_tokens is not None
     assert reply.reply.prompt_tokens > longest - 8, "all fits at first"
     # It could have become twice as long, and ends after four tokens more.
-    ending = {"stop_token_ids": (77,), "logit_bias": {77: 100.0}, "min_tokens": SAMPLING.max_new_tokens + 4}
+    ending = {"stop_token_ids": (77,), "logit_bias": {77: 100.0}, "min_tokens": LENGTH + 4}
     chat.resume(local, reply, Controls(SAMPLING.model_copy(update=ending), CONTROLS.system))
     finish(chat)
     assert chat.last is not None
@@ -136,7 +150,7 @@ def test_what_a_reply_did_not_see_when_it_was_written_on_is_not_read(start: Star
     forget(chat, chat.last)
     again = Chat.open(Asker("one"), start(), chat.conversation.id)
     read = kept_scores(again, local, chat.last)
-    assert len(read.steps) == SAMPLING.max_new_tokens + 4
+    assert len(read.steps) == LENGTH + 4
     assert read.steps[-1].scores == pytest.approx(kept.steps[len(read.steps) - 1].scores, abs=1e-4)
 
 
@@ -175,7 +189,7 @@ def test_another_models_reply_cannot_be_read(start: Start, local: LocalEngine) -
     reply = ask(chat, local, "你是谁")
     forget(chat, reply)
     again = Chat.open(Asker("one"), start(), chat.conversation.id)
-    other = ScriptedEngine().with_info(vocabulary=9)
+    other = ScriptedEngine(lambda _: ["x"]).with_info(vocabulary=9)
     with pytest.raises(UnknownScoresError, match="written by tiny, and Scripted-1B runs now"):
         kept_scores(again, other, reply)
     assert other.requests == []

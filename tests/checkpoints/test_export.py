@@ -16,6 +16,7 @@ from gguf import GGUFReader, LlamaFileType
 from components.checkpoints.locate import is_complete
 from tests.checkpoints.hub_server import MODEL, HubServer
 from tests.checkpoints.test_download import assert_one_clear_line, assert_same_files, environment
+from tests.preloaded import run as run_preloaded
 from tests.server import ROOT
 from tests.tiny import TINY_PATH
 
@@ -37,8 +38,23 @@ def start(
 
 
 @pytest.fixture
-def export(tmp_path: Path, hub: HubServer) -> Run:
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def export(tmp_path: Path, source: Path, hub: HubServer) -> Run:
+    """Exports the copy of the tiny checkpoint."""
+    told = tmp_path / "told"
+    told.mkdir()
+
+    def run() -> "subprocess.CompletedProcess[str]":
+        command = ["download.py", "--dir", tmp_path / "models", "--export-llama", tmp_path / "out", "--model", source]
+        return run_preloaded([str(word) for word in command], environment(tmp_path, hub.url), ROOT, told)
+
+    return run
+
+
+@pytest.fixture
+def fetch_and_export(tmp_path: Path, hub: HubServer) -> Run:
+    """The same of a name, by a process that reads from its environment where the hub is."""
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
         process = start(tmp_path, hub.url, *arguments)
         output, errors = process.communicate(timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
@@ -64,7 +80,7 @@ def assert_exported(out: Path) -> None:
 
 
 def test_a_folder_is_exported_without_any_hub(export: Run, hub: HubServer, source: Path, out: Path) -> None:
-    done = export("--model", source)
+    done = export()
 
     assert done.returncode == 0, done.stderr
     assert f"vllm serve {out}" in done.stdout
@@ -73,9 +89,9 @@ def test_a_folder_is_exported_without_any_hub(export: Run, hub: HubServer, sourc
 
 
 def test_a_name_is_fetched_first_and_the_original_is_kept(
-    export: Run, hub: HubServer, tmp_path: Path, out: Path
+    fetch_and_export: Run, hub: HubServer, tmp_path: Path, out: Path
 ) -> None:
-    assert export("--model", MODEL, "--source", "huggingface").returncode == 0
+    assert fetch_and_export("--model", MODEL, "--source", "huggingface").returncode == 0
 
     assert_same_files(hub, tmp_path / "models" / MODEL.split("/")[1])
     assert_exported(out)
@@ -83,12 +99,12 @@ def test_a_name_is_fetched_first_and_the_original_is_kept(
 
 
 def test_a_folder_of_the_users_own_is_never_replaced_and_nothing_is_fetched_for_it(
-    export: Run, hub: HubServer, out: Path
+    fetch_and_export: Run, hub: HubServer, out: Path
 ) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
 
-    assert_one_clear_line(export("--model", MODEL), str(out), "Move it away")
+    assert_one_clear_line(fetch_and_export("--model", MODEL), str(out), "Move it away")
     assert [file.read_text() for file in out.iterdir()] == ["mine"]
     assert not hub.requests
 
@@ -103,12 +119,12 @@ def test_a_checkpoint_is_never_replaced_by_its_own_export(tmp_path: Path, hub: H
 
 def test_an_empty_folder_is_filled_and_an_earlier_export_replaced(export: Run, source: Path, out: Path) -> None:
     out.mkdir()
-    assert export("--model", source).returncode == 0
+    assert export().returncode == 0
     assert_exported(out)
 
     (out / "model.safetensors.index.json").unlink()
     (source / "generation_config.json").write_text('{"temperature": 0.5}')
-    assert export("--model", source).returncode == 0
+    assert export().returncode == 0
     assert_exported(out)
     assert json.loads((out / "generation_config.json").read_text())["temperature"] == 0.5
 
@@ -128,21 +144,21 @@ def test_what_cannot_be_exported_is_refused_with_what_to_do(
     config = json.loads(file.read_text()) | changes
     file.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
 
-    assert_one_clear_line(export("--model", source), *words)
+    assert_one_clear_line(export(), *words)
     assert not out.exists()
 
 
 def test_a_folder_that_is_not_whole_is_refused(export: Run, source: Path, out: Path) -> None:
     (source / "pytorch_model.bin").unlink()
 
-    assert_one_clear_line(export("--model", source), str(source), "no weights")
+    assert_one_clear_line(export(), str(source), "no weights")
     assert not out.exists()
 
 
 def test_a_full_disk_is_said_before_anything_is_written(export: Run, source: Path, out: Path) -> None:
     os.truncate(source / "pytorch_model.bin", 10**13)  # sparse
 
-    assert_one_clear_line(export("--model", source), "free", "--export-llama")
+    assert_one_clear_line(export(), "free", "--export-llama")
     assert not out.exists()
     assert not list(out.parent.glob(".out*"))
 
@@ -180,7 +196,7 @@ def test_a_killed_export_leaves_no_checkpoint_and_the_next_one_cleans_up(
     assert not out.exists()
     assert not any(is_complete(folder) for folder in tmp_path.iterdir() if folder != source)
 
-    assert export("--model", source).returncode == 0
+    assert export().returncode == 0
     assert_exported(out)
 
 

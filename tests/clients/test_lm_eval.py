@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,23 @@ def server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield address
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Of a document, by a plain forward pass: how likely each choice is, and whether it is greedy; and a text."""
+
+    choices: list[tuple[float, bool]]
+    written: str
+
+
 @pytest.fixture(scope="module")
-def plain(demo_model: Path) -> Plain:
-    """The same model, to be run without an engine."""
-    return load_model(demo_model, dtype=torch.float32, device="cpu", quantize="none")
+def wanted(demo_model: Path) -> list[Wanted]:
+    """Of each document, by the same model without an engine."""
+    plain = load_model(demo_model, dtype=torch.float32, device="cpu", quantize="none")
+    questions = [f"Question: {document['question']}\nAnswer:" for document in DOCUMENTS]
+    return [
+        Wanted([score(plain, question, choice) for choice in document["choices"]], write(plain, question))
+        for document, question in zip(DOCUMENTS, questions, strict=True)
+    ]
 
 
 @torch.inference_mode()
@@ -67,7 +81,7 @@ def write(plain: Plain, question: str) -> str:
 
 @pytest.mark.parametrize(("tokenized", "concurrent", "batch"), [(False, 4, 1), (True, 1, 3)])
 def test_an_evaluation_says_what_a_plain_forward_pass_says(
-    server: str, demo_model: Path, plain: Plain, tmp_path: Path, tokenized: bool, concurrent: int, batch: int
+    server: str, demo_model: Path, wanted: list[Wanted], tmp_path: Path, tokenized: bool, concurrent: int, batch: int
 ) -> None:
     options = {
         "model": "default",
@@ -92,14 +106,13 @@ def test_an_evaluation_says_what_a_plain_forward_pass_says(
     [results] = [json.loads(path.read_text()) for path in tmp_path.rglob("results_*.json")]
     chosen, written = (samples_of(tmp_path, task) for task in ("rivers", "rivers_written"))
     right = 0
-    for document, sample, words in zip(DOCUMENTS, chosen, written, strict=True):
-        question = f"Question: {document['question']}\nAnswer:"
-        wanted = [score(plain, question, choice) for choice in document["choices"]]
+    for document, plain, sample, words in zip(DOCUMENTS, wanted, chosen, written, strict=True):
+        likely = [likelihood for likelihood, _ in plain.choices]
         told = [(float(likelihood), greedy == "True") for [[likelihood, greedy]] in sample["resps"]]
-        assert [likelihood for likelihood, _ in told] == pytest.approx([one for one, _ in wanted], abs=1e-3)
-        assert [greedy for _, greedy in told] == [greedy for _, greedy in wanted]
-        right += wanted.index(max(wanted)) == document["answer"]
-        assert words["resps"] == [[write(plain, question)]]
+        assert [likelihood for likelihood, _ in told] == pytest.approx(likely, abs=1e-3)
+        assert [greedy for _, greedy in told] == [greedy for _, greedy in plain.choices]
+        right += likely.index(max(likely)) == document["answer"]
+        assert words["resps"] == [[plain.written]]
     assert results["results"]["rivers"]["acc,none"] == right / len(DOCUMENTS)
     assert 0 < right < len(DOCUMENTS), "a result that says something"
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from components.lab import differences as module
 from components.lab.differences import differences, share_that_differs
 from components.lab.pieces import pieces_of
 
@@ -26,8 +27,13 @@ def test_what_the_other_reply_lacks_is_marked(text: str, other: str, shown: str)
 
 
 def test_a_word_that_is_frequent_is_no_noise() -> None:
-    text = "the " * 300
-    assert marked(text, text) == text
+    text = " the" * 300
+    assert marked(f"red{text}", f"blue{text}") == f"[red]{text}"
+
+
+def test_long_replies_are_compared_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST", 9)
+    assert marked("one red line\nthe same\n", "one blue line\nthe same\n") == "[one red line\n]the same\n"
 
 
 @pytest.mark.parametrize("text", ["a  b\n\nc", "混合 mixed文字, 3.5% 😀!", "\t '’ x’y"])

@@ -1,15 +1,16 @@
 """Sheets are written by the server, in turn with others, and are kept with what there is of them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from components.chats.asker import Asker
-from components.engine.errors import UnsupportedError
+from components.engine.errors import LimitError, PromptError, UnsupportedError
 from components.engine.events import ChosenToken, Delta
-from components.engine.interface import Engine, GenerationRequest
+from components.engine.interface import Engine, Generation, GenerationRequest
 from components.engine.line.limits import Limits
 from components.lab import jobs as module
 from components.lab.grid import axis_of, empty_cell, grid_cells
@@ -17,7 +18,7 @@ from components.lab.jobs import AlreadyWritingError, Jobs, TooManySheetsError
 from components.lab.writing import written
 from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
-from components.store.errors import NotFoundError
+from components.store.errors import NotFoundError, StoreError
 from components.store.sheets import Sheet, Sheets, new_sheet_id
 from tests.chats.helpers import wait_until
 from tests.engine.conftest import EngineFactory, make_engine, tiny  # noqa: F401 - fixtures
@@ -90,6 +91,98 @@ def test_who_has_a_share_keeps_a_part_of_it_for_the_chat(jobs: Jobs, engine: Scr
     with engine.generate(GenerationRequest([{"role": "user", "content": "chat"}], visitor="visitor", limited=True)):
         jobs.stop(READER, sheet.id)
     finish(jobs, sheet)
+
+
+def test_the_first_sample_of_every_cell_comes_before_the_second_of_any(
+    jobs: Jobs, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAICHUAN_MAX_BATCH", "2")
+    get_settings.cache_clear()
+    jobs.start(engine, ASKER, sheet := replace(grid(2), system="Be brief."))
+    finish(jobs, sheet)
+    get_settings.cache_clear()
+    asked = [(one.sampling.temperature, one.sampling.top_p) for one in engine.requests]
+    assert asked[:9] == asked[9:]
+    assert len(set(asked)) == 9
+    assert all(one.messages[0] == {"role": "system", "content": "Be brief."} for one in engine.requests)
+
+
+class Sparing(ScriptedEngine):
+    """Refuses the first request: its reader has had their share, for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.refused = seconds, 0
+
+    def _start(self, request: GenerationRequest, generation: Generation) -> None:
+        if not self.refused:
+            self.refused += 1
+            raise LimitError("You have had your share.", self.seconds)
+        super()._start(request, generation)
+
+
+def test_who_has_had_a_minutes_share_is_waited_for_and_who_has_had_a_days_is_not(jobs: Jobs) -> None:
+    for seconds, ends in ((0.01, {"stop"}), (3600.0, {"stop", "failed"})):
+        engine = Sparing(seconds)
+        jobs.start(engine, ASKER, sheet := grid(1))
+        samples = [sample for cell in finish(jobs, sheet).cells for sample in cell.samples]
+        assert engine.refused == 1
+        assert {sample.end for sample in samples} == ends
+        assert {sample.error for sample in samples if sample.end == "failed"} <= {"You have had your share."}
+
+
+def test_a_sample_that_fails_in_its_middle_is_not_begun_again(jobs: Jobs, engine: ScriptedEngine) -> None:
+    engine.script = lambda _: ["half", PromptError("no more")]
+    jobs.start(engine, ASKER, sheet := grid(1))
+    samples = [sample for cell in finish(jobs, sheet).cells for sample in cell.samples]
+    assert {(sample.text, sample.end, sample.error) for sample in samples} == {("half", "failed", "no more")}
+    assert len(engine.requests) == 9
+
+
+def test_another_process_has_a_sheet_stopped(
+    jobs: Jobs, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.05)
+    engine.script = endless
+    jobs.start(engine, ASKER, sheet := grid(max_new_tokens=10_000))
+    wait_until(lambda: len(engine.requests) > 0)
+    other = Jobs(jobs.database)
+    other.stop(READER, sheet.id)
+    assert finish(jobs, sheet).end == "cancelled"
+
+
+def test_a_server_that_ends_keeps_what_there_is(jobs: Jobs, engine: ScriptedEngine) -> None:
+    engine.script = endless
+    jobs.start(engine, ASKER, sheet := grid(max_new_tokens=10_000))
+    wait_until(lambda: jobs.get(READER, sheet.id).cells[0].samples[0].text != "")
+    jobs.close()
+    kept = Jobs(jobs.database).get(READER, sheet.id)
+    assert kept.end == "cancelled"
+    assert kept.cells[0].samples[0].text.startswith("x")
+
+
+def test_what_cannot_be_kept_is_said_and_kept_later(
+    jobs: Jobs, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.05)
+    go_on = threading.Event()
+    engine.script = lambda _: [str(go_on.wait(60))]
+    jobs.start(engine, ASKER, sheet := grid(1))
+    with monkeypatch.context() as away:
+        away.setattr(jobs.database, "_transaction", refuse)
+        writing = jobs.find(sheet.id)
+        assert writing is not None
+        wait_until(lambda: writing.problem is not None)
+        assert "The disk is full." in str(writing.problem)
+        go_on.set()
+        wait_until(lambda: writing.now().end is not None)
+        time.sleep(0.2)
+        assert jobs.find(sheet.id) is writing, "it is tried again"
+    assert finish(jobs, sheet).end == "done"
+
+
+def refuse(**_: object) -> Iterator[None]:
+    raise StoreError("The disk is full.")
 
 
 def test_log_probabilities_are_summed_over_tokens(jobs: Jobs, engine: ScriptedEngine) -> None:

@@ -27,6 +27,15 @@ def test_a_preset_is_kept_for_its_reader_alone(database: Database) -> None:
     assert kept(database, STRANGER) == []
 
 
+def test_one_that_cannot_be_taken_hides_no_other(database: Database) -> None:
+    """Another version may have kept it."""
+    with database.writing() as connection:
+        mine = Presets(connection, READER)
+        mine.save(Preset("hot", {"temperature": 99.0}))
+        mine.save(preset("A"))
+    assert kept(database) == [preset("A")]
+
+
 def test_what_is_saved_under_a_name_again_takes_its_place(database: Database) -> None:
     with database.writing() as connection:
         mine, theirs = Presets(connection, READER), Presets(connection, STRANGER)

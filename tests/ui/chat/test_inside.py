@@ -45,6 +45,7 @@ def test_of_a_reply_without_scores_it_is_said_that_there_are_none(page: AppTest)
 
 def test_of_another_servers_reply_the_view_says_what_it_cannot_do(page: AppTest, engine: ScriptedEngine) -> None:
     engine.script = with_log_probabilities
+    page.slider(key="repetition_penalty").set_value(1.3).run()
     (header,) = headers(open_inside(page))
     assert header["normalized"]
     assert not header["canBranch"]
@@ -52,6 +53,7 @@ def test_of_another_servers_reply_the_view_says_what_it_cannot_do(page: AppTest,
     problems = {slider["name"]: slider["problem"] for slider in header["sliders"]}
     assert problems.pop("repetition_penalty") == EN.inside.needs_logits
     assert not any(problems.values())
+    assert header["settings"]["repetition_penalty"] == 1.0, "what log probabilities would become by it, nobody knows"
 
 
 @pytest.mark.parametrize(

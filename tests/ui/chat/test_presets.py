@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
+from components.chats.replies import Replies
 from components.sampling.parameters import SamplingParams
 from components.sampling.presets import BUILT_IN
+from components.store.schema import presets
 from components.ui.texts import EN, ZH
 from tests.scripted_engine import ScriptedEngine
 from tests.ui.test_page import ask
@@ -111,6 +114,30 @@ def test_a_preset_is_renamed_and_deleted(page: AppTest) -> None:
 def test_without_a_name_nothing_is_saved(page: AppTest) -> None:
     save(page, "  ")
     assert page.warning[0].value == EN.presets.wrong
+    assert len(options(page)) == 3
+
+
+def test_of_more_than_one_may_keep_it_is_said(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.store.presets.MOST_PRESETS", 1)
+    assert "One" in options(save(page, "One"))
+    save(page, "Two")
+    assert page.warning[0].value == EN.presets.too_many
+    assert "Two" not in options(page)
+
+
+def test_what_the_sliders_make_of_a_decimal_is_rounded_when_it_is_saved(page: AppTest, replies: Replies) -> None:
+    page.slider(key="temperature").set_value(0.1 + 0.2).run()
+    save(page, "Third")
+    with replies.database.reading() as connection:
+        values = connection.execute(select(presets.c["values"])).scalar_one()
+    assert values["temperature"] == 0.3
+
+
+def test_of_a_file_that_is_no_preset_it_is_said_what_is_wrong(page: AppTest) -> None:
+    open_menu(page).file_uploader(key="preset_file").upload("bad.yaml", b"temperature: 99\n", "application/yaml").run()
+    assert not page.exception
+    assert page.warning[0].value == EN.presets.wrong
+    assert "temperature" in page.text[0].value
     assert len(options(page)) == 3
 
 
