@@ -5,6 +5,9 @@ FROM python:3.12-slim
 # PyTorch without CUDA saves 2 GB.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
+# llama.cpp, which serves GGUF files, takes the system's OpenMP.
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements.txt

@@ -16,7 +16,7 @@ from tests.server import running_server
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("gguf")
     env = {"BAICHUAN_MODEL": str(exported(folder)), "BAICHUAN_CACHE_GB": "0.01"}
-    with running_server(folder / "server.log", env) as address:
+    with running_server(folder / "server.log", env, preloaded=False) as address:
         yield address
 
 
@@ -69,7 +69,7 @@ def test_a_schema_is_followed_and_tokens_are_told(address: str) -> None:
 
 def test_llama_cpp_ends_with_the_application_even_when_that_is_killed(tmp_path: Path) -> None:
     env = {"BAICHUAN_MODEL": str(exported(tmp_path)), "BAICHUAN_CACHE_GB": "0.01"}
-    with running_server(tmp_path / "server.log", env) as address:
+    with running_server(tmp_path / "server.log", env, preloaded=False) as address:
         killed = application(address)
         beside = [one.pid for one in killed.children(recursive=True)]
         killed.kill()

@@ -288,6 +288,7 @@ def test_memory_stays_near_one_shard(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model", max_shard_size="60MB")  # of 350 MB
     whole = sum(file.stat().st_size for file in (tmp_path / "model").glob("*.safetensors"))
     code = f"""
+import resource
 from pathlib import Path
 from components.model.export.gguf_file import export_gguf
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -39,16 +39,13 @@ PROGRAM = Path(__file__).with_name("llama_cpp_server.py")
 SECONDS_TO_READY = 600.0
 """7B weights from a slow disk take minutes."""
 
-WAITING = {"GOMP_SPINCOUNT": "10000"}
-"""OpenMP's threads wait for each other by spinning for ever, in vain where another program has the core."""
-
 REMEMBERED_TEXTS = 512
 """So many texts' ids are known without asking llama.cpp again."""
 
 LEAST_CONTEXT = 64
 """Tokens that there must be memory for."""
 
-CONTEXTS_AT_ONCE = 4
+CONTEXTS_AT_ONCE = 2
 """Of so many conversations with a full context the keys and values are held, where memory allows."""
 
 FILE_TYPES = {
@@ -120,7 +117,6 @@ def _launch(options: dict[str, Any], endpoint: Endpoint) -> Launch:
     environment = {
         "LLAMA_CPP_OPTIONS": json.dumps(options | {"port": endpoint.port}),
         "LLAMA_CPP_KEY": endpoint.key.get_secret_value(),
-        **WAITING,
     }
     return Launch([sys.executable, "-I", str(PROGRAM)], environment)
 
@@ -209,6 +205,8 @@ def _advice(lines: Sequence[str]) -> str:
     text = " ".join(lines).lower()
     if "unknown model architecture" in text or "unknown pre-tokenizer" in text:
         return "This llama.cpp does not know the model's kind. Use another model, or a newer version of xllamacpp."
+    if "libgomp" in text:
+        return "It needs the system's OpenMP library: apt-get install libgomp1."
     if "alloc" in text or "out of memory" in text:
         return "The memory does not suffice: set BAICHUAN_CACHE_GB to less, or take a file with fewer bits."
     return "Try another file of this model; if it is whole, the log says more."
