@@ -34,27 +34,7 @@ def named_dtype(name: str) -> torch.dtype:
     return dtype
 
 
-<<<<<<< HEAD
 def accelerator_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where an accelerator computes in it natively, else float16."""
     has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if has_bfloat16 else torch.float16
-
-
-def usable_cores(quota: Path = CPU_QUOTA) -> int:
-    """The cores that this process may use; in a container often fewer than the machine has.
-
-    Args:
-        quota: the container's limit as Linux tells it, "MICROSECONDS PERIOD" or "max PERIOD".
-    """
-    cores = len(os.sched_getaffinity(0))
-    try:
-        allowed, period = quota.read_text(encoding="utf-8").split()
-        return max(1, min(cores, round(int(allowed) / int(period))))
-    except (OSError, ValueError):
-        return cores
-=======
-def cpu_computes_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
->>>>>>> vllm
