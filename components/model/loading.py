@@ -11,10 +11,11 @@ from transformers.models.auto.auto_factory import _get_model_class
 from components.checkpoints.errors import LoadError
 from components.model.cpu_kernels import WIDEST, CpuKernels, find_cpu_kernels
 from components.model.devices import accelerator_dtype, choose_device, named_dtype
+from components.model.int8_loading import Int8Config
 from components.model.library_errors import explained
 from components.model.opening import OpenedCheckpoint, open_checkpoint, register_architecture
 from components.model.quantization import Quantize, quantize_model, wants_int8
-from components.model.stored_weights import map_weights
+from components.model.stored_weights import LazyWeights, map_weights
 from components.model.weight_checks import check_loaded
 
 __all__ = ["LoadError", "load_model", "register_architecture"]
@@ -49,12 +50,16 @@ def load_model(
         generation = GenerationConfig.from_dict(checkpoint.generation)
     kernels = _find_kernels(checkpoint.config, data_dir) if target.type == "cpu" else None
     chosen = dtype if isinstance(dtype, torch.dtype) else _choose_dtype(target, dtype or "auto", quantize, kernels)
-    model = _build_model(checkpoint, chosen, target)
-    model.generation_config = generation
     if wants_int8(quantize, target, chosen) and kernels is not None:
         # The unquantized weights make prefill faster, where there is room for both.
-        copies = 1 + 2 * kernels.wide_dtype.itemsize // chosen.itemsize
-        quantize_model(model, copies * model.get_memory_footprint() < psutil.virtual_memory().available, kernels)
+        copies = 2 + 2 * kernels.wide_dtype.itemsize // chosen.itemsize
+        whole = chosen.itemsize * sum(weight.shape.numel() for weight in checkpoint.weights.values())
+        keep_full = copies * whole < psutil.virtual_memory().available
+        model = _build_model(checkpoint, chosen, target, Int8Config(kernels, keep_full))
+        quantize_model(model, keep_full, kernels)  # a head that shares its weights, and what cannot be quantized
+    else:
+        model = _build_model(checkpoint, chosen, target)
+    model.generation_config = generation
     return model.eval(), checkpoint.tokenizer
 
 
@@ -74,7 +79,9 @@ def _choose_dtype(device: torch.device, wanted: str, quantize: Quantize, kernels
     return torch.bfloat16 if kernels.int8_rows and quantize != "none" else kernels.wide_dtype
 
 
-def _build_model(checkpoint: OpenedCheckpoint, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+def _build_model(
+    checkpoint: OpenedCheckpoint, dtype: torch.dtype, device: torch.device, int8: Int8Config | None = None
+) -> PreTrainedModel:
     """Build the model and fill it with what is stored, all of it and nothing else."""
     model: PreTrainedModel
     with explained(checkpoint.folder, "The model that config.json describes", verb="built"):
@@ -82,11 +89,15 @@ def _build_model(checkpoint: OpenedCheckpoint, dtype: torch.dtype, device: torch
         model, found = kind.from_pretrained(
             None,
             config=checkpoint.config,
-            state_dict=map_weights(checkpoint.weights),
+            # Made one byte a weight at once, they need not all be in memory, as those that are used mapped are.
+            state_dict=map_weights(checkpoint.weights) if int8 is None else LazyWeights(checkpoint.weights).by_name(),
             dtype=dtype,
             device_map={"": device},
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # check_loaded tells of them, in words
+            quantization_config=int8,
         )
+        if int8 is not None:
+            found["mismatched_keys"] = {*found["mismatched_keys"], *int8.mismatched}
         check_loaded(checkpoint.folder, checkpoint.config, found, checkpoint.weights)
     return model

@@ -107,13 +107,18 @@ def wants_int8(quantize: Quantize, device: torch.device, dtype: torch.dtype) -> 
     return possible and quantize != "none"
 
 
+def can_quantize(layer: nn.Module) -> bool:
+    """Whether the kernel can take this layer's place."""
+    return type(layer) is nn.Linear and layer.bias is None and layer.in_features % WHOLE_STEPS == 0
+
+
 def quantize_model(model: nn.Module, keep_full: bool, kernels: CpuKernels) -> None:
     """Replace the linear layers of a model, its head among them, where they stand and where the kernel can run."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is not nn.Linear:
                 continue
-            if child.bias is None and child.in_features % WHOLE_STEPS == 0:
+            if can_quantize(child):
                 setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full, kernels))
             elif kernels.wide_dtype != child.weight.dtype:
                 setattr(parent, name, WideLinear(child))

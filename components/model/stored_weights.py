@@ -62,6 +62,41 @@ def map_weights(weights: dict[str, StoredWeight]) -> dict[str, torch.Tensor]:
     return {name: mapped[weight.file][weight.key] for name, weight in weights.items()}
 
 
+class LazyWeights:
+    """Tensors that are read when somebody indexes them, each into memory of its own. Not for several threads.
+
+    A file stays mapped, and what was read of it in memory, until a weight of another file is read. transformers comes
+    to them layer by layer, which is mostly file by file.
+    """
+
+    def __init__(self, weights: dict[str, StoredWeight]) -> None:
+        self._weights = weights
+        self._file: Path | None = None
+        self._mapped: dict[str, torch.Tensor] = {}
+
+    def by_name(self) -> dict[str, "LazyWeight"]:
+        """All of them."""
+        return {name: LazyWeight(self, weight) for name, weight in self._weights.items()}
+
+    def read(self, weight: StoredWeight) -> torch.Tensor:
+        """One of them."""
+        if weight.file != self._file:
+            self._mapped = {}  # first, so that no two files are mapped at a time
+            self._mapped, self._file = _map(weight.file), weight.file
+        return self._mapped[weight.key].clone()
+
+
+@dataclass(frozen=True)
+class LazyWeight:
+    """A tensor that is read when it is indexed; transformers asks for ``weight[...]`` just before it uses it."""
+
+    weights: LazyWeights
+    stored: StoredWeight
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        return self.weights.read(self.stored)[index]
+
+
 def in_reading_order(weights: dict[str, StoredWeight]) -> list[tuple[str, StoredWeight]]:
     """The order in which ``read_weights`` comes to them, file by file."""
     return sorted(weights.items(), key=lambda item: item[1].file)
