@@ -130,8 +130,9 @@ def measure_looks(folder: Path, tokens: int, times: int) -> Iterator[Look]:
             expect(button).to_be_visible(timeout=PATIENCE_MILLISECONDS)
             page.wait_for_timeout(QUIET_MILLISECONDS)
             before = proxy.websockets.sent
+            page.evaluate("() => { window.drawing = window.whenDrawn(); }")
             button.click()
-            drawn = page.evaluate("window.whenDrawn()")
+            drawn = page.evaluate("window.drawing")
             page.wait_for_timeout(QUIET_MILLISECONDS)
             sent = proxy.websockets.sent - before
             view = page.locator(".view")

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
+from unittest.mock import patch
 
 LIBRARIES = [
     "torch",
@@ -59,7 +61,9 @@ class Forked:
             errors: the file for what it writes to stderr; it may be the same.
         """
         self._process = _context.Process(target=_run, args=(program, dict(env), folder, output, errors))
-        self._process.start()
+        # multiprocessing has a child run its parent's main program again, in which AppTest puts the pages that it runs.
+        with patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+            self._process.start()
         self.terminate, self.kill = self._process.terminate, self._process.kill
 
     def poll(self) -> int | None:

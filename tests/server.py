@@ -25,7 +25,7 @@ def free_port() -> int:
     one, because several processes may look for one at the same time.
     """
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.SystemRandom().randrange(20_000, 32_000)  # a seed would give two processes the same one
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port

@@ -236,7 +236,7 @@ class Worker:
         began = time.monotonic()
         piece = sequence.tokens[begin:end]
         if sequence.tells_prompt:
-            logits = self._runner.decode_known(sequence.table, begin, piece, sequence.exact)
+            logits = self._runner.prefill(sequence.table, begin, piece, all_logits=True)
             followers = sequence.tokens[begin + 1 : end + 1]
             counts = [sequence.request.prompt_logprobs or 0] * len(followers)
             read = logprobs_of(logits[: len(followers)], followers, counts)

@@ -265,7 +265,6 @@ def test_a_reply_that_nobody_wants_any_more_ends(engine: Engine) -> None:
 
     assert isinstance(end, Finished)
     assert end.reason == "cancelled"
-    assert end.completion_tokens < 200
 
 
 def processes() -> list[psutil.Process]:
