@@ -21,6 +21,9 @@ stands there, a NaN or nothing at all, decides. Such layers stay as they are; no
 PIECE = 2**18
 """Weights that are quantized at once, so that what lies between stays in the processor's cache."""
 
+MULTIPLIED_OUT = 512
+"""Rows of weights that are multiplied out at once: they stay in the processor's cache until they are used."""
+
 MULTIPLY_OUT_ROWS = 32
 """Without unquantized weights, int8 is used up to here; above, multiplying the weights out first costs less."""
 
@@ -69,11 +72,21 @@ class Int8Linear(nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) <= (MULTIPLY_OUT_ROWS if self.full is None else self.kernels.int8_rows):
             product = torch._weight_int8pack_mm(rows, self.weight, self.scale)
+        elif self.full is not None:
+            product = functional.linear(rows.to(self.full.dtype), self.full).to(x.dtype)
         else:
-            wide = self.kernels.wide_dtype
-            full = self.weight.to(wide) * self.scale.to(wide)[:, None] if self.full is None else self.full
-            product = functional.linear(rows.to(wide), full).to(x.dtype)
+            product = self._multiply_out(rows)
         return product.view(*x.shape[:-1], -1)
+
+    def _multiply_out(self, rows: torch.Tensor) -> torch.Tensor:
+        """A few of the weights at a time are made what they were: all of a 7B's head would be 2 GB of float32."""
+        wide = rows.to(self.kernels.wide_dtype)
+        product = torch.empty(len(rows), len(self.weight), dtype=rows.dtype)
+        for begin in range(0, len(self.weight), MULTIPLIED_OUT):
+            piece = slice(begin, begin + MULTIPLIED_OUT)
+            weights = self.weight[piece].to(wide.dtype) * self.scale[piece].to(wide.dtype)[:, None]
+            product[:, piece] = functional.linear(wide, weights)
+        return product
 
 
 class WideLinear(nn.Module):

@@ -29,9 +29,10 @@ AVX_512 = CpuKernels("bfloat16", 2)
 @pytest.mark.parametrize("kernels", [AVX2, AVX_512], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("rows", [1, 2, 5, 100])
 @pytest.mark.parametrize("keep_full", [True, False])
-def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool, kernels: CpuKernels) -> None:
+@pytest.mark.parametrize("height", [320, 1100])
+def test_a_layer_multiplies_as_its_weights_do(rows: int, keep_full: bool, kernels: CpuKernels, height: int) -> None:
     torch.manual_seed(0)
-    full = (torch.randn(320, 128) * 0.05).bfloat16()
+    full = (torch.randn(height, 128) * 0.05).bfloat16()
     full[3] = 0
     layer = Int8Linear.of(full, keep_full, kernels)
     x = torch.randn(rows, 128).bfloat16()
