@@ -56,6 +56,7 @@ def test_layers_are_those_of_the_unquantized_model(monkeypatch: pytest.MonkeyPat
 def test_a_model_that_memory_would_not_hold_unquantized_is_loaded(shaped: Path, tmp_path: Path) -> None:
     """At the most 1.15 times its final weights, and a file, beyond what the libraries take."""
     script = """
+import contextlib
 import sys
 from pathlib import Path
 import psutil
@@ -68,7 +69,8 @@ def peak():
 psutil.virtual_memory = lambda: type("memory", (), {"available": 0})
 load_model(TINY_PATH, "bfloat16", "cpu", "int8", Path(sys.argv[2]))  # what the libraries take once
 before = psutil.Process().memory_info().rss
-Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+with contextlib.suppress(OSError):  # not every container allows it; what was before is small
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
 model, _ = load_model(Path(sys.argv[1]), "bfloat16", "cpu", "int8", Path(sys.argv[2]))
 print(peak() - before, sum(one.nbytes for one in [*model.parameters(), *model.buffers()]))
 """
