@@ -48,8 +48,10 @@ def load_model(
     checkpoint = open_checkpoint(path)
     with explained(path / "generation_config.json"):
         generation = GenerationConfig.from_dict(checkpoint.generation)
-    kernels = _find_kernels(checkpoint.config, data_dir) if target.type == "cpu" else None
-    chosen = dtype if isinstance(dtype, torch.dtype) else _choose_dtype(target, dtype or "auto", quantize, kernels)
+    wanted = dtype if isinstance(dtype, torch.dtype) else None if dtype in (None, "auto") else named_dtype(dtype)
+    is_asked = target.type == "cpu" and (wanted is None or wants_int8(quantize, target, wanted))
+    kernels = _find_kernels(checkpoint.config, data_dir) if is_asked else None
+    chosen = wanted or _choose_dtype(target, quantize, kernels)
     if wants_int8(quantize, target, chosen) and kernels is not None:
         # The unquantized weights make prefill faster, where there is room for both.
         copies = 2 + 2 * kernels.wide_dtype.itemsize // chosen.itemsize
@@ -70,10 +72,8 @@ def _find_kernels(config: Any, data_dir: Path | None) -> CpuKernels:
     return find_cpu_kernels(width, getattr(text, "intermediate_size", None) or 4 * width, data_dir)
 
 
-def _choose_dtype(device: torch.device, wanted: str, quantize: Quantize, kernels: CpuKernels | None) -> torch.dtype:
-    """The wanted type; for "auto" on a CPU bfloat16 if int8 weights are to be faster, or if it multiplies it faster."""
-    if wanted != "auto":
-        return named_dtype(wanted)
+def _choose_dtype(device: torch.device, quantize: Quantize, kernels: CpuKernels | None) -> torch.dtype:
+    """On a CPU bfloat16 if int8 weights are to be faster, or if it multiplies it faster."""
     if kernels is None:
         return accelerator_dtype(device)
     return torch.bfloat16 if kernels.int8_rows and quantize != "none" else kernels.wide_dtype

@@ -295,9 +295,9 @@ class Worker:
                 blocks.append(block)
         if sequence.exact:
             return blocks[: len(blocks) // BLOCKS_OF_PIECE * BLOCKS_OF_PIECE]
-        if sequence.reading is not None and len(blocks) * BLOCK < sequence.reading.reply:
+        if sequence.reading is not None and sequence.computed + len(blocks) * BLOCK < sequence.reading.reply:
             # What is not known of the prompt is read in the pieces in which it was read then, for the same bits.
-            return blocks[: sequence.request.reused // BLOCK]
+            return blocks[: max(0, sequence.request.reused - sequence.computed) // BLOCK]
         return blocks
 
     def _decode(self) -> None:
