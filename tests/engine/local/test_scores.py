@@ -291,6 +291,25 @@ def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
     assert [step.lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
 
 
+@pytest.mark.parametrize("reused", [0, 64])
+def test_beside_whoever_reads_the_same_prompt_it_is_read_in_the_pieces_of_then(
+    make_engine: EngineFactory, reused: int
+) -> None:
+    engine = make_engine(max_batch=2)
+    prompt = some_tokens(150, seed=4)
+    once = SURPRISING.model_copy(update={"seed": None, "max_new_tokens": 1})
+    with engine._worker._changed:  # so that both are let in before either has read anything
+        other = engine.generate(GenerationRequest([], once, "another visitor", prompt=prompt))
+        read_again = GenerationRequest(
+            [], prompt=prompt, continues=some_tokens(20), writes=False, kept_scores=TOP, reused=reused
+        )
+        reading = engine.generate(read_again)
+    list(other)
+    *_, finished = reading
+    assert isinstance(finished, Finished)
+    assert finished.reused_tokens == reused
+
+
 def test_who_reads_a_long_reply_holds_nobody_up_for_long(
     make_engine: EngineFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
