@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from components.engine.interface import Piece
+from components.sampling import what_if
 from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import SUFFICIENT, Seen, greedy_difference
@@ -59,14 +60,14 @@ def as_input(kept: KeptScores, prompt: frozenset[int], pieces: Sequence[Piece]) 
 
 def write(chance: random.Random, *, is_bfloat16: bool) -> Written:
     """A random reply, in scores like a model's: the likeliest far above most others, or with many ties."""
-    size = chance.choice((1.0, 4.0, 12.0))
+    size, most = chance.choice((1.0, 4.0, 12.0)), chance.choice((3, 20, VOCABULARY))
     scores, steps = [], []
     for _ in range(STEPS):
         numbers = np.array([chance.uniform(-size, size) for _ in range(VOCABULARY)], dtype=np.float32)
         if is_bfloat16:
             numbers = (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32)
         scores.append(scores_of(numbers.tolist()))
-        steps.append(keep(scores[-1], chance.choice((3, 20, VOCABULARY)), chance.randrange(VOCABULARY)))
+        steps.append(keep(scores[-1], chance.randint(1, most), chance.randrange(VOCABULARY)))
     prompt = frozenset(chance.choices(range(VOCABULARY), k=chance.randint(0, 9)))
     return Written(KeptScores(VOCABULARY, steps), scores, prompt)
 
@@ -124,12 +125,16 @@ def test_what_settings_make_of_a_reply_is_what_a_run_says() -> None:
             parts = [[0, STEPS], [middle, STEPS], [0, middle]]  # however it is cut into frames
             inputs[-1]["looks"].append({"settings": settings_of(sampling), "pieces": parts})
     all_suffices = []
-    for written, own, found in zip(replies, samplings, look(inputs), strict=True):
+    for number, (written, own, found) in enumerate(zip(replies, samplings, look(inputs), strict=True)):
+        is_bfloat16 = number % 2 == 0
         ids = sorted({id_ for step in written.kept.steps for id_ in (*step.ids.tolist(), step.token)})
         for sampling, looked in zip(own, found["looked"], strict=True):
             forbidden = lacking = 0
             for place, told in enumerate(looked["places"]):
-                real = real_odds(written.case(place, sampling))
+                real = real_odds(case := written.case(place, sampling))
+                if is_bfloat16:
+                    here = what_if.look(case.step, VOCABULARY, sampling, case.seen)
+                    assert told["error"] == pytest.approx(here.error, abs=1e-6), "as the server's own module says"
                 for token, odds, cut in told["all"]:
                     assert abs(odds - real[ids[token]]) <= told["error"] + 1e-6
                     assert not cut or real[ids[token]] == 0
@@ -145,8 +150,9 @@ def test_what_settings_make_of_a_reply_is_what_a_run_says() -> None:
             assert looked["told"]["lacking"] == lacking
             assert looked["told"]["forbidden"] == forbidden
             greedy, is_sure = greedy_difference(written.kept, sampling, written.prompt)
-            if looked["told"]["isGreedySure"] and is_sure:
+            if is_bfloat16 or (looked["told"]["isGreedySure"] and is_sure):
                 assert looked["told"]["greedy"] == (-1 if greedy is None else greedy)
+                assert looked["told"]["isGreedySure"] == is_sure
     assert 0.5 < np.mean(all_suffices) < 1
 
 
