@@ -175,6 +175,13 @@ def test_the_bars_show_what_each_filter_leaves_and_what_it_cuts(open_view: Open)
     assert view.odds() == pytest.approx(behind(1.2, 9, 1.0, 0.15).tolist(), abs=1e-6)
 
 
+def test_before_the_filters_the_tokens_that_were_not_kept_weigh_too(open_view: Open) -> None:
+    view = open_view([0], {"top_k": 5}, kept=10)
+    view.click(EN.inside.before, "radio")
+    assert view.odds() == pytest.approx(behind()[:10].tolist(), abs=1e-4)
+    assert sum(view.odds()) < 0.95
+
+
 def test_on_the_logarithmic_scale_a_millionth_is_nothing(open_view: Open) -> None:
     view = open_view([0], {"temperature": 0.4})
     view.page.get_by_role("button", name="Show all 24").click()
