@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="Memory for the conversations' keys and values, in GB. "
-        "Not set: 80 % of what is free on the GPU, or 25 % of the free main memory.",
+        "Not set: 80 % of what the model and its steps leave free on the GPU, or 25 % of the free main memory.",
     )
     access: Literal["auto", "locked", "open"] = Field(
         "auto",

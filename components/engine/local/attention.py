@@ -4,11 +4,11 @@ On the CPU attention reads the keys and values of each sequence where they lie, 
 sequence shares another one's beginning. On a GPU a step would then be bound by the number of kernels that are launched;
 there one call in each layer attends for all sequences, over keys and values that one more call gathers, so that a step
 has as many kernels for thirty readers as for one. Shapes come in few sizes, so that a step can be captured as a CUDA
-graph.
+graph, see ``step_graphs.py``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
 from components.engine.local.block_pool import BLOCK, BlockTable
+from components.engine.local.step_graphs import StepGraphs
 
 FEW_TOKENS = 64
 """Up to so many tokens are read with a kv head's query heads as more queries of one head. Measured on two cores with 9
@@ -62,6 +63,10 @@ class Step:
     attend: Attend
 
 
+Forward = Callable[[Step], torch.Tensor]
+"""From a step to float32 logits, a row for each of the step's."""
+
+
 class Attention(ABC):
     """The memory of keys and values, and attention over it.
 
@@ -81,6 +86,25 @@ class Attention(ABC):
     @abstractmethod
     def reserve(self, blocks: int) -> None:
         """Take the memory of so many blocks."""
+
+    def decode(
+        self,
+        tables: Sequence[BlockTable],
+        positions: Sequence[int],
+        tokens: Sequence[int],
+        forward: Forward,
+        way: Hashable,  # noqa: ARG002 for those that keep steps
+    ) -> torch.Tensor:
+        """What ``forward`` makes of a step in which each sequence reads a token that stands there.
+
+        Args:
+            tables: one for each sequence.
+            positions: where each token stands.
+            tokens: one for each sequence.
+            forward: the model.
+            way: what else ``forward`` depends on.
+        """
+        return forward(self.decoding(tables, positions, tokens))[: len(tables)]
 
     @abstractmethod
     def decoding(self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]) -> Step:
@@ -182,7 +206,12 @@ class AttentionTogether(Attention):
     """Gathers the keys and values of all sequences in one call, and attends for all in another.
 
     A token's heads lie side by side in memory, so that a gathered token is one piece.
+
+    Attributes:
+        graphs: run the steps that they hold; None runs each operator of each step.
     """
+
+    graphs: StepGraphs | None = None
 
     def reserve(self, blocks: int) -> None:
         """See ``Attention.reserve``. One block more is for the rows of no sequence."""
@@ -195,11 +224,33 @@ class AttentionTogether(Attention):
         self._nobodys = blocks
         self.rows_alike = self._attends_alike(blocks)
 
+    def decode(
+        self,
+        tables: Sequence[BlockTable],
+        positions: Sequence[int],
+        tokens: Sequence[int],
+        forward: Forward,
+        way: Hashable,
+    ) -> torch.Tensor:
+        """See ``Attention.decode``."""
+        told = self._told(tables, positions, tokens)
+        if self.graphs is not None and self.graphs.hold(told):
+            logits = self.graphs.run(way, told, lambda there: forward(self._step(there)))
+        else:
+            logits = forward(self._step(told.to(self._device, non_blocking=True)))
+        return logits[: len(tables)]
+
     def decoding(self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]) -> Step:
         """See ``Attention.decoding``."""
+        return self._step(self._told(tables, positions, tokens).to(self._device, non_blocking=True))
+
+    def _told(self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
+        """All that a step is told, in one piece for one transfer: ``[rows, 2 + blocks]``, on the host.
+
+        In a row stand a sequence's token, its position, and its blocks.
+        """
         rows, length = row_count(len(tables)), gathered_length(max(positions) + 1)
-        # One transfer for all that the step is told.
-        told = np.zeros((rows, 2 + length // BLOCK), dtype=np.int64)
+        told = np.zeros((rows, told_numbers(1, length)), dtype=np.int64)
         told[: len(tables), 0] = tokens
         told[: len(tables), 1] = positions
         told[len(tables) :, 2] = self._nobodys
@@ -207,9 +258,11 @@ class AttentionTogether(Attention):
             blocks = table.blocks[: length // BLOCK]
             row[2 : 2 + len(blocks)] = blocks
         here = torch.from_numpy(told)
-        if self._device.type == "cuda":
-            here = here.pin_memory()
-        there = here.to(self._device, non_blocking=True)
+        return here.pin_memory() if self._device.type == "cuda" else here
+
+    def _step(self, there: torch.Tensor) -> Step:
+        """The step that is told this, which is on the device."""
+        rows, length = len(there), (there.shape[1] - 2) * BLOCK
         ids, places, blocks_of = there[:, 0], there[:, 1:2], there[:, 2:]
         slots = (blocks_of[:, :, None] * BLOCK + torch.arange(BLOCK, device=self._device)).view(rows, length)
         seen = torch.arange(length, device=self._device) <= places
@@ -257,6 +310,11 @@ def row_count(sequences: int) -> int:
 def gathered_length(tokens: int) -> int:
     """How many tokens are gathered where the longest sequence has so many: at most a quarter more than needed."""
     return _rounded(max(tokens, SHORTEST))
+
+
+def told_numbers(rows: int, length: int) -> int:
+    """How many numbers a step of so many rows is told where so many tokens of each are gathered."""
+    return rows * (2 + length // BLOCK)
 
 
 def _rounded(number: int) -> int:

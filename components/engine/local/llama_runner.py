@@ -14,16 +14,36 @@ from torch import nn
 from torch.nn import functional
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from components.engine.local.attention import AttentionInPlace, AttentionTogether, Shape, Step
+from components.engine.local.attention import (
+    AttentionInPlace,
+    AttentionTogether,
+    Shape,
+    Step,
+    row_count,
+    told_numbers,
+)
 from components.engine.local.block_pool import BlockTable
 from components.engine.local.kernels import computes_rows_alike, int8, pack, with_fixed_rows
 from components.engine.local.runner import Runner
+from components.engine.local.step_graphs import Capture, CudaCapture, StepGraphs
 from components.model.cpu_kernels import Linear
 from components.model.generation import context_length_of
 from components.model.quantization import Int8Linear
 
 KNOWN_ROWS = 16
 """So many tokens that are known already are decoded at once, where a row gives the same bits as alone."""
+
+CAPTURED_TOKENS = 16_384
+"""Up to so many gathered tokens a step is captured. With more, reading them takes longer than launching does."""
+
+CAPTURED_ROWS = 64
+"""And up to so many rows."""
+
+GATHERED_BYTES = 64
+"""For each of them beside its keys and values: where it lies, and who sees it."""
+
+LAYER_KERNELS, OTHER_KERNELS = 20, 40
+"""That a step launches: somewhat more than operators are counted."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ class _Layer:
         return self.qkv, self.output, self.gate_up, self.down
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Weights:
     """All layers and the head, by one kind of kernel."""
 
@@ -62,13 +82,20 @@ class LlamaRunner(Runner):
             and model.model.rotary_emb.rope_type in ("default", "linear", "llama3", "yarn")
         )
 
-    def __init__(self, model: LlamaForCausalLM, max_batch: int = 16, together: bool | None = None) -> None:
+    def __init__(
+        self,
+        model: LlamaForCausalLM,
+        max_batch: int = 16,
+        together: bool | None = None,
+        capture: Capture | None = None,
+    ) -> None:
         """Build from a model; its weights move here layer by layer, and it cannot be run any more.
 
         Args:
             model: of Llama's kind, see ``can_run``.
             max_batch: the most sequences of a step.
             together: whether a step attends for all sequences in one call; None: on a GPU.
+            capture: how steps that attend so are captured; None: as CUDA graphs, where there are such.
         """
         config = model.config
         self.context_length = context_length_of(model)
@@ -89,6 +116,12 @@ class LlamaRunner(Runner):
         self.bytes_per_token = 2 * self._shape.layers * self._shape.kv_heads * self._shape.size * self._dtype.itemsize
         together = self.device.type != "cpu" if together is None else together
         self._attention = (AttentionTogether if together else AttentionInPlace)(self._shape, self._dtype, self.device)
+        if together and capture is None and self.device.type == "cuda":
+            capture = CudaCapture(self.device)
+        self._capture = capture if together else None
+        self._captured_rows = min(row_count(max_batch), CAPTURED_ROWS)
+        self._captured_numbers = told_numbers(self._captured_rows, CAPTURED_TOKENS // self._captured_rows)
+        self.step_bytes = self._most_step_bytes() if self._capture else 0
         quantized = next((module for module in model.modules() if isinstance(module, Int8Linear)), None)
         self._weights = _Weights([], pack(model.lm_head))
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
@@ -103,6 +136,10 @@ class LlamaRunner(Runner):
     def reserve(self, blocks: int) -> None:
         """See ``Runner.reserve``."""
         self._attention.reserve(blocks)
+        if self._capture and isinstance(self._attention, AttentionTogether):
+            self._attention.graphs = StepGraphs(
+                self._capture, self._captured_numbers, self._captured_rows, self.vocabulary, self.device
+            )
 
     @torch.inference_mode()
     def prefill(self, table: BlockTable, begin: int, tokens: Sequence[int], all_logits: bool = False) -> torch.Tensor:
@@ -171,8 +208,10 @@ class LlamaRunner(Runner):
         tokens: Sequence[int],
         rows: int = 0,
     ) -> torch.Tensor:
-        step = self._attention.decoding(tables, positions, tokens)
-        return self._logits(weights, self._run(weights, step, rows))[: len(tables)]
+        def forward(step: Step) -> torch.Tensor:
+            return self._logits(weights, self._run(weights, step, rows))[: len(step.tokens)]
+
+        return self._attention.decode(tables, positions, tokens, forward, (weights, rows))
 
     def _run(self, weights: _Weights, step: Step, rows: int = 0) -> torch.Tensor:
         """All layers, over ``[n]`` tokens: ``[n, hidden]``, or over at least so many ``rows``."""
@@ -194,6 +233,15 @@ class LlamaRunner(Runner):
 
     def _logits(self, weights: _Weights, hidden: torch.Tensor) -> torch.Tensor:
         return weights.head(self._normalized(hidden, self._norm)).float()
+
+    def _most_step_bytes(self) -> int:
+        """See ``Runner.step_bytes``: what captured steps come to hold."""
+        rows, shape = self._captured_rows, self._shape
+        gathered = CAPTURED_TOKENS * (self.bytes_per_token // shape.layers + GATHERED_BYTES)
+        # At the most two of the widest are there at once: gate and up with their product, or the logits in two types.
+        between = gathered + 2 * rows * max(4 * self.vocabulary, 2 * self._dtype.itemsize * self._intermediate)
+        kernels = LAYER_KERNELS * shape.layers + OTHER_KERNELS
+        return StepGraphs.most_bytes(self._captured_numbers, rows, self.vocabulary, between, kernels)
 
     def _normalized(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(hidden, weight.shape, weight, self._eps)

@@ -99,7 +99,7 @@ def affordable_blocks(runner: Runner, gigabytes: float | None) -> int:
     if gigabytes is not None:
         size = gigabytes * 1e9
     elif runner.device.type == "cuda":
-        size = 0.8 * torch.cuda.mem_get_info(runner.device)[0]
+        size = 0.8 * (torch.cuda.mem_get_info(runner.device)[0] - runner.step_bytes)
     else:
         size = 0.25 * psutil.virtual_memory().available
     return max(FEWEST_BLOCKS, int(size / (runner.bytes_per_token * BLOCK)))

@@ -19,6 +19,7 @@ class Runner(ABC):
     Attributes:
         context_length: tokens that a sequence may have.
         bytes_per_token: memory of one token's keys and values.
+        step_bytes: memory that is kept for decode steps beside the blocks, at the most.
         vocabulary: how many logits there are.
         device: where it computes.
         shares_beginnings: whether keys and values depend on the tokens up to them alone, so that another sequence that
@@ -27,6 +28,7 @@ class Runner(ABC):
 
     context_length: int
     bytes_per_token: int
+    step_bytes: int = 0
     vocabulary: int
     device: torch.device
     shares_beginnings: bool = True
