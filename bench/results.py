@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench.busy import Busy
 from bench.clicks import Click
 from bench.conversations import Action
 from bench.estimates import Wait
@@ -37,6 +38,8 @@ class Results:
     machine: Machine
     setup: Setup
     crowds: list[Crowd] = field(default_factory=list)
+    avx2: list[Crowd] = field(default_factory=list)
+    busy: list[Busy] = field(default_factory=list)
     later_turns: list[LaterTurn] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

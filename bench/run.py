@@ -6,14 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.busy import measure_busy
 from bench.clicks import measure_clicks
 from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
+from bench.lesser_cpu import measure_avx2
 from bench.llama_cpp import gguf_of, load_alone, load_behind
-from bench.loading import load_application, load_plain, load_tokenizer
+from bench.loading import load_application, load_in_float32, load_plain, load_tokenizer
 from bench.looking import measure_looks
-from bench.machine import describe_machine
+from bench.machine import AVX2, AVX512, describe_machine
 from bench.memory import measure_peaks
 from bench.neighbours import measure_neighbours
 from bench.process import ProcessTarget
@@ -29,7 +31,7 @@ from components.settings import Settings
 
 CONVERSATIONS = "conversations"
 
-PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", CONVERSATIONS)
+PARTS = ("start", "memory", "websocket", "throughput", "avx2", "load", "history", "neighbours", "waits", CONVERSATIONS)
 
 PLACES = 4
 """Replies that are written at once where waiting is measured."""
@@ -97,6 +99,10 @@ def measure(
         results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
     if "throughput" in parts or "history" in parts:
         _measure_targets(plan, parts, settings, checkpoint, server, results)
+    if "avx2" in parts and machine.vectors == AVX512:
+        results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
+    if "load" in parts:
+        results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "neighbours" in parts:
         users = [count for count in plan.users if count in NEIGHBOURS]
         pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
@@ -131,11 +137,13 @@ def _measure_targets(
     results: Results,
 ) -> None:
     loads = [load_plain, load_application, *([load_alone, load_behind] if gguf_of(checkpoint) else [])]
+    if results.machine.vectors == AVX2:
+        loads.append(load_in_float32)
     own = [ProcessTarget(partial(load, settings, checkpoint)) for load in loads]
     results.setup.dtypes.update({target.name: target.dtype for target in own})
     targets: list[Target] = [*own, server] if server is not None else [*own]
-    for target in targets:  # a first reply, in which kernels are chosen and memory is taken, does not count
-        target.answer([{"role": "user", "content": "Hi"}], plan.reply_tokens, "warm-up")
+    for target in targets:
+        target.warm_up(plan.reply_tokens)
     if "throughput" in parts:
         results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
     if "history" in parts:
