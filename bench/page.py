@@ -24,6 +24,8 @@ def head_of(results: Results) -> str:
     machine, setup = results.machine, results.setup
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
+    minutes = sum(setup.seconds.values()) / 60
+    seconds = ", ".join(f"{part} {taken:.0f}" for part, taken in setup.seconds.items())
     return "\n".join(
         [
             "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
@@ -36,6 +38,7 @@ def head_of(results: Results) -> str:
             f"- Date: {machine.date}",
             f"- Model: {setup.model}{dtypes}",
             f"- Sampling, the same for all: {setup.sampling}; rounds: {setup.rounds}",
+            f"- Took {minutes:.0f} minutes; in seconds: {seconds}",
         ]
     )
 

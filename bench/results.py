@@ -21,7 +21,11 @@ from bench.websocket import Traffic
 
 @dataclass(frozen=True)
 class Setup:
-    """What was measured. ``dtypes`` says in which type of number each target of this process runs the model."""
+    """What was measured.
+
+    ``dtypes`` says in which type of number each target of this process runs the model, ``seconds`` how long each part
+    of the run took.
+    """
 
     model: str
     sampling: str
@@ -29,6 +33,7 @@ class Setup:
     places: int
     kept: int
     dtypes: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

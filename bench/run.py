@@ -1,6 +1,8 @@
 """One run: which parts, how much of each, in which order."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,31 +94,40 @@ def measure(
     )
     results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES, plan.kept))
     if "start" in parts:
-        results.starts += told(measure_starts(folder, env, plan.starts))
+        with _timed(results.setup, "start"):
+            results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
-        results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
+        with _timed(results.setup, "memory"):
+            results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
     if "websocket" in parts:
-        results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
+        with _timed(results.setup, "websocket"):
+            results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
     if "throughput" in parts or "history" in parts:
-        _measure_targets(plan, parts, settings, checkpoint, server, results)
+        with _timed(results.setup, "throughput and history"):
+            _measure_targets(plan, parts, settings, checkpoint, server, results)
     if "avx2" in parts and machine.vectors == AVX512:
-        results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
+        with _timed(results.setup, "avx2"):
+            results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "load" in parts:
-        results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
+        with _timed(results.setup, "load"):
+            results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "neighbours" in parts:
-        users = [count for count in plan.users if count in NEIGHBOURS]
-        pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
-        results.neighbours += told(pairs)
+        with _timed(results.setup, "neighbours"):
+            users = [count for count in plan.users if count in NEIGHBOURS]
+            pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
+            results.neighbours += told(pairs)
     if "waits" in parts:
-        few = settings.model_copy(update={"max_batch": PLACES})
-        results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
+        with _timed(results.setup, "waits"):
+            few = settings.model_copy(update={"max_batch": PLACES})
+            results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
     if CONVERSATIONS in parts:
-        with filled_databases(folder, plan.kept) as databases:
-            results.actions += told(measure_conversations(databases, plan.actions))
-            stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
-            results.stored += told(stored)
-        results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
-        results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
+        with _timed(results.setup, CONVERSATIONS):
+            with filled_databases(folder, plan.kept) as databases:
+                results.actions += told(measure_conversations(databases, plan.actions))
+                stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
+                results.stored += told(stored)
+            results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
+            results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
     return results
 
 
@@ -126,6 +137,13 @@ def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
         text = str(measured)
         print(text if len(text) <= 200 else f"{text[:200]}…", flush=True)
         yield measured
+
+
+@contextmanager
+def _timed(setup: Setup, part: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    setup.seconds[part] = time.monotonic() - began
 
 
 def _measure_targets(

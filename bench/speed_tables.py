@@ -75,7 +75,7 @@ def beside_others(results: Results) -> str:
                 f"{paired_ratio(quiet, spinning):.2f}",
             )
         )
-    header = ["Readers", "Quiet", f"Beside {programs}", "× quiet", "Quiet, libgomp's spinning", "Quiet × that"]
+    header = ["Readers", "Quiet", f"Beside {programs} programs", "× quiet", "Quiet, libgomp's spinning", "Quiet × that"]
     return "\n".join(
         [
             "## Beside other programs",

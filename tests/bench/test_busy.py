@@ -82,6 +82,10 @@ def test_busy_programs_end_with_who_started_them_however_that_ends() -> None:
     assert starter.stdout is not None
     program = psutil.Process(int(starter.stdout.readline()))
     starter.kill()
+    starter.wait()
+    ended, left = psutil.wait_procs([program], timeout=20)
+    for one in left:
+        one.kill()
     starter.communicate()
 
-    assert program in psutil.wait_procs([program], timeout=10)[0]
+    assert ended == [program]

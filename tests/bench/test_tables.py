@@ -38,7 +38,7 @@ def results() -> Results:
     """One reader is served 5 times as fast as by the plain loop, eight 10 times; the machine slows down to half."""
     return Results(
         describe_machine(),
-        Setup("tiny", "temperature 0.3", rounds=2, places=4, kept=1000),
+        Setup("tiny", "temperature 0.3", rounds=2, places=4, kept=1000, seconds={"start": 77.2, "avx2": 180.0}),
         crowds=[
             *(crowd(PLAIN, 0, 1, 5.0), crowd(APPLICATION, 0, 1, 1.0)),
             *(crowd(APPLICATION, 1, 1, 2.0), crowd(PLAIN, 1, 1, 10.0)),
@@ -147,6 +147,11 @@ def test_what_other_programs_leave_stands_beside_the_quiet_machines(results: Res
         ["1", "45.0", "12.0", "0.27", "50.5", "0.89"],
         ["8", "180.0", "90.0", "0.50", "200.0", "0.90"],
     ]
+
+
+def test_how_long_each_part_took_is_said(results: Results) -> None:
+    for page in (engine_page(results), conversations_page(results)):
+        assert "- Took 4 minutes; in seconds: start 77, avx2 180\n" in page
 
 
 def test_first_texts_stand_beside_a_fresh_prompts_and_the_plain_loops(results: Results) -> None:
