@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests: which belong together, and which come last.
 
     Tests with the same real server stay in one process, which starts it once; else a file is the unit. Playwright
-    leaves an event loop running in its thread, where no other could be run, so the browser's come last in each.
+    leaves an event loop running in its thread, where no other could be run, so the browser's come last in each; of
+    these the largest files first, so that no process is left with one when the others have nothing to do any more.
     """
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         used = getattr(item, "fixturenames", ())
         shared = next((name for name in ("server", "locked_server") if name in used and folder != "browser"), None)
         item.add_marker(pytest.mark.xdist_group(f"{folder}-{shared}" if shared else str(item.path)))
-    items.sort(key=lambda item: item.path.parent.name == "browser")
+    sizes = Counter(item.path for item in items if item.path.parent.name == "browser")
+    items.sort(key=lambda item: (item.path in sizes, -sizes[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,10 +49,12 @@ class CpuKernels:
     Attributes:
         wide: the type in which unquantized weights multiply faster, for many rows: "bfloat16" or "float32".
         int8_rows: up to so many rows at once int8 weights are faster than those; 0 for never.
+        any_rows: what is least behind the faster of the two where one kind must do for any number of rows.
     """
 
     wide: Literal["bfloat16", "float32"]
     int8_rows: Annotated[int, Field(ge=0, le=TRIED_ROWS[-1])]
+    any_rows: Literal["int8", "wide"]
 
     @property
     def wide_dtype(self) -> torch.dtype:
@@ -124,12 +127,10 @@ def _try(width: int, height: int) -> CpuKernels:
     integers = [torch.randint(-127, 128, (height, width), dtype=torch.int8) for _ in weights]
     scale = torch.full((height,), 1 / 127).bfloat16()
     int8 = [partial(_multiply_int8, weight=weight, scale=scale) for weight in integers]
-    int8_rows = 0
-    for rows in TRIED_ROWS:
-        if _seconds(int8, rows, width) >= _seconds(forms[wide], rows, width):
-            break
-        int8_rows = rows
-    return CpuKernels(wide, int8_rows)
+    ratios = [_seconds(int8, rows, width) / _seconds(forms[wide], rows, width) for rows in TRIED_ROWS]
+    faster = list(takewhile(lambda tried: tried[1] < 1, zip(TRIED_ROWS, ratios, strict=True)))
+    any_rows: Literal["int8", "wide"] = "int8" if max(ratios) < 1 / min(ratios) else "wide"
+    return CpuKernels(wide, faster[-1][0] if faster else 0, any_rows)
 
 
 def _multiply_int8(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

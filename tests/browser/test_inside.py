@@ -98,8 +98,9 @@ def chat(browser: Browser, server: str) -> Iterator[ChatPage]:
 class Inside:
     """The view of a reply's tokens."""
 
-    def __init__(self, chat: ChatPage) -> None:
-        chat.page.get_by_role("button", name="Look inside").last.click()
+    def __init__(self, chat: ChatPage, *, is_open: bool = False) -> None:
+        if not is_open:
+            chat.page.get_by_role("button", name="Look inside").last.click()
         self.root = chat.page.locator(".view").last
         self.root.wait_for()
         self.summary = self.root.locator(".summary")
@@ -243,8 +244,8 @@ def test_another_token_is_gone_on_with_beside_the_reply(chat: ChatPage) -> None:
     chat.wait_for_end()
     begin = "".join(texts[: texts.index(" France")]) + other
     expect(chat.reply.locator("p").first).to_contain_text(begin.strip())
-    # It can be looked into as well, from its first token on, and the first reply is still there.
-    branch = Inside(chat)
+    # The view goes on with it, from its first token on, and the first reply is still there.
+    branch = Inside(chat, is_open=True)
     expect(branch.summary).to_contain_text(f"first differs at token {texts.index(' France') + 1}, with ␣France")
     assert branch.tokens.all_inner_texts()[: texts.index(" France") + 1] == [*texts[: texts.index(" France")], other]
     chat.page.get_by_role("button", name="The one before").last.click()

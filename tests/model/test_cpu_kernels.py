@@ -23,7 +23,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
     def find(width: int, height: int) -> CpuKernels:
         made.append((width, height))
-        return CpuKernels("float32", len(made))
+        return CpuKernels("float32", len(made), "wide")
 
     monkeypatch.setattr(cpu_kernels, "_try", find)
     return made
@@ -61,7 +61,7 @@ def test_a_file_that_is_not_ours_is_written_anew(tmp_path: Path, tries: list[tup
 
 def test_what_cannot_be_kept_is_used_all_the_same(tmp_path: Path, tries: list[tuple[int, int]]) -> None:
     (tmp_path / "file").touch()
-    assert find_cpu_kernels(64, 128, tmp_path / "file") == CpuKernels("float32", 1)
+    assert find_cpu_kernels(64, 128, tmp_path / "file") == CpuKernels("float32", 1, "wide")
     assert tries
 
 

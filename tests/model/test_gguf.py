@@ -214,6 +214,25 @@ def test_a_llama_type_model_writes_what_transformers_writes(
         assert server.greedy(prompt, 20) == [token for token in expected if token]
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_each_end_token_of_the_checkpoint_ends_a_reply(tmp_path: Path, place: int) -> None:
+    model = make_llama(tmp_path / "model", TOKENIZERS["gpt-2"]())
+    prompt = [random.Random(3).randrange(1, 300) for _ in range(20)]
+    ids = torch.tensor([prompt])
+    greedy = GenerationConfig(do_sample=False, max_new_tokens=12, pad_token_id=0)
+    written = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=greedy)[0, 20:].tolist()
+    others = [token for token in range(1, 300) if token not in written]
+    ends = others[:2]
+    ends.insert(place, end := written[8])
+    GenerationConfig(eos_token_id=ends).save_pretrained(tmp_path / "model")
+    export_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32")
+
+    with llama_cpp(tmp_path / "model.gguf") as server:
+        tokens = server.greedy(prompt, 12)
+    assert [token for token in tokens if token != end] == written[: written.index(end)]
+    assert written.index(end) < 11, "or it would have ended there anyway"
+
+
 @pytest.mark.parametrize("name", list(TOKENIZERS))
 def test_a_llama_type_tokenizer_gives_the_same_ids(tmp_path: Path, name: str) -> None:
     tokenizer = TOKENIZERS[name]()
@@ -338,10 +357,11 @@ def test_a_model_that_cannot_be_written_is_refused(tmp_path: Path, changes: dict
     "part",
     [
         {"pre_tokenizer": pre_tokenizers.Whitespace()},
+        {"pre_tokenizer": pre_tokenizers.ByteLevel(True)},
         {"normalizer": normalizers.Lowercase()},
         {"model": models.WordPiece({"a": 0, "[UNK]": 1}, unk_token="[UNK]")},
     ],
-    ids=["cut", "changed", "kind"],
+    ids=["cut", "space", "changed", "kind"],
 )
 def test_a_tokenizer_that_cannot_be_written_is_refused(tmp_path: Path, part: dict[str, Any]) -> None:
     tokenizer = TOKENIZERS["gpt-2"]()

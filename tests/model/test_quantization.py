@@ -22,8 +22,8 @@ Iron Gates, where two dams close the gorge. Water is also what made the plain fe
 field.moisture + 0.3. The price of a hectare has doubled since 2010, and younger farmers rent what they cannot buy."""
 
 
-AVX2 = CpuKernels("float32", 8)
-AVX_512 = CpuKernels("bfloat16", 2)
+AVX2 = CpuKernels("float32", 8, "int8")
+AVX_512 = CpuKernels("bfloat16", 2, "wide")
 
 
 @pytest.mark.parametrize("kernels", [AVX2, AVX_512], ids=["float32", "bfloat16"])

@@ -93,9 +93,11 @@ class LlamaRunner(Runner):
         self._weights = _Weights([], pack(model.lm_head))
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
         self._few_rows = quantized.kernels.int8_rows if quantized else 0
+        uses_int8 = quantized is not None and quantized.kernels.any_rows == "int8"
+        self._exact_weights = self._few_rows_weights if self._few_rows_weights and uses_int8 else self._weights
         for layer in model.model.layers:
             self._take(layer)
-        self._exact_rows = self._find_exact_rows(self._weights, max_batch, may_pad=together)
+        self._exact_rows = self._find_exact_rows(self._exact_weights, max_batch, may_pad=together)
         self._lone_rows_alike = self._find_exact_rows(self._weights_for(1), KNOWN_ROWS, may_pad=False) == 0
 
     def reserve(self, blocks: int) -> None:
@@ -123,13 +125,13 @@ class LlamaRunner(Runner):
             return self._decode(self._weights_for(len(tables)), tables, positions, tokens)
         if len(tables) > 1 and (self._exact_rows is None or not self._attention.rows_alike):
             return self._decode_some_alone(tables, positions, tokens, exact)
-        return self._decode(self._weights, tables, positions, tokens, self._exact_rows or 0)
+        return self._decode(self._exact_weights, tables, positions, tokens, self._exact_rows or 0)
 
     @torch.inference_mode()
     def decode_known(self, table: BlockTable, begin: int, tokens: Sequence[int], exact: bool) -> torch.Tensor:
         """See ``Runner.decode_known``: as many sequences of one token each, which lie in the same blocks."""
         if exact:
-            weights, rows, alike = self._weights, self._exact_rows or 0, self._exact_rows is not None
+            weights, rows, alike = self._exact_weights, self._exact_rows or 0, self._exact_rows is not None
         else:
             weights, rows, alike = self._weights_for(1), 0, self._lone_rows_alike
         at_once = KNOWN_ROWS if alike and self._attention.rows_alike else 1
@@ -154,7 +156,7 @@ class LlamaRunner(Runner):
         logits = torch.empty(len(tables), self.vocabulary, device=self.device)
         for group in groups:
             logits[group] = self._decode(
-                self._weights,
+                self._exact_weights,
                 [tables[index] for index in group],
                 [positions[index] for index in group],
                 [tokens[index] for index in group],

@@ -132,10 +132,12 @@ def _describe_tokenizer(
     writer.add_add_eos_token(framed[-1] == tokenizer.eos_token_id)
     ends = generation.get("eos_token_id", tokenizer.eos_token_id)
     ends = ends if isinstance(ends, list) else [ends]
-    if ends[0] is not None:
-        writer.add_eos_token_id(ends[0])
-    if len(ends) > 1:
-        writer.add_eot_token_id(ends[1])
+    # llama.cpp ends a reply at each of these: GGUF has names for three.
+    for end, add in zip(
+        ends, (writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), strict=False
+    ):
+        if end is not None:
+            add(end)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)
     if tokenizer.unk_token_id is not None:

@@ -81,7 +81,7 @@ def vocabulary_for_gguf(tokenizer: PreTrainedTokenizerBase, rows: int) -> Vocabu
     if is_sentencepiece:
         scores = _scores(tokens, types, merges)
         return Vocabulary("llama", "default", tokens, types, scores, [], _space_prefix(parts))
-    return Vocabulary("gpt2", _cut(parts), tokens, types, [], merges, _adds_space(parts["pre_tokenizer"]))
+    return Vocabulary("gpt2", _cut(parts), tokens, types, [], merges, space_prefix=False)
 
 
 def _type(text: str, added: dict[str, Any] | None, known: bool, sentencepiece: bool, unknown: bool) -> TokenType:
@@ -128,7 +128,10 @@ def _cut(parts: dict[str, Any]) -> str:
     """llama.cpp's name of the rule by which a byte-level tokenizer cuts a text."""
     if normalizers := [step for step in _steps(parts["normalizer"]) if step["type"] != "NFC"]:
         raise _unknown(f"it changes text by {normalizers[0]['type']}")
-    match _steps(parts["pre_tokenizer"]):
+    cuts = _steps(parts["pre_tokenizer"])
+    if any(step.get("add_prefix_space", False) for step in cuts):
+        raise _unknown("it puts a space before a text, which llama.cpp does for other kinds only")
+    match cuts:
         case [{"type": "ByteLevel", "use_regex": True}]:
             return "gpt-2"
         case [{"type": "Digits", "individual_digits": True}, {"type": "ByteLevel", "use_regex": True}]:
@@ -140,10 +143,6 @@ def _cut(parts: dict[str, Any]) -> str:
             if rule in CUTS:
                 return CUTS[rule]
     raise _unknown("it cuts text by a rule that has no name there")
-
-
-def _adds_space(pre_tokenizer: dict[str, Any]) -> bool:
-    return any(step.get("add_prefix_space", False) for step in _steps(pre_tokenizer))
 
 
 def _steps(part: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -18,6 +18,9 @@ from components.store.errors import FullError
 QUESTION = "question"
 """The key of the chat input."""
 
+LOOKED_INTO = "looked_into"
+"""In the session: the id of the reply that one looks into."""
+
 _KEY = "requested_action"
 
 
@@ -86,3 +89,4 @@ def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> 
             assert action.begin is not None
             sampling = controls.sampling.model_copy(update=dict(action.changes))
             chat.branch(engine, message, action.begin, replace(controls, sampling=sampling))
+            st.session_state[LOOKED_INTO] = chat.last.id if chat.last else None  # where it went, as soon as it is there

@@ -17,14 +17,11 @@ from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
 from components.store.errors import StoreError
 from components.store.rows import Message, Reply
-from components.ui.chat.actions import Action, request_action
+from components.ui.chat.actions import LOOKED_INTO, Action, request_action
 from components.ui.chat.icons import draw_icon_button
 from components.ui.components.mounting import token_view
 from components.ui.components.packing import pack_for_view
 from components.ui.texts import Texts
-
-_OPEN = "inside_message"
-"""In the session: the id of the reply that one looks into."""
 
 _VIEW = "inside_view"
 """In the session: what was sent to the browser for it, and for what."""
@@ -88,7 +85,7 @@ class _Question(_Asked):
 
 def draw_inside_button(message: Message, texts: Texts) -> None:
     """A button that opens and closes the view of ``message``."""
-    is_open = st.session_state.get(_OPEN) == message.id
+    is_open = st.session_state.get(LOOKED_INTO) == message.id
     draw_icon_button(
         "biotech",
         texts.inside.close if is_open else texts.inside.open,
@@ -100,14 +97,14 @@ def draw_inside_button(message: Message, texts: Texts) -> None:
 
 
 def _toggle(message: int) -> None:
-    st.session_state[_OPEN] = None if st.session_state.get(_OPEN) == message else message
+    st.session_state[LOOKED_INTO] = None if st.session_state.get(LOOKED_INTO) == message else message
     for key in (_VIEW, _ASKED):
         st.session_state.pop(key, None)
 
 
 def draw_inside(chat: Chat, message: Message, reply: Reply, engine: Engine, texts: Texts) -> None:
     """The view, where it is open: nothing is read or sent before."""
-    if st.session_state.get(_OPEN) != message.id:
+    if st.session_state.get(LOOKED_INTO) != message.id:
         return
     key = (message.id, message.text, texts.inside)
     sent = st.session_state.get(_VIEW)

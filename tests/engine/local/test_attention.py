@@ -89,6 +89,22 @@ def test_steps_of_about_the_same_size_have_the_same_shapes() -> None:
     assert step(runner, [20] * 9, False).shapes == step(runner, [25] * 10, False).shapes
 
 
+def test_a_step_writes_the_new_tokens_and_nothing_else() -> None:
+    """Neither do the rows of no sequence, which bring a step to one of few sizes."""
+    runner, readers = runner_of(1, 2), 9
+    assert row_count(readers) > readers
+    states = runner._attention.states.zero_()
+    tables = [BlockTable([], range(number * 4, number * 4 + 4)) for number in range(readers)]
+    for table in tables:
+        runner.prefill(table, 0, list(range(1, 21)))
+    before = states.clone()
+    runner.decode(tables, [20] * readers, [7] * readers, [False] * readers)
+
+    changed = (states != before).any(-1).sum((0, 1, 2)).nonzero().flatten().tolist()
+    own_slots = 33 * 4 * BLOCK  # behind them is what belongs to nobody
+    assert [slot for slot in changed if slot < own_slots] == [number * 4 * BLOCK + 20 for number in range(readers)]
+
+
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 255, 257, 1000, 2049, 4096])
 def test_shapes_are_few_and_hardly_larger_than_needed(number: int) -> None:
     assert number <= row_count(number) <= 1.25 * number

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,7 +30,9 @@ from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
 from components.engine.local.reading import READ_PIECE
+from components.model.cpu_kernels import CpuKernels
 from components.model.loading import load_model
+from components.model.quantization import Quantize
 from components.sampling import sampler
 from components.sampling.filters import ExactStep
 from components.sampling.kept import StepScores
@@ -251,10 +254,18 @@ def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
         engine.generate(GenerationRequest([], prompt=[1], continues=[2, 3, 4], writes=False, exact_at=[4]))
 
 
-@pytest.fixture(scope="module", params=["int8", "none"])
+def in_bfloat16(quantize: Quantize, any_rows: Literal["int8", "wide"]) -> Tiny:
+    with pytest.MonkeyPatch.context() as machine:
+        kernels = CpuKernels("bfloat16", 4, any_rows)
+        machine.setattr("components.model.loading._find_kernels", lambda *_: kernels)
+        return load_model(TINY_PATH, dtype=torch.bfloat16, device="cpu", quantize=quantize)
+
+
+@pytest.fixture(scope="module", params=["int8 for few rows", "int8 for any number", "none"])
 def rounded(request: pytest.FixtureRequest) -> Tiny:
     """In bfloat16, where reading a prompt and decoding round otherwise; with int8, decoding has kernels of its own."""
-    return load_model(TINY_PATH, dtype=torch.bfloat16, device="cpu", quantize=request.param)
+    quantize: Quantize = "none" if request.param == "none" else "int8"
+    return in_bfloat16(quantize, "int8" if "any" in request.param else "wide")
 
 
 @pytest.mark.parametrize("seed", [None, 5])
@@ -289,6 +300,50 @@ def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
         assert ours.scores.tolist() == theirs.scores.tolist()
         assert ours.rest == pytest.approx(theirs.rest, abs=1e-5)
     assert [step.lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
+
+
+@pytest.mark.parametrize("any_rows", ["int8", "wide"])
+def test_with_a_seed_int8_weights_are_used_where_they_are_fast_for_any_number_of_rows(
+    tmp_path: Path, any_rows: Literal["int8", "wide"]
+) -> None:
+    """Seen by the scores, which the other weights round otherwise; and a reply is the same alone and among seven."""
+    model, tokenizer = in_bfloat16("int8", any_rows)
+    greedy = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=12, ignore_eos=True)
+    seeded, prompt = SURPRISING.model_copy(update={"ignore_eos": True}), some_tokens(30)
+    with closing(build_engine(model, tokenizer, Settings(data_dir=tmp_path, max_batch=8), "tiny")) as engine:
+        without, with_one = (
+            write(engine, some_tokens(20), greedy.model_copy(update={"seed": seed})) for seed in (None, 1)
+        )
+        alone = write(engine, prompt, seeded)
+        requests = [
+            GenerationRequest([], seeded, f"visitor {number}", prompt=[*prompt[:number], *prompt], kept_scores=TOP)
+            for number in range(8)
+        ]
+        first, *others = [engine.generate(request) for request in requests]
+        among = written(list(first))
+        assert len(others) == 7
+    assert all(map(eq, without.scores[1:], with_one.scores[1:])) == (any_rows == "int8")
+    assert among.tokens == alone.tokens
+    assert list(among.scores) == list(alone.scores)
+
+
+@pytest.mark.parametrize("reused", [0, 64])
+def test_beside_whoever_reads_the_same_prompt_it_is_read_in_the_pieces_of_then(
+    make_engine: EngineFactory, reused: int
+) -> None:
+    engine = make_engine(max_batch=2)
+    prompt = some_tokens(150, seed=4)
+    once = SURPRISING.model_copy(update={"seed": None, "max_new_tokens": 1})
+    with engine._worker._changed:  # so that both are let in before either has read anything
+        other = engine.generate(GenerationRequest([], once, "another visitor", prompt=prompt))
+        read_again = GenerationRequest(
+            [], prompt=prompt, continues=some_tokens(20), writes=False, kept_scores=TOP, reused=reused
+        )
+        reading = engine.generate(read_again)
+    list(other)
+    *_, finished = reading
+    assert isinstance(finished, Finished)
+    assert finished.reused_tokens == reused
 
 
 def test_who_reads_a_long_reply_holds_nobody_up_for_long(
