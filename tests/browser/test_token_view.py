@@ -275,6 +275,17 @@ def test_the_token_under_the_pointer_is_shown_until_the_pointer_leaves(open_view
     expect(view.page.locator(".heading strong")).to_have_text("␣w5")
 
 
+def test_the_view_stays_as_high_whatever_is_pointed_at(open_view: Open) -> None:
+    """The page follows its end: what grows moves what is pointed at away, and shrinks again."""
+    view = open_view([0, HTML, *EMOJI, 15], {"top_k": 9, "top_p": 0.8})
+    box = view.page.locator(".view")
+    height = box.evaluate("view => view.offsetHeight")
+    for row in range(12):
+        view.rows.nth(row).hover()
+        assert box.evaluate("view => view.offsetHeight") == height
+        assert view.numbers.inner_text() == view.rows.nth(row).get_attribute("aria-label")
+
+
 def test_arrows_go_to_the_line_above_and_below(open_view: Open) -> None:
     view = open_view([index % 7 for index in range(60)])
     view.tokens.nth(13).click()
