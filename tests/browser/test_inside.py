@@ -239,6 +239,7 @@ def test_another_token_is_gone_on_with_beside_the_reply(chat: ChatPage) -> None:
     texts = inside.tokens.all_inner_texts()
     row = inside.root.locator(".row:not(.chosen)").first
     other = row.locator(".text").inner_text().replace("␣", " ")
+    inside.move("temperature", 0.3)  # what the view shows is what the reply is written on with
     row.click()
     expect(chat.reply).to_contain_text("2/2")
     chat.wait_for_end()
@@ -247,6 +248,7 @@ def test_another_token_is_gone_on_with_beside_the_reply(chat: ChatPage) -> None:
     # The view goes on with it, from its first token on, and the first reply is still there.
     branch = Inside(chat, is_open=True)
     expect(branch.summary).to_contain_text(f"first differs at token {texts.index(' France') + 1}, with ␣France")
+    expect(branch.root.locator("input[data-name=temperature]")).to_have_value("0.3")
     assert branch.tokens.all_inner_texts()[: texts.index(" France") + 1] == [*texts[: texts.index(" France")], other]
     chat.page.get_by_role("button", name="The one before").last.click()
     expect(chat.reply.locator("p").first).to_have_text(first)
