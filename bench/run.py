@@ -21,13 +21,13 @@ from bench.results import Results, Setup
 from bench.server import environment
 from bench.startup import measure_starts
 from bench.storing import measure_storing
-from bench.targets import SAMPLING, OpenAITarget, Target
+from bench.targets import OpenAITarget, Target, sampling_told
 from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
 
-CONVERSATIONS = "conversations"
+CONVERSATIONS, GPU = "conversations", "gpu"
 
 PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", CONVERSATIONS)
 
@@ -85,10 +85,7 @@ def measure(
     checkpoint = find_checkpoint(settings)
     settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local"})
     env = environment(settings, checkpoint)
-    sampling = ", ".join(
-        f"{name} {getattr(SAMPLING, name)}" for name in ("temperature", "top_p", "top_k", "repetition_penalty")
-    )
-    results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES, plan.kept))
+    results = Results(machine, Setup(checkpoint.name, sampling_told(), plan.rounds, PLACES, plan.kept))
     if "start" in parts:
         results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:

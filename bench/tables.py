@@ -38,14 +38,23 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def head_of(results: Results) -> str:
     """How, where and with what it was measured."""
-    machine, setup = results.machine, results.setup
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
     return "\n".join(
         [
             "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
             "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
             "",
+            facts_of(results),
+        ]
+    )
+
+
+def facts_of(results: Results) -> str:
+    """Where and with what it was measured."""
+    machine, setup = results.machine, results.setup
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
+    return "\n".join(
+        [
             f"- Machine: {machine.cpu} ({machine.vectors}), {machine.cores} cores, "
             f"{machine.memory / GIB:.0f} GiB memory, {machine.system}; "
             f"{machine.load:.1f} busy processes before the run",
