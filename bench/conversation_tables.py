@@ -2,8 +2,8 @@
 
 from bench import clicks, conversations, looking, storing
 from bench.goals import conversation_goals
+from bench.page import distinct, head_of, table, whole_page
 from bench.results import Results
-from bench.tables import distinct, head_of, table, whole_page
 from components.chats.chat import WINDOW
 
 

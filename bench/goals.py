@@ -1,21 +1,37 @@
 """What the application sets out to reach, and whether this run did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench import clicks, conversations, looking, storing
+from bench import busy, clicks, conversations, looking, storing
 from bench.figures import paired_ratio
 from bench.grid import GRID
 from bench.kept_scores import step_with_scores
+from bench.llama_cpp import ALONE, BEHIND
+from bench.loading import IN_FLOAT32
 from bench.neighbours import seeds, summarize
 from bench.results import Results
 from bench.startup import CLASSES, IMPORTS, SERVER
 from bench.targets import APPLICATION, PLAIN
+from bench.throughput import Crowd, speed_ratio
 from bench.websocket import APPLICATION_PAGE
 
-ONE_READER, EIGHT_READERS = 4.0, 12.0
-"""Times the tokens per second of the plain loop with as many readers."""
+PLAIN_LOOP = {1: 4.0, 8: 12.0}
+"""By the number of readers: times the tokens per second of the plain loop with as many."""
+
+LLAMA_CPP = {1: 0.95, 8: 1.1}
+"""Times the tokens per second of llama.cpp alone with as many readers; on a CPU with AVX2 only, too."""
+
+WAY_THROUGH = 0.9
+"""Of llama.cpp's tokens per second alone, what is left when it is asked through this application."""
+
+SINCE_FLOAT32 = {1: 2.5, 8: 2.0}
+"""With AVX2 only, times this application in float32 with as many readers: as it ran there once."""
+
+BESIDE_OTHERS, NOT_SPINNING = 0.25, 0.9
+"""Times the speed of a quiet machine: beside a busy program on each core, half of the half that is fair; and what
+waiting shorter for other threads than libgomp does by itself must leave."""
 
 LATER_TURN_TOKENS, LATER_TURN_SECONDS, LATER_TURN_RATIO = 1400, 0.15, 1.5
 """First text after so many tokens of history: in seconds, and in times that of a fresh short prompt."""
@@ -60,7 +76,7 @@ class Goal:
 
 def engine_goals(results: Results) -> list[Goal]:
     """The goals for replies that this run has figures for."""
-    parts = (_throughput, _later_turn, _seeds, _kept_scores, _grid, _traffic, _start)
+    parts = (_throughput, _avx2, _busy, _later_turn, _seeds, _kept_scores, _grid, _traffic, _start)
     return [goal for part in parts for goal in part(results)]
 
 
@@ -70,17 +86,42 @@ def conversation_goals(results: Results) -> list[Goal]:
 
 
 def _throughput(results: Results) -> Iterator[Goal]:
-    for users, wanted in ((1, ONE_READER), (8, EIGHT_READERS)):
-        speeds = {
-            target: [
-                crowd.tokens_per_second for crowd in results.crowds if (crowd.target, crowd.users) == (target, users)
-            ]
-            for target in (APPLICATION, PLAIN)
-        }
-        if all(speeds.values()):
-            ratio = paired_ratio(speeds[APPLICATION], speeds[PLAIN])
-            readers = "one reader" if users == 1 else f"{users} readers at once"
-            yield Goal(f"tokens/s of {readers}, times plain generate", f"≥ {wanted:g}", f"{ratio:.1f}", ratio >= wanted)
+    yield from _speeds(results.crowds, APPLICATION, PLAIN, PLAIN_LOOP, digits=1)
+    yield from _speeds(results.crowds, APPLICATION, ALONE, LLAMA_CPP)
+    yield from _speeds(results.crowds, BEHIND, ALONE, dict.fromkeys(LLAMA_CPP, WAY_THROUGH))
+    yield from _speeds(results.crowds, APPLICATION, IN_FLOAT32, SINCE_FLOAT32)
+
+
+def _avx2(results: Results) -> Iterator[Goal]:
+    yield from _speeds(results.avx2, APPLICATION, ALONE, LLAMA_CPP, "with AVX2 only, ")
+    yield from _speeds(results.avx2, APPLICATION, IN_FLOAT32, SINCE_FLOAT32, "with AVX2 only, ")
+
+
+def _speeds(
+    crowds: Sequence[Crowd], target: str, peer: str, wanted: Mapping[int, float], where: str = "", digits: int = 2
+) -> Iterator[Goal]:
+    """Tokens per second of a target, times its peer's, by the number of readers."""
+    who = "" if target == APPLICATION else f"{target}, "
+    for users, least in wanted.items():
+        ratio = speed_ratio(crowds, target, peer, users)
+        if ratio is not None:
+            what = f"{where}{who}tokens/s of {_readers(users)}, times {peer}"
+            yield Goal(what, f"≥ {least:g}", f"{ratio:.{digits}f}", ratio >= least)
+
+
+def _busy(results: Results) -> Iterator[Goal]:
+    for users in busy.READERS:
+        if own := [one for one in results.busy if one.readers == users]:
+            beside = median(one.beside / one.quiet for one in own)
+            what = f"tokens/s of {_readers(users)} beside a busy program on each core, times a quiet machine's"
+            yield Goal(what, f"≥ {BESIDE_OTHERS:g}", f"{beside:.2f}", beside >= BESIDE_OTHERS)
+            quiet = median(one.quiet / one.spinning for one in own)
+            what = f"tokens/s of {_readers(users)} on a quiet machine, times those with libgomp's own spinning"
+            yield Goal(what, f"≥ {NOT_SPINNING:g}", f"{quiet:.2f}", quiet >= NOT_SPINNING)
+
+
+def _readers(users: int) -> str:
+    return "one reader" if users == 1 else f"{users} readers at once"
 
 
 def _later_turn(results: Results) -> Iterator[Goal]:

@@ -17,7 +17,7 @@ from bench.machine import describe_machine
 from bench.process import Loaded, ProcessTarget
 from bench.questions import question
 from bench.results import Results, Setup
-from bench.run import told
+from bench.run import GPU, timed, told
 from bench.shaped_checkpoint import Sizes, build_shaped
 from bench.targets import BatchTarget, EngineTarget, sampling_told
 from bench.throughput import measure_throughput
@@ -54,17 +54,18 @@ def measure_gpu(plan: GpuPlan, settings: Settings, folder: Path) -> Results:
     setup = Setup(_described(plan.sizes), sampling_told(), plan.rounds, places, 0)
     results = Results(describe_machine(), setup)
     (results.card,) = told([measure_card(device, plan.sizes, plan.copied)])
-    for load in (partial(_load_generate, plan.sizes, device), partial(_load_engine, plan.sizes, device, settings)):
-        # One after the other: there is no room for two such models on many a card.
-        target = ProcessTarget(load)
-        try:
-            setup.dtypes[target.name] = target.dtype
-            for readers in plan.readers:  # the first time libraries choose kernels, and graphs are captured
-                warm_up = [question(reader, "Warm-up") for reader in range(readers)]
-                target.answer_at_once(warm_up, plan.reply_tokens)
-            results.crowds += told(measure_throughput([target], plan.readers, plan.reply_tokens, plan.rounds))
-        finally:
-            target.close()
+    with timed(setup, GPU):
+        for load in (partial(_load_generate, plan.sizes, device), partial(_load_engine, plan.sizes, device, settings)):
+            # One after the other: there is no room for two such models on many a card.
+            target = ProcessTarget(load)
+            try:
+                setup.dtypes[target.name] = target.dtype
+                for readers in plan.readers:  # the first time libraries choose kernels, and graphs are captured
+                    warm_up = [question(reader, "Warm-up") for reader in range(readers)]
+                    target.answer_at_once(warm_up, plan.reply_tokens)
+                results.crowds += told(measure_throughput([target], plan.readers, plan.reply_tokens, plan.rounds))
+            finally:
+                target.close()
     return results
 
 

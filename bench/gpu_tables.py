@@ -4,8 +4,8 @@ from statistics import mean
 
 from bench.card import Card
 from bench.figures import paired_ratio
+from bench.page import GIB, distinct, facts_of, table, whole_page
 from bench.results import Results
-from bench.tables import GIB, distinct, facts_of, table, whole_page
 from bench.targets import APPLICATION, BATCH
 from bench.throughput import Crowd, summarize
 

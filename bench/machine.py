@@ -9,15 +9,19 @@ from pathlib import Path
 
 import psutil
 import torch
+import xllamacpp
 
 from components.model.cores import usable_cores
 
 PACKAGES = ("torch", "transformers", "streamlit", "openai", "playwright")
 
+AVX2, AVX512 = "AVX2", "AVX512"
+"""Instructions, as PyTorch names them."""
+
 
 @dataclass(frozen=True)
 class Machine:
-    """``vectors`` are the widest instructions that PyTorch uses here.
+    """``vectors`` are the widest instructions that PyTorch uses here; llama.cpp has those that it was built for.
 
     ``memory`` is in bytes; ``load`` the mean number of busy processes in the minute before the run.
     """
@@ -25,6 +29,7 @@ class Machine:
     date: str
     cpu: str
     vectors: str
+    llama_cpp_has_avx512: bool
     cores: int
     memory: int
     load: float
@@ -38,6 +43,7 @@ def describe_machine() -> Machine:
         date=datetime.now().strftime("%Y-%m-%d %H:%M"),
         cpu=_cpu(),
         vectors=torch.backends.cpu.get_cpu_capability(),
+        llama_cpp_has_avx512="AVX512" in xllamacpp.get_system_info(),
         cores=usable_cores(),
         memory=psutil.virtual_memory().total,
         load=os.getloadavg()[0],

@@ -6,8 +6,10 @@ was loaded by a thread that lives on, would not be measured as they are when the
 """
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -40,11 +42,18 @@ class Loaded:
 class ProcessTarget(Target):
     """Asks a target that lives in a process of its own; its times are measured there."""
 
-    def __init__(self, load: Callable[[], Loaded]) -> None:
-        """Load the target. ``load`` is pickled: a function of a module, or a ``functools.partial`` of one."""
+    def __init__(self, load: Callable[[], Loaded], env: Mapping[str, str] | None = None) -> None:
+        """Load the target.
+
+        Args:
+            load: is pickled: a function of a module, or a ``functools.partial`` of one.
+            env: variables of the process, which libraries read when they are loaded, beside those of this one.
+        """
         self._process = spawn()
         try:
-            self.name, self.dtype = self._process.submit(_load, load).result()
+            with _environment(env or {}):  # it begins with the first job
+                loading = self._process.submit(_load, load)
+            self.name, self.dtype = loading.result()
         except BaseException:
             self._process.shutdown()
             raise
@@ -63,6 +72,18 @@ class ProcessTarget(Target):
         """End the target and its process."""
         self._process.submit(_close).result()
         self._process.shutdown()
+
+
+@contextmanager
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    """This process's variables, and what begins meanwhile has them for good."""
+    before = dict(os.environ)
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 # What follows runs in the target's process.

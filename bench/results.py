@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bench.busy import Busy
 from bench.card import Card
 from bench.clicks import Click
 from bench.conversations import Action
@@ -21,7 +22,11 @@ from bench.websocket import Traffic
 
 @dataclass(frozen=True)
 class Setup:
-    """What was measured. ``dtypes`` says in which type of number each target of this process runs the model."""
+    """What was measured.
+
+    ``dtypes`` says in which type of number each target of this process runs the model, ``seconds`` how long each part
+    of the run took.
+    """
 
     model: str
     sampling: str
@@ -29,6 +34,7 @@ class Setup:
     places: int
     kept: int
     dtypes: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -38,6 +44,8 @@ class Results:
     machine: Machine
     setup: Setup
     crowds: list[Crowd] = field(default_factory=list)
+    avx2: list[Crowd] = field(default_factory=list)
+    busy: list[Busy] = field(default_factory=list)
     later_turns: list[LaterTurn] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)

@@ -1,19 +1,23 @@
 """One run: which parts, how much of each, in which order."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bench.busy import measure_busy
 from bench.clicks import measure_clicks
 from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
+from bench.lesser_cpu import measure_avx2
 from bench.llama_cpp import gguf_of, load_alone, load_behind
-from bench.loading import load_application, load_plain, load_tokenizer
+from bench.loading import load_application, load_in_float32, load_plain, load_tokenizer
 from bench.looking import measure_looks
-from bench.machine import describe_machine
+from bench.machine import AVX2, AVX512, describe_machine
 from bench.memory import measure_peaks
 from bench.neighbours import measure_neighbours
 from bench.process import ProcessTarget
@@ -29,7 +33,7 @@ from components.settings import Settings
 
 CONVERSATIONS, GPU = "conversations", "gpu"
 
-PARTS = ("start", "memory", "websocket", "throughput", "history", "neighbours", "waits", CONVERSATIONS)
+PARTS = ("start", "memory", "websocket", "throughput", "avx2", "load", "history", "neighbours", "waits", CONVERSATIONS)
 
 PLACES = 4
 """Replies that are written at once where waiting is measured."""
@@ -87,27 +91,40 @@ def measure(
     env = environment(settings, checkpoint)
     results = Results(machine, Setup(checkpoint.name, sampling_told(), plan.rounds, PLACES, plan.kept))
     if "start" in parts:
-        results.starts += told(measure_starts(folder, env, plan.starts))
+        with timed(results.setup, "start"):
+            results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
-        results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
+        with timed(results.setup, "memory"):
+            results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
     if "websocket" in parts:
-        results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
+        with timed(results.setup, "websocket"):
+            results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
     if "throughput" in parts or "history" in parts:
-        _measure_targets(plan, parts, settings, checkpoint, server, results)
+        with timed(results.setup, "throughput and history"):
+            _measure_targets(plan, parts, settings, checkpoint, server, results)
+    if "avx2" in parts and machine.vectors == AVX512:
+        with timed(results.setup, "avx2"):
+            results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
+    if "load" in parts:
+        with timed(results.setup, "load"):
+            results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "neighbours" in parts:
-        users = [count for count in plan.users if count in NEIGHBOURS]
-        pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
-        results.neighbours += told(pairs)
+        with timed(results.setup, "neighbours"):
+            users = [count for count in plan.users if count in NEIGHBOURS]
+            pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
+            results.neighbours += told(pairs)
     if "waits" in parts:
-        few = settings.model_copy(update={"max_batch": PLACES})
-        results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
+        with timed(results.setup, "waits"):
+            few = settings.model_copy(update={"max_batch": PLACES})
+            results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
     if CONVERSATIONS in parts:
-        with filled_databases(folder, plan.kept) as databases:
-            results.actions += told(measure_conversations(databases, plan.actions))
-            stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
-            results.stored += told(stored)
-        results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
-        results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
+        with timed(results.setup, CONVERSATIONS):
+            with filled_databases(folder, plan.kept) as databases:
+                results.actions += told(measure_conversations(databases, plan.actions))
+                stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
+                results.stored += told(stored)
+            results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
+            results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
     return results
 
 
@@ -119,6 +136,14 @@ def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
         yield measured
 
 
+@contextmanager
+def timed(setup: Setup, part: str) -> Iterator[None]:
+    """Note how long a part took."""
+    began = time.monotonic()
+    yield
+    setup.seconds[part] = time.monotonic() - began
+
+
 def _measure_targets(
     plan: Plan,
     parts: Collection[str],
@@ -128,11 +153,13 @@ def _measure_targets(
     results: Results,
 ) -> None:
     loads = [load_plain, load_application, *([load_alone, load_behind] if gguf_of(checkpoint) else [])]
+    if results.machine.vectors == AVX2:
+        loads.append(load_in_float32)
     own = [ProcessTarget(partial(load, settings, checkpoint)) for load in loads]
     results.setup.dtypes.update({target.name: target.dtype for target in own})
     targets: list[Target] = [*own, server] if server is not None else [*own]
-    for target in targets:  # a first reply, in which kernels are chosen and memory is taken, does not count
-        target.answer([{"role": "user", "content": "Hi"}], plan.reply_tokens, "warm-up")
+    for target in targets:
+        target.warm_up(plan.reply_tokens)
     if "throughput" in parts:
         results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
     if "history" in parts:

@@ -1,124 +1,27 @@
 """What replies take, as a page of Markdown."""
 
-from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import TypeVar
 
-from bench import estimates, neighbours, throughput
+from bench import estimates, neighbours
 from bench.apps.replies import TOKENS_PER_SECOND
 from bench.figures import paired_ratio
-from bench.goals import Goal, engine_goals
+from bench.goals import engine_goals
 from bench.history import LATER_REPLY_TOKENS
 from bench.memory import READERS
-from bench.plots import PLOTS
+from bench.page import GIB, distinct, head_of, plot, table, whole_page
 from bench.results import Results
+from bench.speed_tables import beside_others, many_readers, with_avx2
 from bench.startup import IMPORTS
 from bench.targets import PLAIN
-
-GIB = 2**30
-
-Value = TypeVar("Value")
 
 
 def engine_page(results: Results) -> str:
     """What replies take, and on what that was measured. Plots are expected beside the page."""
-    parts = (_crowds, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
+    parts = (many_readers, with_avx2, beside_others, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
     head = (
         f"{head_of(results)}\n\nWhat keeping conversations takes is measured apart: [conversations](conversations.md)."
     )
     return whole_page("Measurements", head, engine_goals(results), [part(results) for part in parts])
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; all columns but the first are aligned to the right."""
-    rule = "|".join(["---", *("---:" for _ in header[1:])])
-    lines = [" | ".join(str(cell) for cell in row) for row in rows]
-    return "\n".join([f"| {' | '.join(header)} |", f"|{rule}|", *(f"| {line} |" for line in lines)])
-
-
-def head_of(results: Results) -> str:
-    """How, where and with what it was measured."""
-    return "\n".join(
-        [
-            "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
-            "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
-            "",
-            facts_of(results),
-        ]
-    )
-
-
-def facts_of(results: Results) -> str:
-    """Where and with what it was measured."""
-    machine, setup = results.machine, results.setup
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
-    return "\n".join(
-        [
-            f"- Machine: {machine.cpu} ({machine.vectors}), {machine.cores} cores, "
-            f"{machine.memory / GIB:.0f} GiB memory, {machine.system}; "
-            f"{machine.load:.1f} busy processes before the run",
-            f"- Versions: {versions}",
-            f"- Date: {machine.date}",
-            f"- Model: {setup.model}{dtypes}",
-            f"- Sampling, the same for all: {setup.sampling}; rounds: {setup.rounds}",
-        ]
-    )
-
-
-def whole_page(title: str, head: str, goals: Iterable[Goal], parts: Iterable[str]) -> str:
-    """A page of Markdown; parts that are empty are left out."""
-    rows = [(goal.what, goal.wanted, goal.reached, "yes" if goal.met else "**no**") for goal in goals]
-    reached = f"## Goals\n\n{table(['This application', 'Goal', 'Reached', 'Met'], rows)}" if rows else ""
-    return "\n\n".join([f"# {title}", head, *filter(None, [reached, *parts])]) + "\n"
-
-
-def _crowds(results: Results) -> str:
-    crowds = results.crowds
-    if not crowds:
-        return ""
-    rows = []
-    for users in distinct(crowd.users for crowd in crowds):
-        for target in distinct(crowd.target for crowd in crowds):
-            own = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, target)]
-            plain = [crowd for crowd in crowds if (crowd.users, crowd.target) == (users, PLAIN)]
-            summary = throughput.summarize(own)
-            ratio = paired_ratio([one.tokens_per_second for one in own], [one.tokens_per_second for one in plain])
-            rows.append(
-                (
-                    users,
-                    target,
-                    f"{summary.tokens_per_second:.1f}",
-                    f"{ratio:.1f}",
-                    f"{summary.per_user:.1f}",
-                    f"{summary.first_median:.3f}",
-                    f"{summary.first_95:.3f}",
-                    f"{summary.cut_short} of {summary.replies}",
-                )
-            )
-    header = [
-        "Readers",
-        "Target",
-        "Tokens/s in all",
-        "× plain",
-        "Tokens/s each",
-        "First text, s",
-        "95 %, s",
-        "Ended early",
-    ]
-    return "\n".join(
-        [
-            "## Many readers at once",
-            "",
-            f"Each asks a question of their own at the same moment and gets up to {crowds[0].max_new_tokens} tokens. "
-            "Tokens/s each counts from asking to the end, waiting included; 95 % of the readers see their first text "
-            "within the seconds in that column.",
-            "",
-            table(header, rows),
-            "",
-            _plot("throughput"),
-        ]
-    )
 
 
 def _later_turns(results: Results) -> str:
@@ -153,7 +56,7 @@ def _later_turns(results: Results) -> str:
             "",
             table(header, rows),
             "",
-            _plot("history"),
+            plot("history"),
         ]
     )
 
@@ -269,15 +172,6 @@ def _traffic(results: Results) -> str:
             "",
             table(header, rows),
             "",
-            _plot("websocket"),
+            plot("websocket"),
         ]
     )
-
-
-def _plot(name: str) -> str:
-    return f"![{PLOTS[name]}]({name}.png)"
-
-
-def distinct(values: Iterable[Value]) -> list[Value]:
-    """Each once, in the order in which they come."""
-    return list(dict.fromkeys(values))

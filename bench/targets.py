@@ -56,6 +56,10 @@ class Target(ABC):
     def answer(self, messages: Sequence[Message], max_new_tokens: int, reader: str) -> Answer:
         """Write one reply and read it to its end. May be called from many threads at once."""
 
+    def warm_up(self, tokens: int) -> None:
+        """Write a first reply, in which kernels are chosen and memory is taken: it does not count."""
+        self.answer([{"role": "user", "content": "Hi"}], tokens, "warm-up")
+
     def answer_at_once(
         self, conversations: Sequence[Sequence[Message]], max_new_tokens: int
     ) -> tuple[float, list[Answer]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.figures import percentile
+from bench.figures import paired_ratio, percentile
 from bench.questions import question
 from bench.targets import Answer, Target
 
@@ -55,6 +55,15 @@ def summarize(crowds: Sequence[Crowd]) -> CrowdSummary:
         cut_short=sum(crowd.cut_short for crowd in crowds),
         replies=len(answers),
     )
+
+
+def speed_ratio(crowds: Sequence[Crowd], target: str, peer: str, users: int) -> float | None:
+    """Tokens per second of one target, times those of another with as many readers; None without both."""
+    speeds = [
+        [crowd.tokens_per_second for crowd in crowds if (crowd.target, crowd.users) == (name, users)]
+        for name in (target, peer)
+    ]
+    return paired_ratio(*speeds) if all(speeds) else None
 
 
 def measure_throughput(

@@ -24,12 +24,11 @@ from components.settings import get_settings
 from components.store.conversations import purge
 from components.store.database import Database, get_database
 from components.store.errors import NotFoundError, StoreError
+from components.store.links import purge_expired
 from components.store.messages import Messages, stops_wanted
 from components.store.processes import Processes, cut_orphans, this_process
 from components.store.rows import Message, Reply
 from components.store.scores import Scores
-from components.store.shares import purge_expired
-from components.store.sheet_shares import purge_expired_sheet_shares
 
 logger = logging.getLogger(__name__)
 
@@ -249,7 +248,6 @@ class Replies:
         if now - self._purged_at >= PURGE_SECONDS:
             purge(connection, time.time() - BIN_SECONDS)
             purge_expired(connection, time.time())
-            purge_expired_sheet_shares(connection, time.time())
             self._purged_at = now
 
 

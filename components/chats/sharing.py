@@ -8,9 +8,10 @@ from components.chats.chat import Chat
 from components.chats.importing import Draft
 from components.store.conversations import Conversations
 from components.store.database import Database
+from components.store.links import new_share_id
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
-from components.store.shares import Share, Shares, new_share_id, snapshot
+from components.store.shares import Share, Shares, snapshot
 
 MOST_SHARES = 100
 """Of one reader at a time. Each is a copy of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from components.chats.sharing import EXPIRY_SECONDS, MOST_SHARES, Expiry, TooManySharesError
 from components.store.database import Database
 from components.store.errors import NotFoundError
-from components.store.shares import new_share_id
+from components.store.links import new_share_id
 from components.store.sheet_shares import SheetShare, SheetShares, shared_sheet, vote, vote_of, votes_for
 from components.store.sheets import Sheet
 

@@ -1,22 +1,17 @@
 """Branches that readers share: a copy of what was said, which anybody may read who has the address."""
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from components.store.conversations import Conversations
 from components.store.errors import NotFoundError
+from components.store.links import unexpired, withdraw
 from components.store.rows import Message, Role
 from components.store.schema import conversations, shares
-
-
-def new_share_id() -> str:
-    """An id that nobody can guess: whoever has it may read."""
-    return secrets.token_urlsafe(16)
 
 
 @dataclass(frozen=True)
@@ -68,14 +63,14 @@ class Shares:
         Raises:
             NotFoundError: there is none, it has expired, or its conversation was thrown away.
         """
-        row = self._connection.execute(_present(time.time()).where(shares.c.id == share)).one_or_none()
+        row = self._connection.execute(_present().where(shares.c.id == share)).one_or_none()
         if row is None:
             raise NotFoundError(share)
         return _share(row)
 
     def list(self) -> Sequence[Share]:
         """What this reader shares at present, the last one first."""
-        query = _present(time.time()).where(shares.c.reader == self._reader)
+        query = _present().where(shares.c.reader == self._reader)
         rows = self._connection.execute(query.order_by(shares.c.created.desc(), shares.c.id))
         return [_share(row) for row in rows]
 
@@ -85,20 +80,13 @@ class Shares:
         Raises:
             NotFoundError: there is no such share, or it is somebody else's.
         """
-        own = delete(shares).where(shares.c.id == share, shares.c.reader == self._reader)
-        if not self._connection.execute(own).rowcount:
-            raise NotFoundError(share)
+        withdraw(self._connection, shares, self._reader, share)
 
 
 def all_present(connection: Connection) -> Iterator[Share]:
     """What all readers share at present, the oldest first."""
-    for row in connection.execute(_present(time.time()).order_by(shares.c.created, shares.c.id)):
+    for row in connection.execute(_present().order_by(shares.c.created, shares.c.id)):
         yield _share(row)
-
-
-def purge_expired(connection: Connection, now: float) -> int:
-    """Delete what has expired; gives its number."""
-    return connection.execute(delete(shares).where(shares.c.expires <= now)).rowcount
 
 
 def snapshot(branch: Sequence[Message]) -> Sequence[SharedMessage]:
@@ -114,11 +102,11 @@ def snapshot(branch: Sequence[Message]) -> Sequence[SharedMessage]:
     ]
 
 
-def _present(now: float) -> Select[Any]:
+def _present() -> Select[Any]:
     return (
         select(shares)
         .join(conversations, conversations.c.id == shares.c.conversation)
-        .where(or_(shares.c.expires.is_(None), shares.c.expires > now), conversations.c.deleted.is_(None))
+        .where(unexpired(shares), conversations.c.deleted.is_(None))
     )
 
 

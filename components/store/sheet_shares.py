@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from components.store.errors import NotFoundError
+from components.store.links import unexpired, withdraw
 from components.store.schema import insert_new, sheet_shares, sheet_votes, sheets
 from components.store.sheets import Sheet, Sheets, sheet_of
 
@@ -50,9 +51,7 @@ class SheetShares:
         Raises:
             NotFoundError: there is no such link, or it is somebody else's.
         """
-        own = delete(sheet_shares).where(sheet_shares.c.id == share, sheet_shares.c.reader == self._reader)
-        if not self._connection.execute(own).rowcount:
-            raise NotFoundError(share)
+        withdraw(self._connection, sheet_shares, self._reader, share)
 
     def votes(self, sheet: str) -> Mapping[int, int]:
         """How many browsers voted for each cell of one's own sheet.
@@ -95,11 +94,5 @@ def votes_for(connection: Connection, sheet: str) -> Mapping[int, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(sheet_votes.c.cell))}
 
 
-def purge_expired_sheet_shares(connection: Connection, now: float) -> int:
-    """Delete the links that have expired; gives their number."""
-    return connection.execute(delete(sheet_shares).where(sheet_shares.c.expires <= now)).rowcount
-
-
 def _present(*columns: Any) -> Select[Any]:
-    unexpired = or_(sheet_shares.c.expires.is_(None), sheet_shares.c.expires > time.time())
-    return select(*columns).join(sheets, sheets.c.id == sheet_shares.c.sheet).where(unexpired)
+    return select(*columns).join(sheets, sheets.c.id == sheet_shares.c.sheet).where(unexpired(sheet_shares))

@@ -1,9 +1,11 @@
 """The page says what was measured, and whether it is enough."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.busy import Busy
 from bench.clicks import MOVE_LENGTH, OPEN, Click
 from bench.conversation_tables import conversations_page
 from bench.conversations import Action
@@ -11,13 +13,16 @@ from bench.goals import conversation_goals, engine_goals
 from bench.grid import GRID
 from bench.history import LaterTurn
 from bench.kept_scores import step_with_scores
-from bench.machine import describe_machine
+from bench.llama_cpp import ALONE, BEHIND
+from bench.loading import IN_FLOAT32
+from bench.machine import AVX2, AVX512, describe_machine
 from bench.neighbours import FAIRNESS, Pair, seeds
+from bench.page import table
 from bench.plots import PLOTS, draw
 from bench.results import Results, Setup
 from bench.startup import CLASSES, IMPORTS, SERVER, Start
 from bench.storing import Stored
-from bench.tables import engine_page, table
+from bench.tables import engine_page
 from bench.targets import APPLICATION, PLAIN, Answer
 from bench.throughput import Crowd
 from bench.websocket import APPLICATION_PAGE, Traffic
@@ -33,11 +38,20 @@ def results() -> Results:
     """One reader is served 5 times as fast as by the plain loop, eight 10 times; the machine slows down to half."""
     return Results(
         describe_machine(),
-        Setup("tiny", "temperature 0.3", rounds=2, places=4, kept=1000),
+        Setup("tiny", "temperature 0.3", rounds=2, places=4, kept=1000, seconds={"start": 77.2, "avx2": 180.0}),
         crowds=[
             *(crowd(PLAIN, 0, 1, 5.0), crowd(APPLICATION, 0, 1, 1.0)),
             *(crowd(APPLICATION, 1, 1, 2.0), crowd(PLAIN, 1, 1, 10.0)),
             *(crowd(PLAIN, 0, 8, 40.0), crowd(APPLICATION, 0, 8, 4.0)),
+            *(crowd(ALONE, 0, 8, 4.8), crowd(BEHIND, 0, 8, 5.0)),
+        ],
+        avx2=[
+            *(crowd(PLAIN, 0, 1, 6.0), crowd(IN_FLOAT32, 0, 1, 3.0)),
+            *(crowd(APPLICATION, 0, 1, 1.5), crowd(ALONE, 0, 1, 1.2)),
+        ],
+        busy=[
+            *(Busy(0, 1, 2, quiet=50.0, spinning=51.0, beside=12.0), Busy(1, 1, 2, 40.0, 50.0, 12.0)),
+            Busy(0, 8, 2, quiet=180.0, spinning=200.0, beside=90.0),
         ],
         later_turns=[
             LaterTurn(target, 0, history, 50 + history, first)
@@ -88,12 +102,56 @@ def test_speeds_stand_beside_the_plain_loops(results: Results) -> None:
     rows = rows_of(engine_page(results), "Many readers at once")
 
     assert [(row[0], row[1], row[2], row[3]) for row in rows] == [
-        ("1", PLAIN, "9.0", "1.0"),
-        ("1", APPLICATION, "45.0", "5.0"),
-        ("8", PLAIN, "12.0", "1.0"),
-        ("8", APPLICATION, "120.0", "10.0"),
+        ("1", PLAIN, "9.0", "1.00"),
+        ("1", APPLICATION, "45.0", "5.00"),
+        ("8", PLAIN, "12.0", "1.00"),
+        ("8", APPLICATION, "120.0", "10.00"),
+        ("8", ALONE, "100.0", "8.33"),
+        ("8", BEHIND, "96.0", "8.00"),
     ]
+    assert [row[4] for row in rows] == ["", "", "0.12", "1.20", "1.00", "0.96"], "of llama.cpp"
     assert rows[3][-1] == "8 of 8", "replies of 60 tokens were cut short of 64"
+
+
+def test_a_lesser_cpu_stands_apart(results: Results) -> None:
+    rows = rows_of(engine_page(results), "With AVX2 only")
+
+    assert [(row[1], row[2], row[4]) for row in rows] == [
+        (PLAIN, "10.0", "0.20"),
+        (IN_FLOAT32, "20.0", "0.40"),
+        (APPLICATION, "40.0", "0.80"),
+        (ALONE, "50.0", "1.00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("has_avx512", "said"), [(False, "nothing need be done for it"), (True, "ratios to it are lower bounds")]
+)
+def test_what_llama_cpp_does_on_the_lesser_cpu_is_said(results: Results, has_avx512: bool, said: str) -> None:
+    results.machine = replace(results.machine, llama_cpp_has_avx512=has_avx512)
+
+    assert said in engine_page(results)
+
+
+def test_a_cpu_that_has_no_more_is_not_measured_twice(results: Results) -> None:
+    results.avx2 = []
+    results.machine = replace(results.machine, vectors=AVX2)
+    assert "This CPU has no more than AVX2" in engine_page(results)
+
+    results.machine = replace(results.machine, vectors=AVX512)
+    assert "AVX2 only" not in engine_page(results)
+
+
+def test_what_other_programs_leave_stands_beside_the_quiet_machines(results: Results) -> None:
+    assert rows_of(engine_page(results), "Beside other programs") == [
+        ["1", "45.0", "12.0", "0.27", "50.5", "0.89"],
+        ["8", "180.0", "90.0", "0.50", "200.0", "0.90"],
+    ]
+
+
+def test_how_long_each_part_took_is_said(results: Results) -> None:
+    for page in (engine_page(results), conversations_page(results)):
+        assert "- Took 4 minutes; in seconds: start 77, avx2 180\n" in page
 
 
 def test_first_texts_stand_beside_a_fresh_prompts_and_the_plain_loops(results: Results) -> None:
@@ -139,6 +197,9 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
     assert judged == [
         ("5.0", True),
         ("10.0", False),
+        *(("1.20", True), ("0.96", True)),
+        *(("0.80", False), ("2.00", False)),
+        *(("0.27", True), ("0.89", False), ("0.50", True), ("0.90", True)),
         ("0.060", True),
         ("1.20", True),
         ("1.25", True),
@@ -159,10 +220,12 @@ def test_goals_are_judged_one_by_one(results: Results) -> None:
 
 
 def test_a_part_that_was_not_run_is_left_out(results: Results) -> None:
-    results.crowds, results.traffic = [], []
+    results.crowds, results.avx2, results.busy, results.traffic = [], [], [], []
     text = engine_page(results)
 
     assert "Many readers" not in text
+    assert "AVX2 only" not in text
+    assert "Beside other programs" not in text
     assert "WebSocket" not in text
     assert "## Start" in text
 

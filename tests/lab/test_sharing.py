@@ -15,8 +15,8 @@ from components.lab.jobs import Jobs
 from components.lab.sharing import read_shared, share_sheet, vote_on, votes_on
 from components.store.database import Database
 from components.store.errors import NotFoundError
+from components.store.links import new_share_id
 from components.store.schema import sheet_shares
-from components.store.shares import new_share_id
 from components.store.sheet_shares import SheetShare, SheetShares
 from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 from tests.chats.helpers import wait_until

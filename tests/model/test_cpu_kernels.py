@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from bench.lesser_cpu import AVX2_ONLY
 from components.model import cpu_kernels
 from components.model.cpu_kernels import CpuKernels, find_cpu_kernels, packed
 from tests.server import ROOT
 from tests.tiny import TINY_PATH
-
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-"""Has a CPU with more do as one without bfloat16 does."""
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ for dtype, quantize in (("float32", "none"), ("bfloat16", "int8")):
     engine.close()
 """
     command = [sys.executable, "-c", script, str(TINY_PATH), str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | AVX2, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | AVX2_ONLY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     wanted_short, wanted_long, short, long = done.stdout.splitlines()
     assert short.split()[0] == wanted_short.split()[0]

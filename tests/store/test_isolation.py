@@ -12,10 +12,11 @@ from sqlalchemy import Connection, select
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import ConflictError, NotFoundError
+from components.store.links import new_share_id
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_message_id
 from components.store.schema import metadata
-from components.store.shares import Share, Shares, new_share_id, snapshot
+from components.store.shares import Share, Shares, snapshot
 from tests.store.helpers import READER, STRANGER, conversation, said
 
 SECRET = "0123456789-SECRET-abc"

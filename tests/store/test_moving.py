@@ -20,12 +20,13 @@ from components.store import moving
 from components.store.conversations import Conversations
 from components.store.database import Database, get_database
 from components.store.errors import ConflictError, StoreError
+from components.store.links import new_share_id
 from components.store.messages import Messages
 from components.store.presets import Presets
 from components.store.processes import Processes, this_process
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
 from components.store.scores import Scores
-from components.store.shares import Share, Shares, new_share_id, snapshot
+from components.store.shares import Share, Shares, snapshot
 from components.store.sheet_shares import SheetShare, SheetShares, vote
 from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 from tests.postgres import Cluster

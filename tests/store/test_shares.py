@@ -6,8 +6,9 @@ import pytest
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import NotFoundError
+from components.store.links import new_share_id, purge_expired
 from components.store.rows import Message, Reply
-from components.store.shares import Share, SharedMessage, Shares, new_share_id, purge_expired, snapshot
+from components.store.shares import Share, SharedMessage, Shares, snapshot
 from tests.store.helpers import READER, STRANGER, conversation, message, said
 
 

@@ -7,11 +7,10 @@ import pytest
 
 from components.store.database import Database
 from components.store.errors import NotFoundError
-from components.store.shares import new_share_id
+from components.store.links import new_share_id, purge_expired
 from components.store.sheet_shares import (
     SheetShare,
     SheetShares,
-    purge_expired_sheet_shares,
     shared_sheet,
     vote,
     vote_of,
@@ -93,7 +92,7 @@ def test_a_link_is_read_by_anybody_until_it_is_withdrawn_or_ends(database: Datab
         for gone in (never, late):
             with pytest.raises(NotFoundError):
                 shared_sheet(connection, gone.id)
-        assert purge_expired_sheet_shares(connection, time.time()) == 1
+        assert purge_expired(connection, time.time()) == 1
 
 
 def test_a_browser_has_one_vote(database: Database) -> None:

@@ -7,7 +7,7 @@ import requests
 
 from components.chats.replies import Replies
 from components.lab.sharing import share_sheet, withdraw_sheet
-from components.store.shares import new_share_id
+from components.store.links import new_share_id
 from components.store.sheet_shares import votes_for
 from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 

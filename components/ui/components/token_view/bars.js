@@ -117,7 +117,7 @@ export class Bars {
     row.dataset.rank = rank;
     row.dataset.token = token;
     row.dataset.odds = after;
-    const can = reply.header.canBranch && !isChosen && !isControl && at < reply.starts[place + 1] - reply.starts[place];
+    const can = reply.header.canBranch && !isChosen && !isControl;
     row.setAttribute("aria-disabled", String(!can));
     const track = element("span", "track"), pale = element("span", "pale"), solid = element("span", "solid");
     pale.style.width = this.width(before);

@@ -1,0 +1,32 @@
+"""A CPU with AVX-512 that does as if it had AVX2 only: what the engine writes there, beside its peers.
+
+llama.cpp uses what it was built for, and cannot be told otherwise.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+from bench.llama_cpp import gguf_of, load_alone
+from bench.loading import load_application, load_in_float32, load_plain
+from bench.process import ProcessTarget
+from bench.throughput import Crowd, measure_throughput
+from components.checkpoints.locate import Checkpoint
+from components.settings import Settings
+
+AVX2_ONLY = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+"""For PyTorch's own kernels, and for the two libraries that multiply for it."""
+
+READERS = (1, 8)
+
+
+def measure_avx2(settings: Settings, checkpoint: Checkpoint, reply_tokens: int, rounds: int) -> Iterator[Crowd]:
+    """As ``measure_throughput``, with targets of its own and few readers."""
+    torch_loads = (load_plain, load_in_float32, load_application)
+    with ExitStack() as stack:
+        targets = []
+        for load in (*torch_loads, *([load_alone] if gguf_of(checkpoint) else [])):
+            targets.append(target := ProcessTarget(partial(load, settings, checkpoint), AVX2_ONLY))
+            stack.callback(target.close)
+            target.warm_up(reply_tokens)
+        yield from measure_throughput(targets, READERS, reply_tokens, rounds)

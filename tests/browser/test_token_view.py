@@ -1,0 +1,346 @@
+"""The view of a reply's tokens by itself, in a real browser: every number it shows is worked out here once more."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from mimetypes import guess_type
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Route, expect
+
+from components.engine.interface import Piece
+from components.sampling.filters import filter_scores
+from components.sampling.kept import KeptScores, StepScores
+from components.ui.chat.inside import SLIDERS
+from components.ui.components.mounting import FOLDER
+from components.ui.components.packing import pack_for_view
+from components.ui.texts import EN
+from tests.browser.chat_page import PATIENCE_MS
+from tests.sampling.steps import keep, scores_of
+
+SITE = "http://view.test/"
+PAGE = """<!doctype html><link rel=stylesheet href=style.css><div id=parent style="width: 20rem"></div>"""
+
+PLAIN = dict.fromkeys(SLIDERS, 0.0) | {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}
+VOCABULARY = 24
+CONTROL, HTML, EMOJI = 7, 8, (9, 10)
+PIECES = [Piece(f" w{id_}".encode(), is_control=id_ == CONTROL) for id_ in range(VOCABULARY)]
+PIECES[HTML] = Piece(b"<img src=x onerror=alert(1)>", is_control=False)
+PIECES[EMOJI[0]], PIECES[EMOJI[1]] = (Piece(part, is_control=False) for part in (b"\xf0\x9f", b"\x98\x80"))
+
+SCORES = scores_of([8 - id_ / 4 for id_ in range(VOCABULARY)])
+"""Of every step, unless a test says otherwise: numbers that bfloat16 has, so that they are sent as they are."""
+
+LEVELS = [0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005]
+
+
+def level_of(odds: float) -> str:
+    return f"o{sum(odds < bound for bound in LEVELS)}"
+
+
+class View:
+    """What is mounted."""
+
+    def __init__(self, page: Page, steps: Sequence[StepScores], settings: dict[str, float], **told: Any) -> None:
+        self.page = page
+        page.set_default_timeout(PATIENCE_MS)
+        page.route(f"{SITE}**", _serve)
+        page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+        page.goto(SITE)
+        sliders = [
+            {"name": name, "label": name, "low": low, "high": high, "step": step, "problem": ""}
+            for name, (low, high, step) in SLIDERS.items()
+        ]
+        header = {"view": "1", "version": "1", "texts": asdict(EN.inside), "canBranch": True, "canAsk": True, **told}
+        self.settings = PLAIN | settings
+        packed = pack_for_view(
+            KeptScores(VOCABULARY, steps),
+            frozenset(),
+            lambda ids: [PIECES[id_] for id_ in ids],
+            {**header, "settings": self.settings, "sliders": sliders},
+        )
+        page.evaluate(
+            """async (bytes) => {
+                window.sent = [];
+                window.view = (await import("./view.js")).default;
+                window.show = (data) => view({
+                    data, parentElement: document.getElementById("parent"),
+                    setTriggerValue: (name, value) => sent.push([name, value]),
+                });
+                show(new Uint8Array(bytes));
+            }""",
+            list(packed),
+        )
+        self.tokens = page.get_by_role("option")
+        self.rows = page.locator(".row")
+        self.summary = page.locator(".summary")
+        self.selected = page.locator("[aria-selected]")
+        self.numbers = page.locator(".numbers")
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in self.page.evaluate("sent")]
+
+    def move(self, name: str, value: float) -> None:
+        self.page.locator(f"input[data-name={name}]").fill(str(value))
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def click(self, name: str, role: Any = "button") -> None:
+        self.page.get_by_role(role, name=name, exact=True).click()
+
+    def odds(self) -> list[float]:
+        """Of the bars, from above."""
+        return [float(odds) for odds in self.rows.evaluate_all("rows => rows.map(row => row.dataset.odds)")]
+
+    def widths(self, kind: str) -> list[float]:
+        """Of the bars, in percent."""
+        of_bars = self.page.locator(f".row .{kind}").evaluate_all("bars => bars.map(bar => bar.style.width)")
+        return [float(width.rstrip("%px")) for width in of_bars]
+
+    def colours(self) -> list[str]:
+        names = self.tokens.evaluate_all("tokens => tokens.map(token => token.className)")
+        return [name.removesuffix(" greedy") for name in names]
+
+
+def _serve(route: Route) -> None:
+    name = route.request.url.removeprefix(SITE)
+    if not name:
+        route.fulfill(body=PAGE, content_type="text/html")
+    elif (file := FOLDER / name).is_file():
+        route.fulfill(body=file.read_bytes(), content_type=guess_type(name)[0])
+    else:
+        route.fulfill(status=404)
+
+
+Open = Callable[..., View]
+
+
+@pytest.fixture
+def open_view(browser: Browser) -> Iterator[Open]:
+    contexts = []
+
+    def open_one(
+        tokens: Sequence[int], settings: dict[str, float] | None = None, *, kept: int = VOCABULARY, **options: Any
+    ) -> View:
+        told = {name: options.pop(name) for name in ("canBranch", "canAsk") if name in options}
+        contexts.append(context := browser.new_context(viewport={"width": 900, "height": 900}, **options))
+        steps = [keep(SCORES, kept, token) for token in tokens]
+        return View(context.new_page(), steps, settings or {}, **told)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def behind(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> np.ndarray[Any, Any]:
+    """The odds of each token, behind these filters."""
+    filtered = filter_scores(SCORES.astype(np.float64), temperature, top_k, top_p, min_p)
+    odds = np.zeros(VOCABULARY)
+    odds[filtered.order] = filtered.odds
+    return odds
+
+
+def test_the_bars_show_what_each_filter_leaves_and_what_it_cuts(open_view: Open) -> None:
+    view = open_view([0, 3], {"temperature": 0.8, "top_k": 9, "top_p": 0.9, "min_p": 0.15})
+    view.page.get_by_role("button", name="Show all 24").click()
+    stages = {
+        EN.inside.before: behind(0.8),
+        "top_k": behind(0.8, 9),
+        "top_p": behind(0.8, 9, 0.9),
+        "min_p": behind(0.8, 9, 0.9, 0.15),
+    }
+    cut_by = {"min_p": "by-4", "top_p": "by-3", "top_k": "by-2"}
+    expect(view.page.get_by_role("radio", name="min_p")).to_be_checked()  # behind all of them, at first
+    for name in ("top_k", EN.inside.before, "min_p", "top_p"):
+        view.click(name, "radio")
+        expect(view.page.get_by_role("radio", name=name)).to_be_checked()
+        assert view.odds() == pytest.approx(stages[name].tolist(), abs=1e-6)
+        assert view.widths("solid") == pytest.approx((100 * stages[name]).tolist(), abs=0.01)
+        assert view.widths("pale") == pytest.approx((100 * behind(0.8)).tolist(), abs=0.01)
+    names = [EN.inside.before, "top_k", "top_p", "min_p"]
+    for rank in range(VOCABULARY):
+        first = next((name for name in names if stages[name][rank] == 0), None)
+        classes = (view.rows.nth(rank).get_attribute("class") or "").split()
+        assert [one for one in classes if one.startswith("by-")] == ([cut_by[first]] if first else [])
+        label = view.rows.nth(rank).get_attribute("aria-label") or ""
+        assert (f"cut by {first}" in label) == (first is not None)
+    # What the reader chose stays as long as there is such a filter.
+    view.move("temperature", 1.2)
+    expect(view.page.get_by_role("radio", name="top_p")).to_be_checked()
+    assert view.odds() == pytest.approx(behind(1.2, 9, 0.9).tolist(), abs=1e-6)
+    view.move("top_p", 1)
+    expect(view.page.get_by_role("radio", name="min_p")).to_be_checked()
+    assert view.odds() == pytest.approx(behind(1.2, 9, 1.0, 0.15).tolist(), abs=1e-6)
+
+
+def test_before_the_filters_the_tokens_that_were_not_kept_weigh_too(open_view: Open) -> None:
+    view = open_view([0], {"top_k": 5}, kept=10)
+    view.click(EN.inside.before, "radio")
+    assert view.odds() == pytest.approx(behind()[:10].tolist(), abs=1e-4)
+    assert sum(view.odds()) < 0.95
+
+
+def test_on_the_logarithmic_scale_a_millionth_is_nothing(open_view: Open) -> None:
+    view = open_view([0], {"temperature": 0.4})
+    view.page.get_by_role("button", name="Show all 24").click()
+    view.page.get_by_role("checkbox").check()
+    wanted = [100 * max(0.0, 1 + math.log10(odds) / 6) for odds in behind(0.4)]
+    assert min(wanted) == 0 < max(wanted)
+    assert view.widths("solid") == pytest.approx(wanted, abs=0.01)
+    view.page.get_by_role("checkbox").uncheck()
+    assert view.widths("solid") == pytest.approx((100 * behind(0.4)).tolist(), abs=0.01)
+
+
+def test_the_line_of_top_p_adds_up_the_odds(open_view: Open) -> None:
+    view = open_view([0], {"top_p": 0.75})
+    points = (view.page.locator(".cumulative polyline").get_attribute("points") or "").split()
+    sums = [float(point.split(",")[0]) for point in points]
+    assert sums == pytest.approx(np.cumsum(behind())[:12].tolist(), abs=1e-6)
+    assert view.page.locator(".cumulative line").get_attribute("x1") == "0.75"
+    view.move("top_p", 1)
+    expect(view.page.locator(".cumulative")).to_have_count(0)
+
+
+def test_a_reply_goes_on_with_a_token_that_is_clicked_and_with_none_that_cannot(open_view: Open) -> None:
+    view = open_view([0, 20], kept=10)
+    view.tokens.nth(1).click()
+    expect(view.rows).to_have_count(11)  # the ten that are kept, and the one that came
+
+    def row_of(token: int) -> Locator:
+        return view.page.locator(f".row[data-token='{[*range(10), 20].index(token)}']")
+
+    for token in (20, CONTROL):  # it came; nobody can write it
+        expect(row_of(token)).to_have_attribute("aria-disabled", "true")
+        row_of(token).click(force=True)  # a finger does not look whether it can
+    assert view.sent == []
+    view.move("temperature", 1.5)
+    row_of(4).click()
+    assert view.sent == [("branch", {"place": 1, "rank": 4, "settings": view.settings | {"temperature": 1.5}})]
+    # Where the first token is not kept, it is no place to go on with, either: its score is known of that reply alone.
+    view.tokens.nth(0).click()
+    expect(view.rows).to_have_count(10)
+
+
+def test_where_nobody_knows_ids_nothing_can_be_gone_on_with(open_view: Open) -> None:
+    view = open_view([0], canBranch=False)
+    expect(view.rows.nth(3)).to_have_attribute("aria-disabled", "true")
+    view.rows.nth(3).click(force=True)
+    assert view.sent == []
+
+
+def test_a_finger_reads_first_and_goes_on_with_the_second_tap(open_view: Open) -> None:
+    view = open_view([0], has_touch=True)
+    view.rows.nth(2).tap()
+    expect(view.numbers).to_contain_text("w2")
+    assert view.sent == []
+    view.rows.nth(3).tap()
+    assert view.sent == []
+    view.rows.nth(3).tap()
+    assert [value["rank"] for _, value in view.sent] == [3]
+
+
+def test_text_of_a_model_is_no_html(open_view: Open) -> None:
+    view = open_view([HTML, 0])
+    expect(view.tokens.first).to_have_text("<img src=x onerror=alert(1)>")
+    expect(view.page.locator(".heading strong")).to_contain_text("<img")
+    expect(view.page.locator(".row.chosen .text")).to_contain_text("<img")
+    expect(view.page.locator("img")).to_have_count(0)
+
+
+def test_what_was_set_can_be_had_again(open_view: Open) -> None:
+    view = open_view([0, 5, 15], {"temperature": 0.7, "top_k": 12})
+    before = view.colours()
+    assert before[2] == "forbidden"
+    expect(view.summary).to_contain_text("Of the tokens, 1 could not have been written")
+    view.move("top_k", 0)
+    view.move("temperature", 2)
+    assert view.colours() == [level_of(behind(2.0)[token]) for token in (0, 5, 15)]
+    expect(view.summary).not_to_contain_text("could not have been written")
+    view.page.get_by_role("button", name=EN.inside.reset).click()
+    expect(view.tokens.nth(2)).to_have_class(before[2])
+    assert view.colours() == before
+    assert view.page.locator("input[data-name=temperature]").input_value() == "0.7"
+    assert view.page.locator("label", has_text="temperature").locator("output").inner_text() == "0.7"
+
+
+def test_the_token_under_the_pointer_is_shown_until_the_pointer_leaves(open_view: Open) -> None:
+    view = open_view([0, 5, 15])
+    view.tokens.nth(1).click()
+    view.tokens.nth(2).hover()
+    expect(view.page.locator(".row.chosen .text, .heading strong").first).to_have_text("␣w15")
+    expect(view.selected).to_have_text(" w5")
+    view.page.mouse.move(890, 890)
+    expect(view.page.locator(".heading strong")).to_have_text("␣w5")
+
+
+def test_arrows_go_to_the_line_above_and_below(open_view: Open) -> None:
+    view = open_view([index % 7 for index in range(60)])
+    view.tokens.nth(13).click()
+    boxes = [view.tokens.nth(number).bounding_box() for number in range(60)]
+    lines = sorted({box["y"] for box in boxes if box})
+    line = next(number for number, y in enumerate(lines) if boxes[13] and abs(boxes[13]["y"] - y) < 2)
+
+    def nearest_on(number: int) -> int:
+        on_it = [index for index, box in enumerate(boxes) if box and abs(box["y"] - lines[number]) < 2]
+        return min(on_it, key=lambda index: abs(boxes[index]["x"] - boxes[13]["x"]))  # type: ignore[index]
+
+    view.page.get_by_role("listbox").press("ArrowDown")
+    expect(view.selected).to_have_attribute("id", f"t{nearest_on(line + 1)}")
+    view.tokens.nth(13).click()
+    view.page.get_by_role("listbox").press("ArrowUp")
+    expect(view.selected).to_have_attribute("id", f"t{nearest_on(line - 1)}")
+
+
+def test_a_character_of_several_tokens_is_as_likely_as_all_of_them(open_view: Open) -> None:
+    view = open_view([0, *EMOJI], {"temperature": 2})
+    expect(view.tokens).to_have_count(2)
+    expect(view.tokens.nth(1)).to_have_text("😀")
+    odds = behind(2.0)
+    assert level_of(odds[9] * odds[10]) != level_of(odds[10])
+    assert view.colours()[1] == level_of(odds[9] * odds[10])
+    view.move("top_k", 10)  # its second token is forbidden
+    assert view.colours()[1] == "forbidden"
+    view.tokens.nth(1).click()
+    expect(view.page.locator(".part")).to_have_count(2)
+    expect(view.page.locator(".row.chosen")).to_have_attribute("data-rank", "9")
+    view.page.locator(".part").nth(1).click()
+    expect(view.page.locator(".row.chosen")).to_have_attribute("data-rank", "10")
+
+
+def test_of_a_long_reply_every_token_gets_its_colour(open_view: Open) -> None:
+    tokens = [(7 * index) % 6 for index in range(1500)]
+    view = open_view(tokens)
+    view.page.get_by_role("listbox").evaluate("box => { box.scrollTop = box.scrollHeight / 2; }")
+    view.move("top_k", 4)
+    expect(view.summary).to_contain_text(str(sum(token >= 4 for token in tokens)))
+    odds = behind(1.0, 4)
+    assert view.colours() == [level_of(odds[token]) if odds[token] else "forbidden" for token in tokens]
+
+
+def test_the_model_is_asked_once_for_what_the_kept_scores_do_not_tell(open_view: Open) -> None:
+    view = open_view([0, 3], kept=4)
+    asked = {"places": [0, 1]}
+    view.move("temperature", 2)
+    expect(view.summary).to_contain_text("the model is asked")
+    view.page.wait_for_function("sent.length > 0")
+    settings = view.settings | {"temperature": 2}
+    assert view.sent == [("ask", {**asked, "settings": settings})]
+    assert all(colour.endswith(" unknown") for colour in view.colours())
+    odds = behind(2.0)
+    told = {"kept": VOCABULARY, "lowest": float(SCORES.min()), "log_total": float(np.logaddexp.reduce(SCORES / 2))}
+    answers = [{"place": place, **told} for place in (0, 1)]
+    view.page.evaluate("data => show(data)", {"view": "1", "settings": settings, "answers": answers})
+    expect(view.summary).not_to_contain_text("the model is asked")
+    assert view.colours() == [level_of(odds[0]), level_of(odds[3])]
+    view.page.wait_for_timeout(1000)
+    assert len(view.sent) == 1
+
+
+def test_where_the_model_cannot_be_asked_it_is_said_that_the_scores_do_not_suffice(open_view: Open) -> None:
+    view = open_view([0, 3], kept=4, canAsk=False)
+    view.move("temperature", 2)
+    expect(view.summary).to_contain_text("do not suffice")
+    view.page.wait_for_timeout(1000)
+    assert view.sent == []
