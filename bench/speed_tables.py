@@ -49,7 +49,8 @@ def with_avx2(results: Results) -> str:
             "As above, on the same CPU, but PyTorch, oneDNN and MKL are told to use no more than AVX2, which is all "
             "that most laptops have. The memory's speed and the caches stay those of this machine, so the ratios say "
             f"more than the speeds. {llama_cpp} In float32 (`BAICHUAN_DTYPE=float32 BAICHUAN_QUANTIZE=none`) this "
-            "application runs as it did on such a CPU before it tried which kernels are fast there.",
+            "application runs as it did on such a CPU before it tried which kernels are fast there. Plain generate "
+            "serves one after the other, so eight would get no more in all than one does, and are not measured.",
             "",
             _crowd_table(results.avx2),
         ]

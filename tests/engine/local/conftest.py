@@ -1,11 +1,17 @@
 """An engine that goes only as far as a test lets it, so that nothing depends on who is faster."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import torch
 
 from components.engine.local.engine import LocalEngine
+from components.engine.local.loading import build_engine
+from components.model.loading import load_model
+from components.settings import Settings
+from tests.tiny import TINY_PATH
 
 Hold = Callable[..., threading.Event]
 
@@ -29,3 +35,19 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
         return go_on
 
     return hold_one
+
+
+@pytest.fixture
+def make_long(tmp_path: Path) -> Iterator[Callable[[], LocalEngine]]:
+    """Builds engines over the tiny model with room for prompts of several pieces."""
+    engines = []
+
+    def make() -> LocalEngine:
+        model, tokenizer = load_model(TINY_PATH, dtype=torch.float32, device="cpu")
+        model.config.model_max_length = 2048
+        engines.append(engine := build_engine(model, tokenizer, Settings(max_queue=9, data_dir=tmp_path), "tiny"))
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()

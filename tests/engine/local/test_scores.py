@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from operator import eq
@@ -329,10 +329,10 @@ def test_with_a_seed_int8_weights_are_used_where_they_are_fast_for_any_number_of
 
 @pytest.mark.parametrize("reused", [0, 64])
 def test_beside_whoever_reads_the_same_prompt_it_is_read_in_the_pieces_of_then(
-    make_engine: EngineFactory, reused: int
+    make_long: Callable[[], LocalEngine], reused: int
 ) -> None:
-    engine = make_engine(max_batch=2)
-    prompt = some_tokens(150, seed=4)
+    engine = make_long()
+    prompt = some_tokens(600, seed=4)  # of several pieces
     once = SURPRISING.model_copy(update={"seed": None, "max_new_tokens": 1})
     with engine._worker._changed:  # so that both are let in before either has read anything
         other = engine.generate(GenerationRequest([], once, "another visitor", prompt=prompt))

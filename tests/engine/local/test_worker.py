@@ -2,8 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,17 +16,14 @@ from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.engine import LocalEngine
 from components.engine.local.llama_runner import LlamaRunner
-from components.engine.local.loading import build_engine
 from components.engine.local.sequence import PIECE
 from components.engine.local.worker import FAILURES_IN_A_ROW
-from components.model.loading import load_model
 from components.sampling import sampler
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
-from components.settings import Settings
 from tests.engine.conftest import EngineFactory
-from tests.tiny import CHATS, TINY_PATH
+from tests.tiny import CHATS
 
 GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=24)
 RANDOM = SamplingParams(temperature=1.2, top_k=50, max_new_tokens=24)
@@ -220,22 +216,6 @@ class Reading:
             return count
 
         monkeypatch.setattr(worker, "_prefill_piece", noting)
-
-
-@pytest.fixture
-def make_long(tmp_path: Path) -> Iterator[Callable[[], LocalEngine]]:
-    """Builds engines over the tiny model with room for prompts of several pieces."""
-    engines = []
-
-    def make() -> LocalEngine:
-        model, tokenizer = load_model(TINY_PATH, dtype=torch.float32, device="cpu")
-        model.config.model_max_length = 2048
-        engines.append(engine := build_engine(model, tokenizer, Settings(max_queue=9, data_dir=tmp_path), "tiny"))
-        return engine
-
-    yield make
-    for engine in engines:
-        engine.close()
 
 
 def ask(engine: LocalEngine, visitor: str, prompt: list[int], **options: object) -> Generation:
