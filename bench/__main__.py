@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
+
 from bench.conversation_tables import conversations_page
+from bench.gpu import QUICK_GPU, GpuPlan, measure_gpu
+from bench.gpu_tables import gpu_page
 from bench.plots import PLOTS, draw
-from bench.run import CONVERSATIONS, PARTS, QUICK, Plan, measure
+from bench.run import CONVERSATIONS, GPU, PARTS, QUICK, Plan, measure
 from bench.tables import engine_page
 from bench.targets import OpenAITarget
 from components.settings import get_settings
@@ -20,24 +24,32 @@ PUBLISHED = ROOT / "docs" / "bench"
 PAGES = {
     "README": (engine_page, frozenset(PARTS) - {CONVERSATIONS}),
     "conversations": (conversations_page, frozenset({CONVERSATIONS})),
+    "gpu": (gpu_page, frozenset({GPU})),
 }
 """Each page with the parts of a run that it shows."""
+
+NO_GPU = "There is no GPU here that CUDA sees, and --gpu measures one. Add --quick to see on the CPU that it runs.\n"
 
 
 def main() -> None:
     """Do what the command line says."""
     arguments = _parse()
-    server = OpenAITarget(arguments.url, arguments.model, arguments.key) if arguments.url else None
-    plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(plan, arguments.only, get_settings(), server, Path(folder))
+        if arguments.gpu:
+            gpu_plan = QUICK_GPU if arguments.quick else GpuPlan(rounds=arguments.rounds)
+            results = measure_gpu(gpu_plan, get_settings(), Path(folder))
+        else:
+            server = OpenAITarget(arguments.url, arguments.model, arguments.key) if arguments.url else None
+            plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
+            results = measure(plan, arguments.only, get_settings(), server, Path(folder))
     RESULTS.mkdir(parents=True, exist_ok=True)
     results.save(RESULTS / "results.json")
     for name, (page, parts) in PAGES.items():
         if parts & set(arguments.only):
             (RESULTS / f"{name}.md").write_text(text := page(results), encoding="utf-8")
             print(f"\n{text}")
-    draw(results, RESULTS)
+    if not arguments.gpu:
+        draw(results, RESULTS)
     print(f"Written to {RESULTS.relative_to(ROOT)}/.")
     if arguments.publish:
         publish(RESULTS, PUBLISHED, arguments.only)
@@ -68,6 +80,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", choices=PARTS, nargs="+", default=PARTS, metavar="PART", help=f"measure some of: {', '.join(PARTS)}"
     )
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="measure a GPU instead, with a model of Baichuan 2 7B's shape; --quick takes a tiny one, and a CPU",
+    )
     parser.add_argument("--url", help="measure an OpenAI-compatible server, too, such as http://127.0.0.1:8000/v1")
     parser.add_argument("--model", help="the server's model; left out: the first that it offers")
     parser.add_argument("--key", help="the server's API key")
@@ -75,8 +92,14 @@ def _parse() -> argparse.Namespace:
         "--publish", action="store_true", help="copy the pages that were measured as a whole to docs/bench/"
     )
     arguments = parser.parse_args()
+    if arguments.gpu:
+        if arguments.only is not PARTS or arguments.url:
+            parser.error("--gpu measures nothing else: leave out --only and --url.")
+        if not arguments.quick and not torch.cuda.is_available():
+            parser.exit(2, NO_GPU)
+        arguments.only = [GPU]
     if arguments.publish and (arguments.quick or not whole_pages(arguments.only)):
-        whole = "; ".join(" ".join(sorted(parts)) for _, parts in PAGES.values())
+        whole = "; ".join(" ".join(sorted(parts)) for _, parts in PAGES.values() if parts <= set(PARTS))
         parser.error(f"--publish is for whole pages: leave out --quick, and measure all of: {whole}.")
     return arguments
 

@@ -21,6 +21,18 @@ def whole_page(title: str, head: str, goals: Iterable[Goal], parts: Iterable[str
 
 def head_of(results: Results) -> str:
     """How, where and with what it was measured."""
+    return "\n".join(
+        [
+            "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
+            "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
+            "",
+            facts_of(results),
+        ]
+    )
+
+
+def facts_of(results: Results) -> str:
+    """Where and with what it was measured."""
     machine, setup = results.machine, results.setup
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     dtypes = "".join(f"; {target} in {dtype}" for target, dtype in setup.dtypes.items())
@@ -28,9 +40,6 @@ def head_of(results: Results) -> str:
     seconds = ", ".join(f"{part} {taken:.0f}" for part, taken in setup.seconds.items())
     return "\n".join(
         [
-            "Made by `make bench`. Targets take turns in each round, so a machine that slows down slows all of them; a",
-            "ratio is the median of the rounds' ratios, every other figure a median unless it says otherwise.",
-            "",
             f"- Machine: {machine.cpu} ({machine.vectors}), {machine.cores} cores, "
             f"{machine.memory / GIB:.0f} GiB memory, {machine.system}; "
             f"{machine.load:.1f} busy processes before the run",

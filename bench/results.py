@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.busy import Busy
+from bench.card import Card
 from bench.clicks import Click
 from bench.conversations import Action
 from bench.estimates import Wait
@@ -55,6 +56,7 @@ class Results:
     stored: list[Stored] = field(default_factory=list)
     clicks: list[Click] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    card: Card | None = None
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

@@ -25,13 +25,13 @@ from bench.results import Results, Setup
 from bench.server import environment
 from bench.startup import measure_starts
 from bench.storing import measure_storing
-from bench.targets import SAMPLING, OpenAITarget, Target
+from bench.targets import OpenAITarget, Target, sampling_told
 from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
 
-CONVERSATIONS = "conversations"
+CONVERSATIONS, GPU = "conversations", "gpu"
 
 PARTS = ("start", "memory", "websocket", "throughput", "avx2", "load", "history", "neighbours", "waits", CONVERSATIONS)
 
@@ -89,39 +89,36 @@ def measure(
     checkpoint = find_checkpoint(settings)
     settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local"})
     env = environment(settings, checkpoint)
-    sampling = ", ".join(
-        f"{name} {getattr(SAMPLING, name)}" for name in ("temperature", "top_p", "top_k", "repetition_penalty")
-    )
-    results = Results(machine, Setup(checkpoint.name, sampling, plan.rounds, PLACES, plan.kept))
+    results = Results(machine, Setup(checkpoint.name, sampling_told(), plan.rounds, PLACES, plan.kept))
     if "start" in parts:
-        with _timed(results.setup, "start"):
+        with timed(results.setup, "start"):
             results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
-        with _timed(results.setup, "memory"):
+        with timed(results.setup, "memory"):
             results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
     if "websocket" in parts:
-        with _timed(results.setup, "websocket"):
+        with timed(results.setup, "websocket"):
             results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
     if "throughput" in parts or "history" in parts:
-        with _timed(results.setup, "throughput and history"):
+        with timed(results.setup, "throughput and history"):
             _measure_targets(plan, parts, settings, checkpoint, server, results)
     if "avx2" in parts and machine.vectors == AVX512:
-        with _timed(results.setup, "avx2"):
+        with timed(results.setup, "avx2"):
             results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "load" in parts:
-        with _timed(results.setup, "load"):
+        with timed(results.setup, "load"):
             results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "neighbours" in parts:
-        with _timed(results.setup, "neighbours"):
+        with timed(results.setup, "neighbours"):
             users = [count for count in plan.users if count in NEIGHBOURS]
             pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
             results.neighbours += told(pairs)
     if "waits" in parts:
-        with _timed(results.setup, "waits"):
+        with timed(results.setup, "waits"):
             few = settings.model_copy(update={"max_batch": PLACES})
             results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
     if CONVERSATIONS in parts:
-        with _timed(results.setup, CONVERSATIONS):
+        with timed(results.setup, CONVERSATIONS):
             with filled_databases(folder, plan.kept) as databases:
                 results.actions += told(measure_conversations(databases, plan.actions))
                 stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
@@ -140,7 +137,8 @@ def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
 
 
 @contextmanager
-def _timed(setup: Setup, part: str) -> Iterator[None]:
+def timed(setup: Setup, part: str) -> Iterator[None]:
+    """Note how long a part took."""
     began = time.monotonic()
     yield
     setup.seconds[part] = time.monotonic() - began

@@ -1,7 +1,7 @@
 """A checkpoint of Baichuan 2 7B's shape, or a smaller one, with random weights: ``python -m bench.shaped_checkpoint``.
 
 For what depends on how many weights there are, not on what they are: memory, and bytes read a token. The tokenizer is
-the tiny test checkpoint's, whose ids are the first of the vocabulary.
+the tiny test checkpoint's, whose ids are the first of the vocabulary. The same can be had as a model, without a file.
 """
 
 import argparse
@@ -10,10 +10,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from components.model.configuration import BaichuanConfig
+from components.model.modeling import BaichuanForCausalLM
+from components.model.opening import register_architecture
 from components.model.shards import SHARD_BYTES, write_shards
+from components.model.tokenizer import load_tokenizer
 
 TINY = Path(__file__).parent.parent / "tests" / "fixtures" / "baichuan2-7b-tiny"
 
@@ -27,6 +33,12 @@ class Sizes:
     num_hidden_layers: int = 32
     num_attention_heads: int = 32
     vocab_size: int = 125_696
+
+    @property
+    def weights_of_a_step(self) -> int:
+        """How many weights a decode step reads: all layers and the head, but of the embedding only single rows."""
+        layer = 4 * self.hidden_size**2 + 3 * self.hidden_size * self.intermediate_size
+        return self.num_hidden_layers * layer + self.hidden_size * self.vocab_size
 
 
 def write_checkpoint(folder: Path, sizes: Sizes, shard_bytes: int = SHARD_BYTES) -> None:
@@ -45,10 +57,27 @@ def write_checkpoint(folder: Path, sizes: Sizes, shard_bytes: int = SHARD_BYTES)
     for file in TINY.iterdir():
         if file.suffix in (".json", ".model") and file.name != "model.safetensors.index.json":
             shutil.copy(file, folder)
-    config = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
-    config |= {**vars(sizes), "model_max_length": 4096, "torch_dtype": "bfloat16"}
-    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(_config(sizes), indent=2), encoding="utf-8")
     write_shards(_weights(sizes), folder, shard_bytes)
+
+
+def build_shaped(
+    sizes: Sizes, dtype: torch.dtype, device: torch.device | str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Such a model, made where it runs, and its tokenizer. No token ends a reply: all are as long as asked for."""
+    register_architecture()
+    config = BaichuanConfig.from_dict(_config(sizes))
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = BaichuanForCausalLM._from_config(config, dtype=dtype).eval()
+    model.generation_config = GenerationConfig.from_pretrained(TINY)
+    model.generation_config.eos_token_id = None
+    return model, load_tokenizer(TINY, config)
+
+
+def _config(sizes: Sizes) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
+    return config | {**vars(sizes), "model_max_length": 4096, "torch_dtype": "bfloat16"}
 
 
 def _weights(sizes: Sizes) -> Iterator[tuple[str, torch.Tensor]]:

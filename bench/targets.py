@@ -20,10 +20,16 @@ from components.model.chat_format import Message, chat_format_of
 from components.model.generation import end_tokens_of
 from components.sampling.parameters import SamplingParams
 
-PLAIN, APPLICATION = "plain generate", "this application"
+PLAIN, APPLICATION, BATCH = "plain generate", "this application", "generate"
 
 SAMPLING = SamplingParams(temperature=0.3, top_p=0.85, top_k=5, repetition_penalty=1.05)
 """The same for all: Baichuan 2's own."""
+
+
+def sampling_told() -> str:
+    """``SAMPLING`` for people to read."""
+    names = ("temperature", "top_p", "top_k", "repetition_penalty")
+    return ", ".join(f"{name} {getattr(SAMPLING, name)}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,45 @@ class PlainTarget(Target):
             raise
         tokens: list[int] = written[0, ids.shape[1] :].tolist()
         return tokens
+
+
+class BatchTarget(Target):
+    """``model.generate`` with all prompts in one batch, padded on the left: nobody may come later."""
+
+    name = BATCH
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: SamplingParams = SAMPLING
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._format = chat_format_of(tokenizer, model.generation_config)
+        self._sampling = sampling
+
+    def answer(self, messages: Sequence[Message], max_new_tokens: int, reader: str) -> Answer:  # noqa: ARG002 nobody is known
+        """See ``Target.answer``."""
+        return self.answer_at_once([messages], max_new_tokens)[1][0]
+
+    def answer_at_once(
+        self, conversations: Sequence[Sequence[Message]], max_new_tokens: int
+    ) -> tuple[float, list[Answer]]:
+        """See ``Target.answer_at_once``. The first text is there at the end: nothing is streamed from a batch."""
+        began = time.perf_counter()
+        prompts = [self._format.encode(messages) for messages in conversations]
+        longest = max(map(len, prompts))
+        ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts], device=self._model.device)
+        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        config = _generation_config(self._model.generation_config, self._sampling, max_new_tokens)
+        written = self._model.generate(ids, attention_mask=mask.to(ids.device), generation_config=config)
+        replies = written[:, longest:].tolist()
+        seconds = time.perf_counter() - began
+        ends = end_tokens_of(self._model.generation_config)
+        answers = []
+        for prompt, reply in zip(prompts, replies, strict=True):
+            tokens = next((place for place, token in enumerate(reply) if token in ends), len(reply))
+            text = self._tokenizer.decode(reply[:tokens])
+            answers.append(Answer(str(text), tokens, len(prompt), seconds, seconds))
+        return seconds, answers
 
 
 def _generation_config(

@@ -7,7 +7,7 @@ import torch
 
 from bench.history import measure_later_turns
 from bench.loading import load_tokenizer
-from bench.targets import SAMPLING, EngineTarget, OpenAITarget, PlainTarget, Target
+from bench.targets import SAMPLING, BatchTarget, EngineTarget, OpenAITarget, PlainTarget, Target
 from bench.throughput import measure_throughput, summarize
 from components.checkpoints.locate import Checkpoint
 from components.engine.local.loading import build_engine
@@ -44,6 +44,15 @@ def test_plain_generate_and_the_engine_read_and_write_the_same_tokens(
     assert one.text == other.text == CHATS[index]["greedy_text"]
     assert (one.tokens, one.prompt_tokens) == (other.tokens, other.prompt_tokens)
     assert one.tokens == 24
+
+
+def test_a_batch_of_questions_of_any_length_is_answered_as_each_alone() -> None:
+    target = BatchTarget(*load_model(TINY_PATH, dtype=torch.float32, device="cpu"), sampling=GREEDY)
+    seconds, answers = target.answer_at_once([chat["messages"] for chat in CHATS[:4]], 24)
+
+    assert [answer.text for answer in answers] == [chat["greedy_text"] for chat in CHATS[:4]]
+    assert {(answer.tokens, answer.first, answer.seconds) for answer in answers} == {(24, seconds, seconds)}
+    assert len({answer.prompt_tokens for answer in answers}) > 1
 
 
 def test_an_openai_server_is_counted_like_the_others(plain: PlainTarget, application: EngineTarget) -> None:

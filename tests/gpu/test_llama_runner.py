@@ -173,6 +173,7 @@ def test_where_capturing_fails_replies_are_written_without(
     stream = torch.cuda.current_stream()
     with caplog.at_level(logging.WARNING):
         found = [runner.decode(tables, lengths, [7] * len(PROMPTS)) for _ in range(3)]
+    torch.cuda.empty_cache()  # as the engine does where memory is short
 
     assert all(torch.equal(one, wanted) for one in found)
     assert torch.cuda.current_stream() == stream

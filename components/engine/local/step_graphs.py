@@ -11,6 +11,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 
 import torch
 
@@ -64,11 +65,18 @@ class CudaCapture(Capture):
         graph = torch.cuda.CUDAGraph()
         # The outer context leaves the stream where the inner one cannot, which is so when capturing fails. Other
         # threads may use the device meanwhile.
-        with (
-            torch.cuda.stream(self._stream),
-            torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
-        ):
-            work()
+        try:
+            with (
+                torch.cuda.stream(self._stream),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                work()
+        except RuntimeError:
+            # Else torch's allocator may take the capture for one that goes on, and give no memory back any more:
+            # https://github.com/pytorch/pytorch/pull/190308
+            with suppress(RuntimeError):
+                torch._C._cuda_endAllocateToPool(self._stream.device.index, self._pool)
+            raise
         return graph.replay
 
 
