@@ -25,6 +25,7 @@ class Part:
         ids: the ids of the tokens, from a server that was given the prompt's.
         scores: what is kept of each of these tokens' scores, where that was asked for.
         reused: how many of the prompt's tokens it knew from before, in a last chunk that tells.
+        without_id: how many more tokens were written than there are ids; less than none where ids stand for fewer.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Part:
     ids: tuple[int, ...] = ()
     scores: tuple[StepScores, ...] = ()
     reused: int | None = None
+    without_id: int = 0
 
 
 def read_chat_chunk(chunk: ChatCompletionChunk) -> Part:

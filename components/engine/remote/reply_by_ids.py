@@ -39,6 +39,8 @@ class ReplyByIds(StreamedReply):
         self._stops = StopStrings(request.sampling.stop)
         self._loops = LoopGuard()
         self._shown = 0  # tokens whose text the reader has
+        self._ready = (0, 0, 0)  # ids, tokens and scores up to the last one that gave text
+        self._without_id = self._uncounted = 0  # tokens, in all and since the last text
         self._untold_scores: tuple[StepScores, ...] = ()
         self._lacks_scores = False
         for id_ in request.continues:
@@ -62,7 +64,7 @@ class ReplyByIds(StreamedReply):
     @property
     def completion_tokens(self) -> int:
         """How many were chosen."""
-        return len(self.ids)
+        return len(self.ids) + self._without_id
 
     @property
     def reused_tokens(self) -> int:
@@ -85,13 +87,17 @@ class ReplyByIds(StreamedReply):
         if part.ids:
             self.last_piece_at = time.monotonic()
             self.first_piece_at = self.first_piece_at or self.last_piece_at
+        self._without_id += part.without_id
+        self._uncounted += part.without_id
         text, every = "", len(part.ids)
         self._lacks_scores |= len(part.scores) < every
         knows_each = len(part.tokens) == every
         for place, id_ in enumerate(part.ids):
             self.untold += part.tokens[place : place + 1] if knows_each else part.tokens if place == 0 else ()
             self._untold_scores += part.scores[place : place + 1]
-            text += self._take(id_)
+            if new := self._take(id_):
+                text += new
+                self._ready = len(self.ids), len(self.untold), len(self._untold_scores)
             if self.end is not None:
                 break
         self._show(text)
@@ -100,18 +106,19 @@ class ReplyByIds(StreamedReply):
         self._server_ended |= part.end is not None
         if part.end is not None and self.end is None:
             self.end = "length" if part.end == "length" else "stop"
-            if part.end == END_TOKEN and len(self.ids) > self._shown:
+            if part.end == END_TOKEN and self.ids:
                 self.ids.pop()  # it was told as a token, and is no part of the reply
                 self.pieces -= 1
 
     def finish(self, finished: Finished) -> None:
         """Hand out what was held back, and the end. A character that is not complete is not handed out."""
+        self._ready = len(self.ids), len(self.untold), len(self._untold_scores)
         self._show(self._stops.finish())
-        self.generation.put(replace(finished, tokens=self.untold, scores=self._scores()))
+        self.generation.put(replace(finished, tokens=self.untold, scores=self._scores(len(self._untold_scores))))
 
-    def _scores(self) -> tuple[StepScores, ...]:
-        """Those that the reader does not have yet. Of a reply that lacks some, they would stand beside wrong tokens."""
-        scores, self._untold_scores = self._untold_scores, ()
+    def _scores(self, count: int) -> tuple[StepScores, ...]:
+        """The next ones for the reader. Of a reply that lacks some, they would stand beside wrong tokens."""
+        scores, self._untold_scores = self._untold_scores[:count], self._untold_scores[count:]
         return () if self._lacks_scores else scores
 
     def _take(self, id_: int) -> str:
@@ -134,9 +141,13 @@ class ReplyByIds(StreamedReply):
         return "length" if self.request.sampling.has_form else "stop"
 
     def _show(self, text: str) -> None:
+        """Hand out text, with all up to the last token that gave some: behind it may be the one that ends the reply."""
         if text:
-            new = tuple(self.ids[self._shown :])
+            until, tokens, scores = self._ready
+            new = tuple(self.ids[self._shown : until])
             self._shown += len(new)
-            tokens, self.untold = self.untold, ()
+            told, self.untold = self.untold[:tokens], self.untold[tokens:]
             ids = () if self.request.sampling.stop else new
-            self.generation.put(Delta(text, len(new), tokens, ids, self._scores()))
+            count = max(1, len(new) + self._uncounted)
+            self._uncounted = 0
+            self.generation.put(Delta(text, count, told, ids, self._scores(scores)))

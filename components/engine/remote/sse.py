@@ -66,6 +66,7 @@ def joined(parts: list[Part]) -> Part:
         tuple(id_ for part in parts for id_ in part.ids),
         tuple(step for part in parts for step in part.scores),
         next((part.reused for part in reversed(parts) if part.reused is not None), None),
+        sum(part.without_id for part in parts),
     )
 
 

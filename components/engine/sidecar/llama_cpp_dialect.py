@@ -124,21 +124,23 @@ class _Events:
 
     def read(self, event: dict[str, Any]) -> Part:
         """What one event says."""
+        # Of a token that ends within a character llama.cpp tells nothing but, with the next one, that it was counted.
+        written = event.get("tokens_predicted", self._count) - self._count
+        self._count += written
         if event.get("stop"):
-            ended = str(event.get("stop_type"))
+            end = ENDS.get(str(event.get("stop_type")), "stop")
+            if end == END_TOKEN and written:  # behind a part of a character, it is not told either
+                end, written = "stop", written - 1
             reused = event.get("timings", {}).get("cache_n")
-            return Part("", (), ENDS.get(ended, "stop"), None, None, reused=reused)
+            return Part("", (), end, None, None, reused=reused, without_id=written)
         ids, told = list(event.get("tokens") or ()), event.get("completion_probabilities") or ()
         logprobs, kept = self._request.logprobs, self._request.kept_scores
         tokens = tuple(_chosen(one, logprobs) for one in told) if logprobs is not None else ()
         scores = tuple(_scores(one, kept) for one in told) if kept else ()
-        # Of a token that ends within a character llama.cpp tells nothing but, with the next one, that it was counted.
-        left_out = event.get("tokens_predicted", 0) - self._count - len(ids)
-        self._count = event.get("tokens_predicted", 0)
-        if left_out > 0 and ids:
+        if (left_out := written - len(ids)) > 0 and ids:
             ids = [*self._split.before(ids[0], event.get("content", ""), left_out), *ids]
             scores = ()
-        return Part("", tokens, None, None, None, tuple(ids), scores)
+        return Part("", tokens, None, None, None, tuple(ids), scores, without_id=written - len(ids))
 
 
 def _chosen(told: dict[str, Any], count: int) -> ChosenToken:

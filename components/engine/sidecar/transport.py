@@ -2,16 +2,18 @@
 
 import httpx2
 
+from components.engine.sidecar.connection import Connection
 from components.engine.sidecar.sidecar import Sidecar
 
 
-class SidecarTransport(httpx2.AsyncHTTPTransport):
-    """Leads each request to where the server listens at that moment, and nowhere while it does not."""
+class SidecarTransport(httpx2.AsyncBaseTransport):
+    """Leads each request to where the server listens at that moment, and nowhere while it does not.
+
+    Each request has a connection of its own, which costs nothing on loopback: one that was kept may be closed by the
+    server (llama.cpp's does so after 5 seconds or 100 requests) just as the next request is sent.
+    """
 
     def __init__(self, sidecar: Sidecar) -> None:
-        # Each request has a connection of its own, which costs nothing on loopback: one that was kept may be closed by
-        # the server (llama.cpp's does so after 5 seconds or 100 requests) just as the next request is sent.
-        super().__init__(trust_env=False, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0))
         self._sidecar = sidecar
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -26,4 +28,9 @@ class SidecarTransport(httpx2.AsyncHTTPTransport):
         request.url = request.url.copy_with(port=endpoint.port)
         request.headers["Host"] = request.url.netloc.decode()
         request.headers["Authorization"] = f"Bearer {endpoint.key.get_secret_value()}"
-        return await super().handle_async_request(request)
+        connection = Connection(request.extensions.get("timeout", {}))
+        try:
+            return await connection.ask(request, endpoint.port)
+        except BaseException:
+            await connection.aclose()
+            raise

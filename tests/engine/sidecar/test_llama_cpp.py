@@ -304,3 +304,13 @@ def test_a_file_that_llama_cpp_does_not_load_is_said(file: Path, tmp_path: Path)
 
     assert "Traceback" not in str(caught.value)
     assert time.monotonic() - began < 60
+
+
+def test_every_token_is_counted_once_though_random_bytes_are_no_characters(engine: Engine) -> None:
+    """What llama.cpp leaves out is found again by its bytes, which may come to more or fewer tokens."""
+    counted = []
+    for seed in range(6):
+        wild = ALL.model_copy(update={"temperature": 2.0, "max_new_tokens": 100, "ignore_eos": True, "seed": seed})
+        counted.append(ask(engine, wild)[-1].completion_tokens)  # type: ignore[union-attr]
+
+    assert counted == [100] * 6
