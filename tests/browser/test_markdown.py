@@ -1,6 +1,7 @@
 """What Streamlit's own renderer makes of a reply, in a real browser."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +98,25 @@ def seen(open_page: PageFactory) -> ChatPage:
     return chat
 
 
-def read(chat: ChatPage) -> dict[int, list[Any]]:
-    return cases(chat.reply.evaluate(READ_REPLY))
+def read(chat: ChatPage, wanted: dict[int, list[Any]]) -> dict[int, list[Any]]:
+    """What is shown, once that is what is wanted or will not be: what draws formulas is loaded when the first comes."""
+
+    def shown() -> dict[int, list[Any]]:
+        return cases(chat.reply.evaluate(READ_REPLY))
+
+    with suppress(AssertionError):  # whoever asks compares, and sees what differs
+        chat.wait_until(lambda: shown() == wanted, "the page shows something else")
+    return shown()
 
 
 def test_the_page_shows_what_replies_say(seen: ChatPage) -> None:
     wanted = {number: flat(reply.shown) for number, reply in enumerate(REPLIES)}
-    grown = read(seen)
+    grown = read(seen, wanted)
     assert grown.keys() == wanted.keys()
     assert {REPLIES[n].says: grown[n] for n in wanted if grown[n] != wanted[n]} == {}
     seen.page.get_by_test_id("stSidebar").get_by_text("中文").click()
     seen.page.get_by_role("button", name="重新生成").wait_for()
-    drawn = read(seen)
+    drawn = read(seen, wanted)
     assert {REPLIES[n].says: drawn[n] for n in wanted if drawn[n] != wanted[n]} == {}
 
 
