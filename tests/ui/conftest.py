@@ -1,5 +1,6 @@
 """The page in memory, over a scripted engine."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,14 @@ class StillHost(EngineHost):
 
 
 OpenPage = Callable[[EngineHost], AppTest]
+
+
+@pytest.fixture(autouse=True)
+def main_program() -> Iterator[None]:
+    """Put back afterwards: AppTest puts a page in its place, which processes that later tests spawn would run, too."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture
