@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from bench.loading import load_application
-from bench.process import ProcessTarget
+from bench.process import warm_targets
 from bench.questions import question
 from bench.targets import Target
 from components.checkpoints.locate import Checkpoint
@@ -61,13 +61,8 @@ class Busy:
 
 def measure_busy(settings: Settings, checkpoint: Checkpoint, reply_tokens: int, rounds: int) -> Iterator[Busy]:
     """Load two engines, one of which waits as libgomp does by itself, and ask them in turn."""
-    with ExitStack() as stack:
-        targets = []
-        for env in ({}, LIBGOMP_SPINS):
-            targets.append(target := ProcessTarget(partial(load_application, settings, checkpoint), env))
-            stack.callback(target.close)
-            target.warm_up(reply_tokens)
-        own, spinning = targets
+    load = partial(load_application, settings, checkpoint)
+    with warm_targets([(load, {}), (load, LIBGOMP_SPINS)], reply_tokens) as (own, spinning):
         yield from busy_of(own, spinning, usable_cores(), reply_tokens, rounds)
 
 

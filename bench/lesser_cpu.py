@@ -4,12 +4,11 @@ llama.cpp uses what it was built for, and cannot be told otherwise.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 
 from bench.llama_cpp import gguf_of, load_alone
 from bench.loading import load_application, load_in_float32, load_plain
-from bench.process import ProcessTarget
+from bench.process import warm_targets
 from bench.throughput import Crowd, measure_throughput
 from components.checkpoints.locate import Checkpoint
 from components.settings import Settings
@@ -23,12 +22,8 @@ def measure_avx2(settings: Settings, checkpoint: Checkpoint, reply_tokens: int, 
 
     The plain loop is asked by one only: it serves one after the other, and with eight would take half of the time.
     """
-    torch_loads = (load_plain, load_in_float32, load_application)
-    with ExitStack() as stack:
-        targets = []
-        for load in (*torch_loads, *([load_alone] if gguf_of(checkpoint) else [])):
-            targets.append(target := ProcessTarget(partial(load, settings, checkpoint), AVX2_ONLY))
-            stack.callback(target.close)
-            target.warm_up(reply_tokens)
+    loads = [load_plain, load_in_float32, load_application, *([load_alone] if gguf_of(checkpoint) else [])]
+    with_avx2 = [(partial(load, settings, checkpoint), AVX2_ONLY) for load in loads]
+    with warm_targets(with_avx2, reply_tokens) as targets:
         yield from measure_throughput(targets, (1,), reply_tokens, rounds)
         yield from measure_throughput(targets[1:], (8,), reply_tokens, rounds)

@@ -7,9 +7,9 @@ was loaded by a thread that lives on, would not be measured as they are when the
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -72,6 +72,20 @@ class ProcessTarget(Target):
         """End the target and its process."""
         self._process.submit(_close).result()
         self._process.shutdown()
+
+
+@contextmanager
+def warm_targets(
+    loads: Iterable[tuple[Callable[[], Loaded], Mapping[str, str]]], reply_tokens: int
+) -> Iterator[list[ProcessTarget]]:
+    """Targets, each with variables of its own, that have written a first reply already; closed at the end."""
+    with ExitStack() as stack:
+        targets = []
+        for load, env in loads:
+            targets.append(target := ProcessTarget(load, env))
+            stack.callback(target.close)
+            target.warm_up(reply_tokens)
+        yield targets
 
 
 @contextmanager

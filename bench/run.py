@@ -20,7 +20,7 @@ from bench.looking import measure_looks
 from bench.machine import AVX2, AVX512, describe_machine
 from bench.memory import measure_peaks
 from bench.neighbours import measure_neighbours
-from bench.process import ProcessTarget
+from bench.process import warm_targets
 from bench.results import Results, Setup
 from bench.server import environment
 from bench.startup import measure_starts
@@ -155,15 +155,14 @@ def _measure_targets(
     loads = [load_plain, load_application, *([load_alone, load_behind] if gguf_of(checkpoint) else [])]
     if results.machine.vectors == AVX2:
         loads.append(load_in_float32)
-    own = [ProcessTarget(partial(load, settings, checkpoint)) for load in loads]
-    results.setup.dtypes.update({target.name: target.dtype for target in own})
-    targets: list[Target] = [*own, server] if server is not None else [*own]
-    for target in targets:
-        target.warm_up(plan.reply_tokens)
-    if "throughput" in parts:
-        results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
-    if "history" in parts:
-        tokenizer = load_tokenizer(checkpoint)
-        results.later_turns += told(measure_later_turns(targets, tokenizer, plan.histories, plan.rounds))
-    for target in own:
-        target.close()
+    with warm_targets([(partial(load, settings, checkpoint), {}) for load in loads], plan.reply_tokens) as own:
+        results.setup.dtypes.update({target.name: target.dtype for target in own})
+        targets: list[Target] = [*own]
+        if server is not None:
+            server.warm_up(plan.reply_tokens)
+            targets.append(server)
+        if "throughput" in parts:
+            results.crowds += told(measure_throughput(targets, plan.users, plan.reply_tokens, plan.rounds))
+        if "history" in parts:
+            tokenizer = load_tokenizer(checkpoint)
+            results.later_turns += told(measure_later_turns(targets, tokenizer, plan.histories, plan.rounds))

@@ -82,10 +82,8 @@ class Target(ABC):
             return time.perf_counter() - began, answers
 
 
-class PlainTarget(Target):
-    """``model.generate`` behind a lock, streaming, the whole conversation read at each turn: as tutorials do it."""
-
-    name = PLAIN
+class GenerateTarget(Target):
+    """transformers' ``model.generate``."""
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: SamplingParams = SAMPLING
@@ -95,6 +93,17 @@ class PlainTarget(Target):
         self._format = chat_format_of(tokenizer, model.generation_config)
         self._end_tokens = end_tokens_of(model.generation_config)
         self._sampling = sampling
+
+
+class PlainTarget(GenerateTarget):
+    """Behind a lock, streaming, the whole conversation read at each turn: as tutorials do it."""
+
+    name = PLAIN
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: SamplingParams = SAMPLING
+    ) -> None:
+        super().__init__(model, tokenizer, sampling)
         self._lock = threading.Lock()
 
     def answer(self, messages: Sequence[Message], max_new_tokens: int, reader: str) -> Answer:  # noqa: ARG002 nobody is known
@@ -126,18 +135,10 @@ class PlainTarget(Target):
         return tokens
 
 
-class BatchTarget(Target):
-    """``model.generate`` with all prompts in one batch, padded on the left: nobody may come later."""
+class BatchTarget(GenerateTarget):
+    """With all prompts in one batch, padded on the left: nobody may come later."""
 
     name = BATCH
-
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sampling: SamplingParams = SAMPLING
-    ) -> None:
-        self._model = model
-        self._tokenizer = tokenizer
-        self._format = chat_format_of(tokenizer, model.generation_config)
-        self._sampling = sampling
 
     def answer(self, messages: Sequence[Message], max_new_tokens: int, reader: str) -> Answer:  # noqa: ARG002 nobody is known
         """See ``Target.answer``."""
@@ -156,10 +157,9 @@ class BatchTarget(Target):
         written = self._model.generate(ids, attention_mask=mask.to(ids.device), generation_config=config)
         replies = written[:, longest:].tolist()
         seconds = time.perf_counter() - began
-        ends = end_tokens_of(self._model.generation_config)
         answers = []
         for prompt, reply in zip(prompts, replies, strict=True):
-            tokens = next((place for place, token in enumerate(reply) if token in ends), len(reply))
+            tokens = next((place for place, token in enumerate(reply) if token in self._end_tokens), len(reply))
             text = self._tokenizer.decode(reply[:tokens])
             answers.append(Answer(str(text), tokens, len(prompt), seconds, seconds))
         return seconds, answers

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from components.checkpoints.locate import DEMO_NAME, is_complete
+from components.lab.jobs import Jobs
 from components.logs import REQUESTS
+from components.store.database import Database
 from tests.postgres import Cluster
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +79,15 @@ def postgres() -> Iterator[Cluster]:
     cluster = Cluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    """What writes the lab's sheets, over a database of the test's own."""
+    jobs = Jobs(Database(f"sqlite:///{tmp_path / 'chats.db'}"))
+    yield jobs
+    jobs.close()
+    jobs.database.close()
 
 
 @pytest.fixture

@@ -237,12 +237,12 @@ class AttentionTogether(Attention):
         if self.graphs is not None and self.graphs.hold(told):
             logits = self.graphs.run(way, told, lambda there: forward(self._step(there)))
         else:
-            logits = forward(self._step(told.to(self._device, non_blocking=True)))
+            logits = forward(self._step(told))
         return logits[: len(tables)]
 
     def decoding(self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]) -> Step:
         """See ``Attention.decoding``."""
-        return self._step(self._told(tables, positions, tokens).to(self._device, non_blocking=True))
+        return self._step(self._told(tables, positions, tokens))
 
     def _told(self, tables: Sequence[BlockTable], positions: Sequence[int], tokens: Sequence[int]) -> torch.Tensor:
         """All that a step is told, in one piece for one transfer: ``[rows, 2 + blocks]``, on the host.
@@ -260,8 +260,9 @@ class AttentionTogether(Attention):
         here = torch.from_numpy(told)
         return here.pin_memory() if self._device.type == "cuda" else here
 
-    def _step(self, there: torch.Tensor) -> Step:
-        """The step that is told this, which is on the device."""
+    def _step(self, told: torch.Tensor) -> Step:
+        """The step that is told this, on the host or on the device already."""
+        there = told.to(self._device, non_blocking=True)
         rows, length = len(there), (there.shape[1] - 2) * BLOCK
         ids, places, blocks_of = there[:, 0], there[:, 1:2], there[:, 2:]
         slots = (blocks_of[:, :, None] * BLOCK + torch.arange(BLOCK, device=self._device)).view(rows, length)

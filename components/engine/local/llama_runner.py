@@ -127,7 +127,7 @@ class LlamaRunner(Runner):
         self._few_rows_weights = _Weights([], int8(model.lm_head)) if quantized else None
         self._few_rows = quantized.kernels.int8_rows if quantized else 0
         uses_int8 = quantized is not None and quantized.kernels.any_rows == "int8"
-        self._exact_weights = self._few_rows_weights if self._few_rows_weights and uses_int8 else self._weights
+        self._exact_weights = (self._few_rows_weights if uses_int8 else None) or self._weights
         for layer in model.model.layers:
             self._take(layer)
         self._exact_rows = self._find_exact_rows(self._exact_weights, max_batch, may_pad=together)

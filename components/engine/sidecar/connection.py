@@ -22,6 +22,13 @@ READ_BYTES = 2**18
 
 EVENT_STREAM = b"text/event-stream"
 
+FAILURES: dict[str, tuple[type[httpx2.TransportError], str, type[httpx2.TransportError]]] = {
+    "connect": (httpx2.ConnectTimeout, "it takes no connection", httpx2.ConnectError),
+    "write": (httpx2.WriteTimeout, "it does not read the request", httpx2.WriteError),
+    "read": (httpx2.ReadTimeout, "it does not answer in time", httpx2.ReadError),
+}
+"""By httpx's name of the time that is allowed: what is raised when it is over, with what is said, and when it fails."""
+
 Result = TypeVar("Result")
 
 
@@ -46,18 +53,8 @@ class Connection(httpx2.AsyncByteStream):
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         content = [head, h11.Data(await request.aread()), h11.EndOfMessage()]
         data = b"".join(self._http.send(event) or b"" for event in content)
-        try:
-            await self._within("connect", loop.sock_connect(self._socket, (LOOPBACK, port)))
-        except TimeoutError as error:
-            raise httpx2.ConnectTimeout("it takes no connection") from error
-        except OSError as error:
-            raise httpx2.ConnectError(error.strerror or str(error)) from error
-        try:
-            await self._within("write", loop.sock_sendall(self._socket, data))
-        except TimeoutError as error:
-            raise httpx2.WriteTimeout("it does not read the request") from error
-        except OSError as error:
-            raise httpx2.WriteError(error.strerror or str(error)) from error
+        await self._within("connect", loop.sock_connect(self._socket, (LOOPBACK, port)))
+        await self._within("write", loop.sock_sendall(self._socket, data))
         while not isinstance(event := await self._next_with_data(), h11.Response):
             pass  # others say that it is thinking about it
         if dict(event.headers).get(b"content-type", b"").startswith(EVENT_STREAM):
@@ -103,14 +100,14 @@ class Connection(httpx2.AsyncByteStream):
     async def _receive(self) -> None:
         """Take what is there; if that is nothing, wait."""
         loop = asyncio.get_running_loop()
-        try:
-            data = await self._within("read", loop.sock_recv(self._socket, READ_BYTES))
-        except TimeoutError as error:
-            raise httpx2.ReadTimeout("it does not answer in time") from error
-        except OSError as error:
-            raise httpx2.ReadError(error.strerror or str(error)) from error
-        self._http.receive_data(data)
+        self._http.receive_data(await self._within("read", loop.sock_recv(self._socket, READ_BYTES)))
 
     async def _within(self, limit: str, work: Coroutine[Any, Any, Result]) -> Result:
-        async with asyncio.timeout(self._timeouts.get(limit)):
-            return await work
+        over, said, failed = FAILURES[limit]
+        try:
+            async with asyncio.timeout(self._timeouts.get(limit)):
+                return await work
+        except TimeoutError as error:
+            raise over(said) from error
+        except OSError as error:
+            raise failed(error.strerror or str(error)) from error

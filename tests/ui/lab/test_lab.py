@@ -1,8 +1,7 @@
 """What the lab's page draws of sheets, in memory; the browser's tests handle it as readers do."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,20 +11,11 @@ from streamlit.testing.v1 import AppTest
 from components.lab.diversity import Scored, diversity
 from components.lab.jobs import Jobs
 from components.sampling.parameters import SamplingParams
-from components.store.database import Database
 from components.store.sheets import Axis, Cell, Sample, Sheet, Sheets, new_sheet_id
 from components.ui.lab.state import VIEW
 from components.ui.texts import EN
 
 READER = "browser:me"
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Iterator[Jobs]:
-    jobs = Jobs(Database(f"sqlite:///{tmp_path / 'chats.db'}"))
-    yield jobs
-    jobs.close()
-    jobs.database.close()
 
 
 def cell(*texts: str, **changes: float) -> Cell:
@@ -59,9 +49,7 @@ THREE = [cell("the cat sat", temperature=0.1), cell("the dog sat", temperature=0
 
 def marked(page: AppTest) -> list[list[str]]:
     """What is marked in each column."""
-    bodies = [
-        one.proto.body for one in page.get("html") if "lab-reply" in one.proto.body and "<style" not in one.proto.body
-    ]
+    bodies = [one.proto.body for one in page.get("html") if one.proto.body.startswith('<div class="lab-reply"')]
     return [re.findall("<mark>(.*?)</mark>", body) for body in bodies]
 
 
