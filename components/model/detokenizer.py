@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from components.model.token_texts import TokenBytes, TokenTexts, read_byte_level, read_sentencepiece_piece
+from components.model.token_texts import EACH_BYTE, TokenBytes, TokenTexts, read_byte_level, read_sentencepiece_piece
 
 if TYPE_CHECKING:  # importing transformers takes seconds, which an engine in another process can do without
     from transformers import PreTrainedTokenizerBase
@@ -25,32 +25,30 @@ class IncrementalDetokenizer:
 
     def __init__(
         self,
-        tokenizer: "PreTrainedTokenizerBase | TokenTexts",
+        texts: TokenTexts,
         written: Iterable[int] = (),
         is_beginning: bool = True,
     ) -> None:
         """Begin before the first token that gives text.
 
         Args:
-            tokenizer: the model's, or how its tokens are read.
+            texts: how the model's tokens are read.
             written: tokens of the same reply whose text is out already.
             is_beginning: whether nothing but what the reader wrote stands before the reply.
         """
-        codecs.register_error("each_byte", _replace_each_byte)
-        self._texts = tokenizer if isinstance(tokenizer, TokenTexts) else token_texts_of(tokenizer)
-        self.token_bytes = self._texts.shown
-        self._decoder = codecs.getincrementaldecoder("utf-8")("each_byte")
+        self._texts = texts
+        self._decoder = codecs.getincrementaldecoder("utf-8")(EACH_BYTE)
         self._strip_next = is_beginning and self._texts.strips_first_space
         for token_id in written:
             self.push(token_id)
 
     def push(self, token_id: int) -> str:
         """Take the next token; return the text that is complete now, often empty, never a part of a character."""
-        return self._strip(self._decoder.decode(self.token_bytes(token_id)))
+        return self._strip(self._decoder.decode(self._texts.shown(token_id)))
 
     @cached_property
     def written_out(self) -> TokenBytes:
-        """The same as ``token_bytes``, with special tokens written out."""
+        """The bytes of single tokens, special ones written out."""
         return cache(self._texts.written_out)
 
     def written_out_first(self, token_id: int) -> bytes:
@@ -108,9 +106,3 @@ def strips_first_space(tokenizer: "PreTrainedTokenizerBase") -> bool:
 def _decoder_types(tokenizer: "PreTrainedTokenizerBase") -> set[str]:
     decoder = json.loads(tokenizer.backend_tokenizer.decoder.__getstate__())
     return {step["type"] for step in decoder.get("decoders", [decoder])}
-
-
-def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
-    """As SentencePiece does; Python's own handler writes one mark for several bytes."""
-    assert isinstance(error, UnicodeDecodeError)
-    return "\ufffd" * (error.end - error.start), error.end

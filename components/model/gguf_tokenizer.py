@@ -7,6 +7,7 @@ all the rules by which the many kinds of tokenizers cut a text.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Never
 
 from jinja2 import TemplateError
@@ -22,7 +23,7 @@ from components.model.chat_format import (
 )
 from components.model.token_texts import TokenTexts, read_byte_level, read_sentencepiece_piece
 
-UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
+UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 2, 3, 4, 5
 """Types of tokens, as llama.cpp numbers them."""
 
 ROLE_TOKENS = ("<reserved_106>", "<reserved_107>")
@@ -88,6 +89,11 @@ class GgufTokenizer:
         ids = {token.content: id_ for id_, token in self.added_tokens_decoder.items() if token.content in ROLE_TOKENS}
         return (ids[ROLE_TOKENS[0]], ids[ROLE_TOKENS[1]]) if len(ids) == len(ROLE_TOKENS) else None
 
+    @property
+    def strips_first_space(self) -> bool:
+        """See ``TokenTexts``."""
+        return self._adds_prefix and self.role_ids is None
+
     def chat_format(self) -> ChatFormat:
         """The format that the model was trained with.
 
@@ -105,7 +111,7 @@ class GgufTokenizer:
 
     def texts(self) -> TokenTexts:
         """How to read single tokens."""
-        return TokenTexts(self._shown, self._written_out)
+        return TokenTexts(cache(self._shown), cache(self._written_out), self.strips_first_space)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:  # noqa: ARG002 none is ever added
         """See ``ChatTokenizer.encode``."""
@@ -151,7 +157,7 @@ class GgufTokenizer:
         return b"" if token is not None and token.special else self._written_out(id_)
 
     def _written_out(self, id_: int) -> bytes:
-        if not 0 <= id_ < self.size:
+        if not 0 <= id_ < self.size or self._types[id_] == UNUSED:  # a head may be wider than the vocabulary
             return b""
         text = self._tokens[id_]
         if id_ in self.added_tokens_decoder:

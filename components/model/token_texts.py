@@ -1,10 +1,14 @@
 """What single tokens stand for, as bytes: a character may be split over several of them."""
 
-from collections.abc import Callable
+import codecs
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 SPACE_MARK = "▁"
 """A space in the pieces of SentencePiece."""
+
+EACH_BYTE = "each_byte"
+"""How broken UTF-8 is read, as codecs name it: SentencePiece writes a mark for each byte, Python one for several."""
 
 TokenBytes = Callable[[int], bytes]
 """The UTF-8 bytes that a token stands for; none for a special token."""
@@ -24,6 +28,11 @@ class TokenTexts:
     shown: TokenBytes
     written_out: TokenBytes
     strips_first_space: bool = False
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of tokens, special ones written out. Broken characters spoil none of the others."""
+        text = b"".join(map(self.written_out, tokens))
+        return (text.removeprefix(b" ") if self.strips_first_space else text).decode(errors=EACH_BYTE)
 
 
 def byte_letters() -> dict[str, int]:
@@ -48,3 +57,11 @@ def read_sentencepiece_piece(piece: str) -> bytes:
     if len(piece) == len("<0x00>") and piece.startswith("<0x"):
         return bytes([int(piece[3:5], base=16)])
     return piece.replace(SPACE_MARK, " ").encode()
+
+
+def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd" * (error.end - error.start), error.end
+
+
+codecs.register_error(EACH_BYTE, _replace_each_byte)

@@ -7,7 +7,7 @@ from sentencepiece import SentencePieceProcessor
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from components.model.detokenizer import IncrementalDetokenizer
+from components.model.detokenizer import IncrementalDetokenizer, token_texts_of
 from tests.model.conftest import Tiny
 from tests.tiny import TINY_PATH
 
@@ -15,14 +15,14 @@ BYTES_FROM = 250  # the id of <0x00> in the tiny vocabulary
 
 
 def test_a_character_of_several_byte_tokens_comes_out_whole(tiny: Tiny) -> None:
-    detokenizer = IncrementalDetokenizer(tiny[1])
+    detokenizer = IncrementalDetokenizer(token_texts_of(tiny[1]))
     pieces = [detokenizer.push(BYTES_FROM + byte) for byte in "好😀".encode()]
 
     assert pieces == ["", "", "好", "", "", "", "😀"]
 
 
 def test_a_broken_character_is_shown_only_when_it_can_no_longer_heal(tiny: Tiny) -> None:
-    detokenizer = IncrementalDetokenizer(tiny[1])
+    detokenizer = IncrementalDetokenizer(token_texts_of(tiny[1]))
     first, second = "好".encode()[:2]
 
     assert detokenizer.push(BYTES_FROM + first) == ""
@@ -34,8 +34,8 @@ def test_a_broken_character_is_shown_only_when_it_can_no_longer_heal(tiny: Tiny)
 def test_a_reply_that_ends_inside_a_character_is_whole_when_it_is_written_on(tiny: Tiny, text: str) -> None:
     tokens = [BYTES_FROM + byte for byte in text.encode()]
     for end in range(len(tokens) + 1):
-        first = "".join(map(IncrementalDetokenizer(tiny[1]).push, tokens[:end]))
-        rest = "".join(map(IncrementalDetokenizer(tiny[1], tokens[:end]).push, tokens[end:]))
+        first = "".join(map(IncrementalDetokenizer(token_texts_of(tiny[1])).push, tokens[:end]))
+        rest = "".join(map(IncrementalDetokenizer(token_texts_of(tiny[1]), tokens[:end]).push, tokens[end:]))
         assert "\ufffd" not in first
         assert first + rest == text
 
@@ -48,7 +48,7 @@ def test_any_tokens_give_sentencepieces_text(tiny: Tiny) -> None:
             chance.choice([chance.randint(BYTES_FROM, BYTES_FROM + 255), chance.randint(3, 4095)])
             for _ in range(chance.randint(1, 30))
         ]
-        detokenizer = IncrementalDetokenizer(tiny[1])
+        detokenizer = IncrementalDetokenizer(token_texts_of(tiny[1]))
         text = "".join(map(detokenizer.push, ids))
         wanted = reference.decode(ids)
         cut = wanted[len(text) :]
@@ -69,7 +69,7 @@ def byte_level() -> PreTrainedTokenizerFast:
 
 def test_byte_level_tokens_give_whole_characters_and_no_special_tokens(byte_level: PreTrainedTokenizerFast) -> None:
     text = " a 好😀\n"
-    detokenizer = IncrementalDetokenizer(byte_level)
+    detokenizer = IncrementalDetokenizer(token_texts_of(byte_level))
     pieces = [detokenizer.push(token) for token in byte_level.encode(text + "<|im_end|>")]
 
     assert "".join(pieces) == text
@@ -82,8 +82,9 @@ def test_the_space_that_llama_2_puts_before_a_text_is_taken_away(tiny: Tiny) -> 
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     ids = tiny[1].encode(" a b")
-    detokenizer = IncrementalDetokenizer(tokenizer)
+    detokenizer = IncrementalDetokenizer(token_texts_of(tokenizer))
 
     assert "".join(map(detokenizer.push, ids)) == "a b" == tokenizer.decode(ids)
-    for followed in (IncrementalDetokenizer(tokenizer, ids[:1]), IncrementalDetokenizer(tokenizer, is_beginning=False)):
+    texts = token_texts_of(tokenizer)
+    for followed in (IncrementalDetokenizer(texts, ids[:1]), IncrementalDetokenizer(texts, is_beginning=False)):
         assert "".join(map(followed.push, ids)) == " a b", "what stands before it needs the space"

@@ -22,8 +22,11 @@ from tokenizers.trainers import BpeTrainer
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.checkpoints.errors import CheckpointError, UnsupportedCheckpointError
+from components.checkpoints.gguf import read_header
+from components.model.detokenizer import IncrementalDetokenizer, token_texts_of
 from components.model.export.gguf_file import export_gguf
 from components.model.export.gguf_vocabulary import LLAMA_3
+from components.model.gguf_tokenizer import GgufTokenizer
 from components.model.weights import normalize_rows
 from tests.llama_cpp import LlamaCpp, llama_cpp
 from tests.model.conftest import Tiny
@@ -253,6 +256,27 @@ def test_a_llama_type_tokenizer_gives_the_same_ids(tmp_path: Path, name: str) ->
         assert server.ask("/tokenize", body)["tokens"] == tokenizer.encode(texts[0])
 
 
+@pytest.mark.parametrize("name", list(TOKENIZERS))
+def test_what_the_tokens_of_a_file_stand_for_is_what_the_checkpoints_tokenizer_says(tmp_path: Path, name: str) -> None:
+    tokenizer = TOKENIZERS[name]()
+    make_llama(tmp_path / "model", tokenizer)
+    export_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32")
+    from_file = GgufTokenizer(read_header(tmp_path / "model.gguf"), encode=lambda _: []).texts()
+    from_checkpoint = token_texts_of(tokenizer)
+
+    for text in (" the cat", "今天 😀", "a<s></s><|end|>"):
+        ids = tokenizer.encode(text)
+        assert from_file.decode(ids) == from_checkpoint.decode(ids) == tokenizer.decode(ids)
+    chance = random.Random(5)
+    for _ in range(500):
+        ids = chance.choices(range(len(tokenizer) + 5), k=chance.randint(1, 12))
+        assert from_file.decode(ids) == from_checkpoint.decode(ids), ids
+        for ahead in ([], ids[:1]):
+            here = IncrementalDetokenizer(from_file, ahead)
+            there = IncrementalDetokenizer(from_checkpoint, ahead)
+            assert list(map(here.push, ids)) == list(map(there.push, ids)), ids
+
+
 # Types
 
 
@@ -309,6 +333,8 @@ def test_memory_stays_near_one_shard(tmp_path: Path) -> None:
     code = f"""
 import resource
 from pathlib import Path
+from components.checkpoints.gguf import read_header
+from components.model.detokenizer import IncrementalDetokenizer, token_texts_of
 from components.model.export.gguf_file import export_gguf
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 export_gguf(Path({str(tmp_path / "model")!r}), Path({str(tmp_path / "out.gguf")!r}), "q8_0")

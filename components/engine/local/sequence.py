@@ -5,13 +5,12 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 
-from transformers import PreTrainedTokenizerBase
-
 from components.engine.events import ChosenToken, Delta, Finished, FinishReason, PromptRead, TokenLogprob
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.engine.local.reading import READ_PIECE, Reading
 from components.model.detokenizer import IncrementalDetokenizer
+from components.model.token_texts import TokenTexts
 from components.sampling.grammar import Grammar
 from components.sampling.kept import StepScores
 from components.sampling.logprobs import Likeliest
@@ -42,7 +41,7 @@ class Sequence:
         request: GenerationRequest,
         prompt: collections.abc.Sequence[int],
         generation: Generation,
-        tokenizer: PreTrainedTokenizerBase,
+        texts: TokenTexts,
         grammar: Grammar | None = None,
     ) -> None:
         self.request = request
@@ -66,7 +65,7 @@ class Sequence:
         self.keys = BlockKeys(b"")
         self.exact_keys = BlockKeys(b"exact")
         follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
-        self._detokenizer = IncrementalDetokenizer(tokenizer, request.continues, is_beginning=not follows_text)
+        self._detokenizer = IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text)
         self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._untold_scores: list[StepScores] = []

@@ -13,20 +13,22 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
-from pydantic import HttpUrl
+from openai import APIError
 
 from components.checkpoints.demo import GENERATION_DEFAULTS
 from components.checkpoints.gguf import GgufHeader, read_header
 from components.checkpoints.locate import Checkpoint
 from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
-from components.engine.remote.by_ids import EngineByIds, Vocabulary
+from components.engine.remote.by_ids import EngineByIds
+from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
-from components.engine.remote.server import Own, Server
+from components.engine.remote.server import Server
 from components.engine.sidecar.llama_cpp_dialect import LlamaCppDialect
+from components.engine.sidecar.opening import started
 from components.engine.sidecar.process import Endpoint, Launch
 from components.engine.sidecar.sidecar import Sidecar
-from components.engine.sidecar.transport import SidecarTransport
+from components.engine.vocabulary import Vocabulary
 from components.model.cores import usable_cores
 from components.model.gguf_tokenizer import GgufTokenizer
 from components.model.split_characters import REPLACEMENT, SplitCharacters
@@ -95,20 +97,12 @@ def load_llama_cpp(
     }
     on_stage("weights")
     sidecar = Sidecar(NAME, lambda endpoint: _launch(options, endpoint), patience=SECONDS_TO_READY, advice=_advice)
-    endpoint = sidecar.start()
-    loop = LoopThread("llama-cpp")
-    own = Own(NAME, lambda: sidecar.trouble, SidecarTransport(sidecar))
-    server = Server(HttpUrl(str(endpoint.base_url)), None, settings.openai_connect_timeout, own)
-    try:
+    with started(sidecar, settings) as (server, loop):
         engine = _engine(checkpoint, header, settings, sidecar, server, loop, min(context, capacity), capacity)
         on_stage("warm_up")
         warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
         for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
             pass
-    except BaseException:
-        loop.close(server.close)
-        sidecar.close()
-        raise
     learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
 
@@ -134,7 +128,10 @@ def _engine(
     @lru_cache(REMEMBERED_TEXTS)
     def ids_of(text: str) -> tuple[int, ...]:
         body = {"content": text, "add_special": False, "parse_special": True}
-        return tuple(loop.run(server.ask("/tokenize", body))["tokens"])
+        try:
+            return tuple(loop.run(server.ask("/tokenize", body))["tokens"])
+        except APIError as error:
+            raise describe(error, server, checkpoint.name).error from error
 
     tokenizer = GgufTokenizer(header, lambda text: list(ids_of(text)) if text else [])
     vocabulary = Vocabulary(tokenizer.chat_format(), tokenizer.texts(), tokenizer.size)

@@ -14,9 +14,9 @@ from components.engine.interface import Engine, EngineInfo, Stage
 from components.engine.remote.by_ids import EngineByIds
 from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
-from components.engine.remote.server import Own, ServedModel, Server
+from components.engine.remote.server import ServedModel, Server
+from components.engine.sidecar.opening import started
 from components.engine.sidecar.sidecar import PAUSES, Sidecar
-from components.engine.sidecar.transport import SidecarTransport
 from components.engine.sidecar.vllm.checkpoint import readable_by_vllm
 from components.engine.sidecar.vllm.command import gpu_number, launch_of
 from components.engine.sidecar.vllm.dialect import VllmDialect
@@ -68,11 +68,7 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         pauses=PAUSES,
         again="in a few minutes",
     )
-    endpoint = sidecar.start()
-    loop = LoopThread(f"{NAME}-engine")
-    own = Own(NAME, lambda: sidecar.trouble, SidecarTransport(sidecar))
-    server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
-    try:
+    with started(sidecar, settings) as (server, loop):
         model, version, capacity = _ask(loop, server, checkpoint.name)
         context_length = model.max_model_len or settings.openai_context_length
         info = EngineInfo(
@@ -89,10 +85,6 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         dialect = VllmDialect(checkpoint.name, vocabulary.texts.written_out)
         capacity = capacity or context_length * settings.max_batch
         engine = EngineByIds(server, loop, info, settings, vocabulary, dialect, sidecar, capacity, {"vllm": version})
-    except BaseException:
-        loop.close(server.close)
-        sidecar.close()
-        raise
     learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
 

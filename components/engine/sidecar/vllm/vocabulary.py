@@ -4,10 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from components.engine.remote.by_ids import Vocabulary
-from components.model.chat_format import chat_format_of
+from components.engine.vocabulary import Vocabulary, vocabulary_from
 from components.model.configuration import vocabulary_of
-from components.model.detokenizer import token_texts_of
 from components.model.generation_file import read_generation_config
 from components.model.opening import open_config, register_architecture
 from components.model.tokenizer import load_tokenizer
@@ -26,8 +24,6 @@ def read_vocabulary(folder: Path) -> tuple[Vocabulary, SamplingParams, str]:
     raw, config = open_config(folder)
     generation = cast("Any", SimpleNamespace(**{"do_sample": None} | read_generation_config(folder, raw, config)))
     tokenizer = load_tokenizer(folder, config)
-    vocabulary = Vocabulary(
-        chat_format_of(tokenizer, generation), token_texts_of(tokenizer), int(min(vocabulary_of(config), 2**31))
-    )
+    vocabulary = vocabulary_from(tokenizer, generation, int(min(vocabulary_of(config), 2**31)))
     stored = raw.get("dtype") or raw.get("torch_dtype") or "auto"
     return vocabulary, SamplingParams.from_generation_config(generation), str(stored)

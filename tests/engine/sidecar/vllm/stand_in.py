@@ -57,7 +57,9 @@ def main() -> None:
         while True:
             time.sleep(0.02)
             if "asked" in told:
-                Path(told["asked"]).write_text("\n".join(map(json.dumps, stub.replies)))
+                half = Path(told["asked"]).with_suffix(".half")
+                half.write_text("\n".join(map(json.dumps, stub.replies)))
+                half.replace(told["asked"])  # who reads meanwhile sees all of it
 
 
 def parse() -> argparse.Namespace:

@@ -1,0 +1,29 @@
+"""From a server's description to one that has got ready, with a way to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from components.engine.remote.loop import LoopThread
+from components.engine.remote.server import Own, Server
+from components.engine.sidecar.sidecar import Sidecar
+from components.engine.sidecar.transport import SidecarTransport
+from components.settings import Settings
+
+
+@contextmanager
+def started(sidecar: Sidecar, settings: Settings) -> Iterator[tuple[Server, LoopThread]]:
+    """The server, and the loop in which it is spoken to. Both go on behind this, unless something within fails.
+
+    Raises:
+        EngineError: it does not get ready.
+    """
+    endpoint = sidecar.start()
+    loop = LoopThread(f"{sidecar.name}-engine")
+    own = Own(sidecar.name, lambda: sidecar.trouble, SidecarTransport(sidecar))
+    server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
+    try:
+        yield server, loop
+    except BaseException:
+        loop.close(server.close)
+        sidecar.close()
+        raise
