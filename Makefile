@@ -45,7 +45,7 @@ $(CLIENTS)/installed: tests/clients/requirements.txt tests/clients/ai_sdk/packag
 
 test: lint $(CLIENTS)/installed
 	@bash scripts/install-test-tools
-	@$(PYTHON) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 
 bench: $(VENV)/installed-dev
 	@bash scripts/install-test-tools

@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -44,15 +45,18 @@ def main() -> None:
             results = measure(plan, arguments.only, get_settings(), server, Path(folder))
     RESULTS.mkdir(parents=True, exist_ok=True)
     results.save(RESULTS / "results.json")
+    measured = set(arguments.only) - set(results.failed)
     for name, (page, parts) in PAGES.items():
-        if parts & set(arguments.only):
+        if parts & measured:
             (RESULTS / f"{name}.md").write_text(text := page(results), encoding="utf-8")
             print(f"\n{text}")
     if not arguments.gpu:
         draw(results, RESULTS)
     print(f"Written to {RESULTS.relative_to(ROOT)}/.")
     if arguments.publish:
-        publish(RESULTS, PUBLISHED, arguments.only)
+        publish(RESULTS, PUBLISHED, measured)
+    if results.failed:
+        sys.exit(f"Not measured: {', '.join(results.failed)}. Why stands above, where it happened.")
 
 
 def publish(results: Path, folder: Path, measured: Collection[str]) -> None:

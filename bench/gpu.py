@@ -17,7 +17,7 @@ from bench.machine import describe_machine
 from bench.process import Loaded, ProcessTarget
 from bench.questions import question
 from bench.results import Results, Setup
-from bench.run import GPU, timed, told
+from bench.run import GPU, part_of, told
 from bench.shaped_checkpoint import Sizes, build_shaped
 from bench.targets import BatchTarget, EngineTarget, sampling_told
 from bench.throughput import measure_throughput
@@ -54,7 +54,7 @@ def measure_gpu(plan: GpuPlan, settings: Settings, folder: Path) -> Results:
     setup = Setup(_described(plan.sizes), sampling_told(), plan.rounds, places, 0)
     results = Results(describe_machine(), setup)
     (results.card,) = told([measure_card(device, plan.sizes, plan.copied)])
-    with timed(setup, GPU):
+    with part_of(results, GPU):
         for load in (partial(_load_generate, plan.sizes, device), partial(_load_engine, plan.sizes, device, settings)):
             # One after the other: there is no room for two such models on many a card.
             target = ProcessTarget(load)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.busy import Busy
 from bench.card import Card
@@ -39,7 +40,7 @@ class Setup:
 
 @dataclass
 class Results:
-    """Every single measurement; a part that was not run is empty."""
+    """Every single measurement; a part that was not run, or has ``failed``, is empty."""
 
     machine: Machine
     setup: Setup
@@ -57,6 +58,12 @@ class Results:
     clicks: list[Click] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     card: Card | None = None
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def measurements(self) -> list[list[Any]]:
+        """Those of each kind."""
+        return [value for name, value in vars(self).items() if isinstance(value, list) and name != "failed"]
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

@@ -1,5 +1,6 @@
 """One run: which parts, how much of each, in which order."""
 
+import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
 from components.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 CONVERSATIONS, GPU = "conversations", "gpu"
 
@@ -91,41 +94,47 @@ def measure(
     env = environment(settings, checkpoint)
     results = Results(machine, Setup(checkpoint.name, sampling_told(), plan.rounds, PLACES, plan.kept))
     if "start" in parts:
-        with timed(results.setup, "start"):
+        with part_of(results, "start"):
             results.starts += told(measure_starts(folder, env, plan.starts))
     if "memory" in parts:
-        with timed(results.setup, "memory"):
+        with part_of(results, "memory"):
             results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
     if "websocket" in parts:
-        with timed(results.setup, "websocket"):
-            results.traffic += told(measure_traffic(folder, plan.traffic_tokens))
-    if "throughput" in parts or "history" in parts:
-        with timed(results.setup, "throughput and history"):
-            _measure_targets(plan, parts, settings, checkpoint, server, results)
+        with part_of(results, "websocket"):
+            results.traffic += told(measure_traffic(new(folder / "websocket"), plan.traffic_tokens))
+    if beside := [part for part in ("throughput", "history") if part in parts]:
+        with part_of(results, *beside):
+            _measure_targets(plan, beside, settings, checkpoint, server, results)
     if "avx2" in parts and machine.vectors == AVX512:
-        with timed(results.setup, "avx2"):
+        with part_of(results, "avx2"):
             results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "load" in parts:
-        with timed(results.setup, "load"):
+        with part_of(results, "load"):
             results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))
     if "neighbours" in parts:
-        with timed(results.setup, "neighbours"):
+        with part_of(results, "neighbours"):
             users = [count for count in plan.users if count in NEIGHBOURS]
             pairs = measure_neighbours(settings, checkpoint, users, plan.reply_tokens, plan.rounds)
             results.neighbours += told(pairs)
     if "waits" in parts:
-        with timed(results.setup, "waits"):
+        with part_of(results, "waits"):
             few = settings.model_copy(update={"max_batch": PLACES})
             results.waits += told(measure_waits(few, checkpoint, plan.waiting_users, plan.rounds))
     if CONVERSATIONS in parts:
-        with timed(results.setup, CONVERSATIONS):
+        with part_of(results, CONVERSATIONS):
             with filled_databases(folder, plan.kept) as databases:
                 results.actions += told(measure_conversations(databases, plan.actions))
                 stored = measure_storing(settings, checkpoint, databases, plan.stored_tokens, plan.rounds)
                 results.stored += told(stored)
-            results.clicks += told(measure_clicks(folder, plan.lengths, plan.clicks))
-            results.looks += told(measure_looks(folder, plan.looked_tokens, plan.clicks))
+            results.clicks += told(measure_clicks(new(folder / "clicks"), plan.lengths, plan.clicks))
+            results.looks += told(measure_looks(new(folder / "looks"), plan.looked_tokens, plan.clicks))
     return results
+
+
+def new(folder: Path) -> Path:
+    """A folder of its own for a server's state: what another has kept is not measured with it."""
+    folder.mkdir()
+    return folder
 
 
 def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
@@ -137,11 +146,17 @@ def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
 
 
 @contextmanager
-def timed(setup: Setup, part: str) -> Iterator[None]:
-    """Note how long a part took."""
-    began = time.monotonic()
-    yield
-    setup.seconds[part] = time.monotonic() - began
+def part_of(results: Results, *parts: str) -> Iterator[None]:
+    """Note how long something took, or that it failed: what else is measured is not lost by that."""
+    began, before = time.monotonic(), {id(one): len(one) for one in results.measurements}
+    try:
+        yield
+    except Exception:  # the edge of a part: whatever it was, the others go on
+        logger.exception("Not measured: %s", ", ".join(parts))
+        results.failed += parts
+        for one in results.measurements:
+            del one[before[id(one)] :]  # half of a part has no place in a table
+    results.setup.seconds[" and ".join(parts)] = time.monotonic() - began
 
 
 def _measure_targets(

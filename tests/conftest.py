@@ -12,16 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from components.checkpoints.locate import DEMO_NAME, is_complete
 from components.lab.jobs import Jobs
 from components.logs import REQUESTS
+from components.model.cores import usable_cores
 from components.store.database import Database
 from tests.postgres import Cluster
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "models"
+
+WORKER_BYTES = 4 * 2**30
+"""Of memory, with the libraries, the small models and the servers of one process of tests."""
+
+MOST_WORKERS = 4
 
 
 class Clock:
@@ -34,6 +41,20 @@ class Clock:
         return self.now
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread, whatever an engine that was loaded before has set.
+
+    Several wait for each other over small tensors, and libraries may then add up in another order.
+    """
+    import torch  # seconds, which most tests do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def pytest_configure() -> None:
     """Before any test is read: what this process and the programs that it starts inherit."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -42,6 +63,12 @@ def pytest_configure() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         # The workers share the processor's cores; more threads than cores only wait for each other.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since tests mostly wait for a page, an answer, or a program that starts."""
+    fitting = psutil.virtual_memory().available // WORKER_BYTES
+    return max(1, min(usable_cores() + 1, fitting, MOST_WORKERS))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the marks

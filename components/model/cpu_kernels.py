@@ -118,16 +118,14 @@ def find_cpu_kernels(width: int, height: int, kept_in: Path | None = None) -> Cp
 @torch.inference_mode()
 def _try(width: int, height: int) -> CpuKernels:
     count = min(max(2, TRIED_BYTES // (4 * width * height)), MOST_TRIED)
-    weights = [torch.randn(height, width) for _ in range(count)]
-    forms: dict[Literal["bfloat16", "float32"], list[Linear]] = {
-        "float32": [packed(weight) for weight in weights],
-        "bfloat16": [packed(weight.bfloat16()) for weight in weights],
-    }
-    wide = min(forms, key=lambda name: _seconds(forms[name][:2], MANY_ROWS, width, 2))
-    integers = [torch.randint(-127, 128, (height, width), dtype=torch.int8) for _ in weights]
+    one = torch.rand(height, width)  # the others are copies: what they are does not matter, only where
+    dtypes: dict[Literal["bfloat16", "float32"], torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    wide = min(dtypes, key=lambda name: _seconds([packed(one.to(dtypes[name]))] * 2, MANY_ROWS, width, 2))
+    weights = [packed(one.to(dtypes[wide], copy=True)) for _ in range(count)]
+    integers = (one * 127).to(torch.int8)
     scale = torch.full((height,), 1 / 127).bfloat16()
-    int8 = [partial(_multiply_int8, weight=weight, scale=scale) for weight in integers]
-    ratios = [_seconds(int8, rows, width) / _seconds(forms[wide], rows, width) for rows in TRIED_ROWS]
+    int8 = [partial(_multiply_int8, weight=integers.clone(), scale=scale) for _ in range(count)]
+    ratios = [_seconds(int8, rows, width) / _seconds(weights, rows, width) for rows in TRIED_ROWS]
     faster = list(takewhile(lambda tried: tried[1] < 1, zip(TRIED_ROWS, ratios, strict=True)))
     any_rows: Literal["int8", "wide"] = "int8" if max(ratios) < 1 / min(ratios) else "wide"
     return CpuKernels(wide, faster[-1][0] if faster else 0, any_rows)

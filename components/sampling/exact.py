@@ -7,7 +7,7 @@ import torch
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.filters import Cut, ExactStep, filter_scores
 from components.sampling.occurrences import apply_occurrences
-from components.sampling.sampler import NOTHING_ALLOWED, NUCLEUS_CANDIDATES, Sampler, threshold_of
+from components.sampling.sampler import NOTHING_ALLOWED, Sampler, threshold_of
 from components.sampling.vocabulary import Scores
 
 MORE_CANDIDATES = 16
@@ -41,17 +41,17 @@ def exact_step(logits: torch.Tensor, sampler: Sampler) -> ExactStep:
         raise SamplingError(NOTHING_ALLOWED)
     if sampler.greedy:
         return ExactStep(1, largest, 0.0)
-    total = float(scores.masses([0], [sampling.temperature]).sum()) if sampler.needs_masses else None
+    total = float(scores.masses([0], [sampling.temperature]).numbers.sum()) if sampler.needs_masses else None
     threshold = threshold_of(scores, 0, sampler)
     if threshold is None:
         assert total is not None
         possible = rows[0][rows[0] > -torch.inf]
         return ExactStep(len(possible), float(possible.min()), largest / sampling.temperature + math.log(total))
-    count = NUCLEUS_CANDIDATES
+    count = sampler.candidates
     while True:
-        ((_, values),) = scores.at_least([0], [threshold])
+        ((_, values),) = scores.at_least([0], [threshold], [None])
         filtered = filter_scores(values, sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p, total)
-        if total is None or sampling.min_p or filtered.cut[Cut.TOP_P] or count >= vocabulary:
+        if total is None or count is None or filtered.cut[Cut.TOP_P] or count >= vocabulary:
             lowest = float(values[filtered.order[filtered.kept - 1]])
             log_total = largest / sampling.temperature - math.log(filtered.odds[0])
             return ExactStep(filtered.kept, lowest, log_total)

@@ -31,13 +31,14 @@ def logprobs_of(logits: torch.Tensor, tokens: Sequence[int], counts: Sequence[in
     scores, rows = Scores(logits), range(len(tokens))
     if not np.isfinite(scores.largest).all():
         raise NotNumbersError
-    normalizers = scores.largest + np.log(scores.masses(rows, [1.0] * len(rows)).sum(axis=-1))
+    normalizers = scores.largest + np.log(scores.masses(rows, [1.0] * len(rows)).numbers.sum(axis=-1))
     chosen = logits[torch.arange(len(rows)), torch.tensor(tokens)].cpu().numpy() - normalizers
     likeliest: list[Likeliest] = [()] * len(rows)
     told = [row for row in rows if counts[row]]
-    found = scores.at_least(told, [scores.threshold(row, counts[row]) for row in told]) if told else []
+    wanted = [counts[row] for row in told]
+    found = scores.at_least(told, list(map(scores.threshold, told, wanted)), wanted) if told else []
     for row, (ids, values) in zip(told, found, strict=True):
-        order = np.argsort(-values, kind="stable")[: counts[row]]
+        order = np.argsort(-values, kind="stable")
         logprobs = (values[order] - normalizers[row]).tolist()
         likeliest[row] = tuple(zip(ids[order].tolist(), logprobs, strict=True))
     return list(zip(chosen.tolist(), likeliest, strict=True))

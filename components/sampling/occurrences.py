@@ -8,6 +8,7 @@ import torch
 from components.sampling.errors import SamplingError
 from components.sampling.filters import additive_penalty, penalize
 from components.sampling.parameters import SamplingParams
+from components.sampling.transfer import to_device
 
 
 class Occurrences:
@@ -93,7 +94,7 @@ def apply_occurrences(
         For each of them the scores that its ``ids`` had before.
     """
     counts = torch.tensor([len(one.ids) for one in occurrences])
-    starts = torch.tensor(rows).mul_(scores.shape[-1]).repeat_interleave(counts).to(scores.device)
+    starts = to_device(torch.tensor(rows).mul_(scores.shape[-1]).repeat_interleave(counts), scores.device)
     places = starts + torch.cat([one.ids for one in occurrences])
     bias, repetition, taken_off = torch.cat([one.effects for one in occurrences], dim=1)
     given = scores.take(places)

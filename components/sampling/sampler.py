@@ -21,12 +21,19 @@ from components.sampling.kept import StepScores
 from components.sampling.logprobs import Likeliest, logprobs_of
 from components.sampling.occurrences import Occurrences, apply_occurrences
 from components.sampling.parameters import SamplingParams
-from components.sampling.vocabulary import Floats, Pivot, Scores, Top
+from components.sampling.transfer import Arrivals, Wanted, is_far, to_device
+from components.sampling.vocabulary import Floats, Pivot, Scores
 
 logger = logging.getLogger(__name__)
 
 NUCLEUS_CANDIDATES = 64
 """With top_p and no top_k, so many candidates are tried before the draw is from all of the vocabulary."""
+
+MOST_LOOKED_FOR = 256
+"""Of a larger top_k the candidates come by themselves: a block for each of them is more than it may save."""
+
+EQUALS = 16
+"""And so many more, because in bfloat16 several scores are equal to the last one."""
 
 ROUNDING = 1e-5
 """By how much more than float32 rounds a threshold is lowered, relative to the score."""
@@ -99,6 +106,20 @@ class Sampler:
         return self.sampling.temperature < MIN_TEMPERATURE
 
     @property
+    def candidates(self) -> int | None:
+        """How many of the likeliest tokens are looked at first; None where a score says it, or all are looked at."""
+        if self.greedy:
+            return 1
+        if self.sampling.top_k or self.sampling.min_p or self.sampling.top_p == 1:
+            return self.sampling.top_k or None
+        return NUCLEUS_CANDIDATES
+
+    @property
+    def limit(self) -> int | None:
+        """More candidates than this cannot matter; None where those that are equal to the last one do."""
+        return None if self.sampling.top_k and not self.greedy else self.candidates
+
+    @property
     def needs_masses(self) -> bool:
         """Whether choosing needs the mass of all tokens."""
         sampling = self.sampling
@@ -160,23 +181,30 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[SampledTok
         raise ValueError(f"{len(logits)} rows of logits for {len(samplers)} sequences")
     if not samplers:
         return []
-    step = _Step(samplers)
-    scores = Scores(logits)
-    step.check(scores, NotNumbersError())
-    told = [row for row in step.open if samplers[row].logprobs is not None]
-    kept = [row for row in step.open if samplers[row].kept_scores]
-    unchanged = logits[told]  # a copy
-    tops = scores.top(kept, [samplers[row].kept_scores for row in kept]) if kept else []
-    if step.adjust(logits):
-        scores = Scores(logits)
-        step.check(scores, SamplingError(NOTHING_ALLOWED))
+    step, arrivals = _Step(samplers), Arrivals()
+    # What the device does comes first, as if all were well, so that the host waits for it once.
+    given = scores = Scores(logits, arrivals)
+    told = [row for row, sampler in enumerate(samplers) if sampler.logprobs is not None]
+    kept = [row for row, sampler in enumerate(samplers) if sampler.kept_scores]
+    unchanged = logits[to_device(np.array(told), logits.device)] if told else logits[:0]  # a copy
+    adjusts = step.prepare(logits.shape[-1])
+    candidates = step.most_candidates if is_far(logits.device) else 0
+    given.look_for(max([candidates * (not adjusts), *(samplers[row].kept_scores for row in kept)]))
+    if kept:
+        given.look_for_top(kept)
+    if adjusts:
+        step.adjust(logits)
+        scores = Scores(logits, arrivals)
+        scores.look_for(candidates)
     step.weigh(scores)
+    step.check(given, NotNumbersError())
+    step.check(scores, SamplingError(NOTHING_ALLOWED))
     step.pick_from_candidates(scores)
     step.pick_from_all(scores)
     if told:
         step.tell_logprobs(unchanged, told)
     if kept:
-        step.tell_scores(logits, kept, tops)
+        step.tell_scores(given, logits, kept)
     return [step.outcomes[row] for row in range(len(samplers))]
 
 
@@ -190,8 +218,10 @@ class _Step:
     def __init__(self, samplers: Sequence[Sampler]) -> None:
         self.outcomes: dict[int, SampledToken | SamplingError] = {}
         self._samplers = samplers
-        self._masses: dict[int, Floats] = {}  # of each block of the vocabulary
-        self._totals: dict[int, float] = {}
+        self._occurrences: dict[int, Occurrences] = {}
+        self._masks: dict[int, torch.Tensor] = {}
+        self._weighed: list[int] = []
+        self._weights: Wanted | None = None  # of each block of the vocabulary
         self._given: dict[int, torch.Tensor] = {}  # the scores that penalties changed, as the model gave them
 
     @property
@@ -206,33 +236,44 @@ class _Step:
             if not math.isfinite(largest[row]):
                 self.outcomes[row] = problem
 
-    def adjust(self, logits: torch.Tensor) -> bool:
-        """Apply biases and penalties, and rule out what may not come next; return whether anything was changed."""
-        vocabulary = logits.shape[-1]
-        occurrences: dict[int, Occurrences] = {}
-        masks: dict[int, torch.Tensor] = {}
-        for row in self.open:
+    @property
+    def most_candidates(self) -> int:
+        """How many of the likeliest tokens may be looked at of a row."""
+        counts = [sampler.candidates or NUCLEUS_CANDIDATES for sampler in self._samplers]
+        return min(max(counts), MOST_LOOKED_FOR) + EQUALS
+
+    def prepare(self, vocabulary: int) -> bool:
+        """See what changes the scores; return whether anything does."""
+        for row, sampler in enumerate(self._samplers):
             with self._failing_alone(row):
-                sampler = self._samplers[row]
                 if (allowed := sampler.allowed(vocabulary)) is not None:
-                    masks[row] = allowed
+                    self._masks[row] = allowed
                 if sampler.occurrences is not None:
                     sampler.occurrences.check(vocabulary)
-                    occurrences[row] = sampler.occurrences
-        if occurrences:
-            given = apply_occurrences(logits, list(occurrences), list(occurrences.values()))
-            self._given = dict(zip(occurrences, given, strict=True))
-        for row, allowed in masks.items():
-            logits[row].masked_fill_(~allowed.to(logits.device), -torch.inf)
-        return bool(occurrences or masks)
+                    self._occurrences[row] = sampler.occurrences
+        return bool(self._occurrences or self._masks)
+
+    def adjust(self, logits: torch.Tensor) -> None:
+        """Apply biases and penalties, and rule out what may not come next."""
+        if self._occurrences:
+            given = apply_occurrences(logits, list(self._occurrences), list(self._occurrences.values()))
+            self._given = dict(zip(self._occurrences, given, strict=True))
+        for row, allowed in self._masks.items():
+            logits[row].masked_fill_(to_device(~allowed, logits.device), -torch.inf)
 
     def weigh(self, scores: Scores) -> None:
         """Weigh all tokens, for those who draw from all or from a part of the whole probability."""
-        rows = [row for row in self.open if self._samplers[row].needs_masses]
-        if rows:
-            masses = scores.masses(rows, [self._samplers[row].sampling.temperature for row in rows])
-            self._masses = dict(zip(rows, masses, strict=True))
-            self._totals = {row: float(mass.sum()) for row, mass in self._masses.items()}
+        self._weighed = [row for row in self.open if self._samplers[row].needs_masses]
+        if self._weighed:
+            temperatures = [self._samplers[row].sampling.temperature for row in self._weighed]
+            self._weights = scores.masses(self._weighed, temperatures)
+
+    def masses(self, row: int) -> Floats | None:
+        """The masses of a row's blocks; None where they do not matter."""
+        if self._weights is None or row not in self._weighed:
+            return None
+        masses: Floats = self._weights.numbers[self._weighed.index(row)]
+        return masses
 
     def pick_from_candidates(self, scores: Scores) -> None:
         """Draw where a few tokens are all that can come next."""
@@ -244,10 +285,11 @@ class _Step:
                     thresholds[row] = threshold
         if not thresholds:
             return
-        rows = list(thresholds)
-        for row, (ids, values) in zip(rows, scores.at_least(rows, list(thresholds.values())), strict=True):
+        rows, limits = list(thresholds), [self._samplers[row].limit for row in thresholds]
+        for row, (ids, values) in zip(rows, scores.at_least(rows, list(thresholds.values()), limits), strict=True):
             with self._failing_alone(row):
-                sampling, total = self._samplers[row].sampling, self._totals.get(row)
+                sampling, masses = self._samplers[row].sampling, self.masses(row)
+                total = None if masses is None else float(masses.sum())
                 filtered = filter_scores(
                     values, sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p, total
                 )
@@ -263,11 +305,13 @@ class _Step:
         """
         attempt = 0
         pivots: dict[int, Pivot] = {}
+        masses = {row: mass for row in self.open if (mass := self.masses(row)) is not None}
+        totals = {row: float(mass.sum()) for row, mass in masses.items()}
         while rows := self.open:
             samplers = [self._samplers[row] for row in rows]
             drawn = scores.draw(
                 rows,
-                [self._masses[row] for row in rows],
+                [masses[row] for row in rows],
                 [sampler.sampling.temperature for sampler in samplers],
                 [sampler.uniform(attempt) for sampler in samplers],
                 [pivots.get(row) for row in rows],
@@ -275,8 +319,8 @@ class _Step:
             for row, sampler, token in zip(rows, samplers, drawn, strict=True):
                 if sampler.sampling.top_p < 1:
                     likelier = scores.masses_before(row, sampler.sampling.temperature, token)
-                    if likelier.sum() >= sampler.sampling.top_p * self._totals[row]:
-                        pivots[row], self._masses[row] = token, likelier
+                    if likelier.sum() >= sampler.sampling.top_p * totals[row]:
+                        pivots[row], masses[row] = token, likelier
                         continue
                 self.outcomes[row] = SampledToken(token[1])
             attempt += 1
@@ -286,12 +330,14 @@ class _Step:
         tokens = {row: outcome.token for row in rows if isinstance(outcome := self.outcomes[row], SampledToken)}
         places = [place for place, row in enumerate(rows) if row in tokens]
         counts = [self._samplers[row].logprobs or 0 for row in tokens]
-        told = logprobs_of(logits[places], list(tokens.values()), counts)
+        told = logprobs_of(logits if len(places) == len(rows) else logits[places], list(tokens.values()), counts)
         for (row, token), (logprob, top) in zip(tokens.items(), told, strict=True):
             self.outcomes[row] = SampledToken(token, logprob, top)
 
-    def tell_scores(self, logits: torch.Tensor, rows: Sequence[int], tops: Sequence[Top]) -> None:
-        """Add the scores that are kept to the tokens of some rows. ``tops`` are as the model gave them."""
+    def tell_scores(self, given: Scores, logits: torch.Tensor, rows: Sequence[int]) -> None:
+        """Add the scores that are kept to the tokens of some rows, as the model has ``given`` them."""
+        rows = [row for row in rows if isinstance(self.outcomes[row], SampledToken)]
+        tops = given.top(rows, [self._samplers[row].kept_scores for row in rows])
         for row, (ids, values, rest) in zip(rows, tops, strict=True):
             outcome = self.outcomes[row]
             if isinstance(outcome, SampledToken):
@@ -323,12 +369,10 @@ class _Step:
 
 def threshold_of(scores: Scores, row: int, sampler: Sampler) -> float | None:
     """The score that every candidate of a row reaches; None where all tokens are candidates."""
-    sampling = sampler.sampling
-    largest = float(scores.largest[row])
-    if sampler.greedy:
-        return largest
-    if sampling.top_k:
-        return scores.threshold(row, sampling.top_k)
+    sampling, count = sampler.sampling, sampler.candidates
+    if count is not None:
+        return scores.threshold(row, count)
     if sampling.min_p:
+        largest = float(scores.largest[row])
         return largest + sampling.temperature * math.log(sampling.min_p) - ROUNDING * max(1.0, abs(largest))
-    return scores.threshold(row, NUCLEUS_CANDIDATES) if sampling.top_p < 1 else None
+    return None

@@ -21,19 +21,25 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
     return scores
 
 
-@given(tensors(), st.integers(1, 700), st.data())
-@settings(max_examples=150, deadline=None)
-def test_candidates_are_all_tokens_from_a_threshold_on(scores: torch.Tensor, count: int, data: st.DataObject) -> None:
+@given(tensors(), st.integers(1, 700), st.integers(0, 12), st.booleans(), st.data())
+@settings(max_examples=200, deadline=None)
+def test_candidates_are_all_tokens_from_a_threshold_on_or_so_many_of_the_likeliest(
+    scores: torch.Tensor, count: int, looked_for: int, is_limited: bool, data: st.DataObject
+) -> None:
     found = Scores(scores)
+    found.look_for(looked_for)
     rows = data.draw(st.lists(st.integers(0, len(scores) - 1), min_size=1, unique=True))
     thresholds = [found.threshold(row, count) for row in rows]
+    counts = [count if is_limited else None] * len(rows)
 
-    for row, threshold, (ids, values) in zip(rows, thresholds, found.at_least(rows, thresholds), strict=True):
+    for row, threshold, (ids, values) in zip(rows, thresholds, found.at_least(rows, thresholds, counts), strict=True):
         possible = scores[row] > -torch.inf
         wanted = torch.nonzero((scores[row] >= threshold) & possible).flatten().tolist()
+        assert len(wanted) >= min(count, int(possible.sum()))
+        if is_limited:
+            wanted = sorted(sorted(wanted, key=lambda token: -float(scores[row, token]))[:count])
         assert ids.tolist() == wanted
         assert values.tolist() == scores[row, wanted].tolist()
-        assert len(ids) >= min(count, int(possible.sum()))
 
 
 @given(tensors(), st.sampled_from([0.3, 1.0, 2.0]), st.data())
@@ -48,7 +54,7 @@ def test_draws_before_a_pivot_follow_the_weights_of_those_tokens(
     rank = data.draw(st.integers(0, len(order)))
     weights = np.exp((line - line.max()) / temperature)
     if rank == len(order):
-        pivot, masses = None, found.masses([row], [temperature])[0]
+        pivot, masses = None, found.masses([row], [temperature]).numbers[0]
     else:
         pivot = (float(line[order[rank]]), int(order[rank]))
         masses = found.masses_before(row, temperature, pivot)
@@ -65,14 +71,20 @@ def test_draws_before_a_pivot_follow_the_weights_of_those_tokens(
         assert cumulative[token] - weights[token] / weights.sum() <= uniform + 1e-5
 
 
-@given(tensors(), st.integers(1, 700), st.data())
+@given(tensors(), st.integers(1, 700), st.booleans(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_the_likeliest_come_in_order_and_the_others_as_one_sum(
-    scores: torch.Tensor, count: int, data: st.DataObject
+    scores: torch.Tensor, count: int, is_changed: bool, data: st.DataObject
 ) -> None:
     rows = data.draw(st.lists(st.integers(0, len(scores) - 1), min_size=1, unique=True))
     rows = [row for row in rows if scores[row].max() > -torch.inf] or [0]
-    tops = Scores(scores).top(rows, [count] * len(rows))
+    now = scores.clone()
+    found = Scores(now)
+    if is_changed:  # what was looked for is told as it was then
+        found.look_for(count)
+        found.look_for_top(rows)
+        now.fill_(7.0)
+    tops = found.top(rows, [count] * len(rows))
     for row, (ids, values, rest) in zip(rows, tops, strict=True):
         ranked = sorted(range(scores.shape[1]), key=lambda token: (-float(scores[row, token]), token))
         wanted = [token for token in ranked if scores[row, token] > -torch.inf][:count]

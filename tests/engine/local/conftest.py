@@ -16,6 +16,11 @@ from tests.tiny import TINY_PATH
 Hold = Callable[..., threading.Event]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(one_thread: None) -> None:
+    """See there."""
+
+
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     """``hold(engine, steps)``: after so many decode steps replies go on only once the event that it returns is set.

@@ -1,6 +1,8 @@
 """GGUF files through llama.cpp itself: what it writes for us is what the reference writes."""
 
+import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +23,11 @@ from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from tests.engine.sidecar.gguf_files import converter_of_llama_cpp, deep_tiny, exported
 from tests.engine.sidecar.test_sidecar import assert_gone, wait_until
-from tests.tiny import CHATS
+from tests.tiny import CHATS, TINY_PATH
 
 GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=24)
 ALL = SamplingParams(temperature=1.0, top_p=1.0, top_k=0, repetition_penalty=1.0, max_new_tokens=24)
+ENDLESS = ALL.model_copy(update={"max_new_tokens": 4000, "ignore_eos": True})
 RESERVED = r"<(reserved|extra)_\d+>"
 KEPT_WHOLE = [chat for chat in CHATS if "max_new_tokens" not in chat]
 QUESTION: list[Message] = [{"role": "user", "content": "你是谁"}]
@@ -38,6 +41,17 @@ def start(file: Path, folder: Path, **options: object) -> Engine:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(tmp_path_factory.mktemp("gguf"))
+
+
+@pytest.fixture(scope="module")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with room for replies that take seconds: something can be done to them meanwhile."""
+    folder = tmp_path_factory.mktemp("long")
+    shutil.copytree(TINY_PATH, folder / "model")
+    config = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))
+    config |= {"max_position_embeddings": 4096, "model_max_length": 4096}
+    (folder / "model" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return exported(folder, folder / "model")
 
 
 @pytest.fixture(scope="module")
@@ -255,13 +269,16 @@ def test_many_readers_at_once_get_what_one_alone_gets(engine: Engine) -> None:
     assert engine.load().active == 0
 
 
-def test_a_reply_that_nobody_wants_any_more_ends(engine: Engine) -> None:
-    endless = ALL.model_copy(update={"max_new_tokens": 200, "ignore_eos": True})
-    with engine.generate(GenerationRequest(QUESTION, endless)) as generation:
-        while not isinstance(generation.get(timeout=30), Delta):
-            pass
-        generation.cancel()
-        *_, end = generation
+def test_a_reply_that_nobody_wants_any_more_ends(long_file: Path, tmp_path: Path) -> None:
+    engine = start(long_file, tmp_path)
+    try:
+        with engine.generate(GenerationRequest(QUESTION, ENDLESS)) as generation:
+            while not isinstance(generation.get(timeout=30), Delta):
+                pass
+            generation.cancel()
+            *_, end = generation
+    finally:
+        engine.close()
 
     assert isinstance(end, Finished)
     assert end.reason == "cancelled"
@@ -271,13 +288,12 @@ def processes() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
-def test_a_crash_costs_the_replies_under_way_a_clear_message_and_nothing_else(file: Path, tmp_path: Path) -> None:
+def test_a_crash_costs_the_replies_under_way_a_clear_message_and_nothing_else(long_file: Path, tmp_path: Path) -> None:
     before = {process.pid for process in processes()}
-    engine = start(file, tmp_path)
+    engine = start(long_file, tmp_path)
     try:
         (server,) = (one for one in processes() if one.pid not in before and "llama_cpp_server.py" in one.cmdline()[-1])
-        endless = ALL.model_copy(update={"max_new_tokens": 200, "ignore_eos": True})
-        generation = engine.generate(GenerationRequest(QUESTION, endless))
+        generation = engine.generate(GenerationRequest(QUESTION, ENDLESS))
         while not isinstance(generation.get(timeout=30), Delta):
             pass
         server.suspend()  # else it might be faster than we are
