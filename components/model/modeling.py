@@ -7,7 +7,7 @@ from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizer
 
 from components.model.chat_format import Message, chat_format_of
 from components.model.configuration import BaichuanConfig
-from components.model.detokenizer import IncrementalDetokenizer
+from components.model.detokenizer import IncrementalDetokenizer, token_texts_of
 from components.model.generation import context_length_of, generate_tokens
 
 
@@ -58,7 +58,7 @@ class BaichuanForCausalLM(LlamaForCausalLM):
     def _texts_so_far(
         self, tokenizer: PreTrainedTokenizerBase, input_ids: torch.Tensor, config: GenerationConfig
     ) -> Iterator[str]:
-        detokenizer = IncrementalDetokenizer(tokenizer)
+        detokenizer = IncrementalDetokenizer(token_texts_of(tokenizer))
         text = ""
         for token in generate_tokens(self, input_ids, config):
             text += detokenizer.push(token)

@@ -13,6 +13,8 @@ from bench.plots import PLOTS
 from bench.run import CONVERSATIONS, PARTS
 from bench.startup import CLASSES, IMPORTS, SERVER, Start
 from bench.websocket import Traffic
+from components.settings import Settings
+from tests.tiny import TINY_PATH
 
 
 def test_publishing_copies_the_page_and_what_it_shows(tmp_path: Path) -> None:
@@ -52,6 +54,7 @@ def test_a_part_that_fails_costs_no_other_its_figures(
     def starts(*_: object) -> list[Start]:
         return [Start(what, 2.5) for what in (IMPORTS, CLASSES, SERVER)]
 
+    monkeypatch.setattr(bench.__main__, "get_settings", lambda: Settings(model=TINY_PATH))
     monkeypatch.setattr(run, "measure_traffic", failing)
     monkeypatch.setattr(run, "measure_starts", starts)
     for name, folder in (("ROOT", tmp_path), ("RESULTS", tmp_path / "results"), ("PUBLISHED", tmp_path / "docs")):
