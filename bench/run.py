@@ -148,14 +148,14 @@ def told(measurements: Iterable[Measured]) -> Iterator[Measured]:
 @contextmanager
 def part_of(results: Results, *parts: str) -> Iterator[None]:
     """Note how long something took, or that it failed: what else is measured is not lost by that."""
-    began, before = time.monotonic(), {id(one): len(one) for one in results.measurements}
+    began, before = time.monotonic(), [len(one) for one in results.measurements]
     try:
         yield
     except Exception:  # the edge of a part: whatever it was, the others go on
         logger.exception("Not measured: %s", ", ".join(parts))
         results.failed += parts
-        for one in results.measurements:
-            del one[before[id(one)] :]  # half of a part has no place in a table
+        for one, length in zip(results.measurements, before, strict=True):
+            del one[length:]  # half of a part has no place in a table
     results.setup.seconds[" and ".join(parts)] = time.monotonic() - began
 
 

@@ -54,6 +54,11 @@ class Scores:
         largest: Singles = self._maxima.numbers.max(axis=-1)
         return largest
 
+    @cached_property
+    def _peaks(self) -> torch.Tensor:
+        """The same on the device."""
+        return self._block_maxima.amax(dim=-1)
+
     def look_for(self, count: int) -> None:
         """Have the blocks at hand in which so many of each row's likeliest tokens are.
 
@@ -73,7 +78,7 @@ class Scores:
     def look_for_top(self, rows: Sequence[int]) -> None:
         """Have at hand what ``top`` says of all others. It then goes by the scores as they are now."""
         all_in_order = list(rows) == list(range(len(self._blocks)))  # then nothing is copied
-        blocks, peaks = self._blocks, self._block_maxima.amax(dim=-1)
+        blocks, peaks = self._blocks, self._peaks
         if not all_in_order:
             there = self._there(rows)
             blocks, peaks = blocks[there], peaks[there]
@@ -147,7 +152,7 @@ class Scores:
         if not is_far(self._blocks.device):
             at_once = max(1, CACHED // self._blocks[0].numel())
         there = self._there(rows)
-        peaks = self._block_maxima.amax(dim=-1)[there][:, None, None]
+        peaks = self._peaks[there][:, None, None]
         divisors = to_device(np.array(temperatures, dtype=np.float32), there.device)[:, None, None]
         pieces = []
         for begin in range(0, len(rows), at_once):

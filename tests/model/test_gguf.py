@@ -333,8 +333,6 @@ def test_memory_stays_near_one_shard(tmp_path: Path) -> None:
     code = f"""
 import resource
 from pathlib import Path
-from components.checkpoints.gguf import read_header
-from components.model.detokenizer import IncrementalDetokenizer, token_texts_of
 from components.model.export.gguf_file import export_gguf
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 export_gguf(Path({str(tmp_path / "model")!r}), Path({str(tmp_path / "out.gguf")!r}), "q8_0")
