@@ -21,7 +21,7 @@ from components.api.middleware import build_middleware
 from components.api.sub_path import with_base_path
 from components.engine import host
 from components.engine.errors import EngineError
-from components.engine.events import Waiting
+from components.engine.events import Delta, Waiting
 from components.engine.interface import GenerationRequest
 from components.engine.watching.recorder import Recorder
 from components.ui.startup import show_crash
@@ -74,7 +74,7 @@ go_on = threading.Semaphore(0)
 """Released by ``/test/go_on``: somebody in line was served, or a reply that waits goes on."""
 
 
-def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
+def script(request: GenerationRequest) -> Iterator[str | Delta | Waiting | EngineError]:
     """The first word of the newest question says what to answer."""
     question = [message["content"] for message in request.messages if message["role"] == "user"][-1]
     word = question.split()[0]
@@ -107,6 +107,11 @@ def script(request: GenerationRequest) -> Iterator[str | Waiting | EngineError]:
             for number in range(2000):
                 time.sleep(0.05)
                 yield f"word{number} "
+        case "held":
+            yield from (f"word{number} " for number in range(10))
+            while True:  # until it is stopped, however small the longest reply is
+                time.sleep(0.2)
+                yield Delta("")
         case "wait":
             yield Waiting(2)
             go_on.acquire(timeout=120)

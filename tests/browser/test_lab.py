@@ -117,12 +117,12 @@ def test_the_way_to_the_lab_and_back_forgets_nothing(chat: ChatPage) -> None:
 
 def test_a_reply_that_is_written_is_seen_and_stopped(chat: ChatPage) -> None:
     open_lab(chat)
-    ask(chat, "slow lab")
+    ask(chat, "held lab")
     expect(chat.page.get_by_text(re.compile("word3"))).to_have_count(2)
     chat.stop.click()
     expect(chat.page.get_by_text("Stopped. What was written until then is kept.")).to_be_visible()
     expect(chat.page.locator(".lab-reply").first).to_contain_text("word3")
-    chat.wait_until(lambda: chat.was_cancelled("slow lab"), "the replies are not stopped")
+    chat.wait_until(lambda: chat.was_cancelled("held lab"), "the replies are not stopped")
 
 
 def test_a_grid_fills_and_a_cell_is_opened_by_a_click_and_from_the_list(chat: ChatPage) -> None:
@@ -154,16 +154,15 @@ def test_a_grid_that_is_stopped_keeps_what_there_is(chat: ChatPage) -> None:
     open_lab(chat)
     choose(chat, "Grid")
     expect(chat.page.get_by_text("9 cells × 2 = 18 replies")).to_be_visible()
-    ask(chat, "slow grid")
+    ask(chat, "held grid")
     expect(chat.page.get_by_text("0 of 18 replies")).to_be_visible()
-    chat.page.wait_for_timeout(1000)
     chat.page.reload()  # it belongs to the server
     expect(chat.page.get_by_text("0 of 18 replies")).to_be_visible()
     chat.stop.click()
     expect(chat.page.get_by_text("Stopped. What was written until then is kept.")).to_be_visible()
     expect(chat.page.get_by_test_id("stMarkdown").filter(has_text="word2").first).to_be_visible()
     choose(chat, "My sheets")
-    expect(chat.page.get_by_text("slow grid").first).to_be_visible()
+    expect(chat.page.get_by_text("held grid").first).to_be_visible()
 
 
 def test_wrong_values_are_refused_in_words(open_page: PageFactory) -> None:
