@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import torch
 from transformers import DynamicCache, GenerationConfig, PreTrainedModel
 
+from components.sampling.choosing import choose
 from components.sampling.errors import SamplingError
 from components.sampling.parameters import MAX_SEED, SamplingParams
-from components.sampling.sampler import Sampler, choose
+from components.sampling.sampler import Sampler
 
 UNCHANGED = SamplingParams(temperature=1.0, top_p=1.0, top_k=0, repetition_penalty=1.0)
 """What a generation config means that says nothing: the model's own probabilities."""

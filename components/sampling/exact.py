@@ -4,10 +4,11 @@ import math
 
 import torch
 
+from components.sampling.choosing import NOTHING_ALLOWED, threshold_of
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.filters import Cut, ExactStep, filter_scores
 from components.sampling.occurrences import apply_occurrences
-from components.sampling.sampler import NOTHING_ALLOWED, Sampler, threshold_of
+from components.sampling.sampler import Sampler
 from components.sampling.vocabulary import Scores
 
 MORE_CANDIDATES = 16

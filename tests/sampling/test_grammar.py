@@ -9,10 +9,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from components.sampling.choosing import SampledToken, choose
 from components.sampling.errors import SamplingError
 from components.sampling.grammar import Grammar, GrammarError, Grammars
 from components.sampling.parameters import SamplingParams
-from components.sampling.sampler import SampledToken, Sampler, choose
+from components.sampling.sampler import Sampler
 
 UNKNOWN = 100
 """Tokens that the model has and the tokenizer does not know."""

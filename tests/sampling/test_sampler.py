@@ -20,9 +20,10 @@ from transformers import (
 )
 
 from components.sampling import sampler as sampler_module
+from components.sampling.choosing import SampledToken, choose
 from components.sampling.errors import SamplingError
 from components.sampling.parameters import SamplingParams
-from components.sampling.sampler import SampledToken, Sampler, choose
+from components.sampling.sampler import Sampler
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}

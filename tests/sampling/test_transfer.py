@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from components.sampling import sampler, transfer, vocabulary
+from components.sampling import choosing, transfer, vocabulary
+from components.sampling.choosing import SampledToken, choose
 from components.sampling.parameters import SamplingParams
-from components.sampling.sampler import SampledToken, Sampler, choose
+from components.sampling.sampler import Sampler
 from components.sampling.transfer import Arrivals, to_host
 
 CPU = torch.device("cpu")
@@ -33,7 +34,7 @@ kinds = st.fixed_dictionaries(
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The CPU is taken for a device that is far away. How many tensors came with each transfer."""
-    for module in (sampler, transfer, vocabulary):
+    for module in (choosing, transfer, vocabulary):
         monkeypatch.setattr(module, "is_far", lambda _: True)
     came: list[int] = []
 
@@ -73,7 +74,7 @@ def test_a_step_waits_once(
     far = chosen()
     assert len(waits) == 1
     with pytest.MonkeyPatch.context() as near:
-        for module in (sampler, transfer, vocabulary):
+        for module in (choosing, transfer, vocabulary):
             near.setattr(module, "is_far", lambda _: False)
         here = chosen()
     assert [repr(outcome) for outcome in far] == [repr(outcome) for outcome in here]

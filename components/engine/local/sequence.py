@@ -11,11 +11,12 @@ from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.engine.local.reading import READ_PIECE, Reading
 from components.model.detokenizer import IncrementalDetokenizer
 from components.model.token_texts import TokenTexts
+from components.sampling.choosing import SampledToken
 from components.sampling.grammar import Grammar
 from components.sampling.kept import StepScores
 from components.sampling.logprobs import Likeliest
 from components.sampling.parameters import MAX_SEED
-from components.sampling.sampler import SampledToken, Sampler
+from components.sampling.sampler import Sampler
 from components.sampling.stopping import LoopGuard, StopStrings
 
 PIECE = 256

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from collections.abc import Sequence as ListOf
 from typing import Any
 
 import torch
@@ -17,23 +16,20 @@ from components.engine.errors import EngineError, EngineNotReadyError, PromptErr
 from components.engine.events import Finished, FinishReason, Waiting
 from components.engine.interface import Load
 from components.engine.line.estimates import Estimates, Remaining
-from components.engine.local.block_pool import BLOCK, BlockPool, BlockTable, blocks_for
-from components.engine.local.reading import Reading
+from components.engine.local.block_pool import BLOCK, BlockPool
+from components.engine.local.computing import Computer
 from components.engine.local.runner import Runner
 from components.engine.local.scheduler import Scheduler
 from components.engine.local.sequence import PIECE, Sequence
 from components.engine.receipts import Receipt
+from components.sampling.choosing import SampledToken
 from components.sampling.errors import NotNumbersError, SamplingError
-from components.sampling.logprobs import logprobs_of
-from components.sampling.loops import mildest_penalty
-from components.sampling.sampler import SampledToken, Sampler, choose
+from components.sampling.sampler import Sampler
 
 logger = logging.getLogger(__name__)
 
 RETELL_SECONDS = 1.0
 """Those who wait are told anew how long this often."""
-
-BLOCKS_OF_PIECE = PIECE // BLOCK
 
 FAILURES_IN_A_ROW = 3
 """After so many replies that failed, with none between them that did not, the engine says that it is broken."""
@@ -71,7 +67,7 @@ class Worker:
         self.failure: str | None = None
         self.lost = False
         self._runner = runner
-        self._pool = pool
+        self._computer = Computer(runner, pool)
         self._end_tokens = end_tokens
         self._max_seconds = max_seconds
         self._receipt_of = receipt_of
@@ -113,7 +109,7 @@ class Worker:
         """How busy it is."""
         with self._changed:
             active, waiting = len(self._scheduler.running), self._scheduler.waiting_count
-        pool = self._pool
+        pool = self._computer.pool
         return Load(active, waiting, pool.used * BLOCK, pool.idle * BLOCK, pool.capacity * BLOCK)
 
     def close(self) -> None:
@@ -159,7 +155,7 @@ class Worker:
             sequence.table = None  # whatever state the pool is in
             self._leave(sequence)
             sequence.generation.put(error)
-        self._pool = BlockPool(self._pool.capacity)
+        self._computer.start_again()
         for sequence in self._scheduler.waiting:
             sequence.told = None
 
@@ -170,13 +166,10 @@ class Worker:
                 sequence = self._scheduler.next_to_begin()
             if sequence is None:
                 return
-            known = self._read_by_others(sequence)
-            table = self._pool.allocate(known, blocks_for(sequence.room) - len(known))
-            if table is None:
+            if not self._computer.begin(sequence):
                 return
             with self._changed:
                 self._scheduler.begin_next()
-            sequence.begin(table, len(known) * BLOCK)
             self._guarded(sequence, self._give_sampler)
 
     def _give_sampler(self, sequence: Sequence) -> None:
@@ -223,82 +216,23 @@ class Worker:
             # First, so that those who wait for the same piece stand at the same place and one of them reads it.
             for sequence in self._scheduler.running:
                 if sequence.prefilling:
-                    self._use_what_others_read(sequence)
+                    self._computer.use_what_others_read(sequence)
             chosen = self._scheduler.next_prefill()
             if chosen is None:
                 return
             left -= self._guarded(chosen, self._prefill_piece) or 1
 
     def _prefill_piece(self, sequence: Sequence) -> int:
-        """Read a sequence's next piece; returns how many tokens that were."""
-        assert sequence.table is not None
-        begin, end = sequence.computed, sequence.piece_end
-        began = time.monotonic()
-        piece = sequence.tokens[begin:end]
-        if sequence.tells_prompt:
-            logits = self._runner.prefill(sequence.table, begin, piece, all_logits=True)
-            followers = sequence.tokens[begin + 1 : end + 1]
-            counts = [sequence.request.prompt_logprobs or 0] * len(followers)
-            read = logprobs_of(logits[: len(followers)], followers, counts)
-        elif sequence.reading is not None:
-            return self._read_scores(sequence, sequence.reading, end)
-        else:
-            logits, read = self._runner.prefill(sequence.table, begin, piece)[None], None
-        is_last = end == sequence.prompt
-        choice = choose(logits[-1:], [_sampler(sequence)])[0] if is_last and sequence.request.writes else None
-        self._estimates.note_prefill(end - begin, time.monotonic() - began)
-        self._note_computed(sequence, end)
-        if read is not None:
-            sequence.note_prompt(read)
+        """Read a sequence's next piece; returns how many tokens that counts as in a round."""
+        began, before = time.monotonic(), sequence.computed
+        counted, choice = self._computer.read_piece(sequence)
+        if sequence.reading is None:
+            self._estimates.note_prefill(sequence.computed - before, time.monotonic() - began)
         if choice is not None:
             self._take(sequence, choice)
-        elif is_last:
+        elif not sequence.prefilling:
             self._finish(sequence, "length")
-        return end - begin
-
-    def _read_scores(self, sequence: Sequence, reading: Reading, end: int) -> int:
-        """Read a piece of a reply that is written already, or of its prompt, with the scores after each token.
-
-        A failure ends it, so it need not be all or nothing. It counts as all that is read in a round: the pieces are
-        small because others wait for what is made of all these scores.
-        """
-        assert sequence.table is not None
-        begin, tokens = sequence.computed, sequence.tokens
-        piece = tokens[begin:end]
-        if begin < reading.reply:
-            after, logits = end - 1, self._runner.prefill(sequence.table, begin, piece)[None]
-        else:
-            after, logits = begin, self._runner.decode_known(sequence.table, begin, piece, sequence.exact)
-        unwanted = max(0, reading.first - after)
-        if unwanted < len(logits):
-            reading.take(logits[unwanted:], after + unwanted, tokens, _sampler(sequence))
-        self._note_computed(sequence, end)
-        if end == sequence.prompt:
-            sequence.generation.put(reading.told())
-            self._finish(sequence, "length")
-        return PIECE
-
-    def _use_what_others_read(self, sequence: Sequence) -> None:
-        assert sequence.table is not None
-        for block in self._read_by_others(sequence):
-            self._pool.share(sequence.table, sequence.computed // BLOCK, block)
-            sequence.computed += BLOCK
-            sequence.reused += BLOCK
-
-    def _read_by_others(self, sequence: Sequence) -> list[int]:
-        """The blocks with which a sequence could go on; of an exact one those of whole pieces."""
-        blocks: list[int] = []
-        if self._runner.shares_beginnings:
-            for key in sequence.shareable_keys()[sequence.computed // BLOCK :]:
-                if (block := self._pool.find(key)) is None:
-                    break
-                blocks.append(block)
-        if sequence.exact:
-            return blocks[: len(blocks) // BLOCKS_OF_PIECE * BLOCKS_OF_PIECE]
-        if sequence.reading is not None and sequence.computed + len(blocks) * BLOCK < sequence.reading.reply:
-            # What is not known of the prompt is read in the pieces in which it was read then, for the same bits.
-            return blocks[: max(0, sequence.request.reused - sequence.computed) // BLOCK]
-        return blocks
+        return counted
 
     def _decode(self) -> None:
         """One token for everybody whose prompt is read."""
@@ -307,7 +241,7 @@ class Worker:
             return
         began = time.monotonic()
         try:
-            choices = self._decode_step(ready)
+            choices = self._computer.decode(ready)
         except Exception:  # somebody's reply fails; find out whose, so that the others go on
             logger.exception("A step failed; trying each reply by itself")
             self._free_scratch()
@@ -320,26 +254,11 @@ class Worker:
             self._guarded(sequence, self._commit, choice)
 
     def _decode_alone(self, sequence: Sequence) -> None:
-        self._commit(sequence, self._decode_step([sequence])[0])
-
-    def _decode_step(self, ready: ListOf[Sequence]) -> ListOf[SampledToken | SamplingError]:
-        """The next token of each. Changes no sequence, whatever happens."""
-        logits = self._runner.decode(
-            [sequence.table for sequence in ready if sequence.table is not None],
-            [sequence.computed for sequence in ready],
-            [sequence.tokens[-1] for sequence in ready],
-            [sequence.exact for sequence in ready],
-        )
-        return choose(logits, [_sampler(sequence) for sequence in ready])
+        self._commit(sequence, self._computer.decode([sequence])[0])
 
     def _commit(self, sequence: Sequence, choice: SampledToken | SamplingError) -> None:
-        self._note_computed(sequence, sequence.computed + 1)
+        self._computer.note_computed(sequence, sequence.computed + 1)
         self._take(sequence, choice)
-
-    def _note_computed(self, sequence: Sequence, computed: int) -> None:
-        before, sequence.computed = sequence.computed, computed
-        for block, key in sequence.full_blocks(before):
-            self._pool.note_full(block, key)
 
     def _take(self, sequence: Sequence, choice: SampledToken | SamplingError) -> None:
         if isinstance(choice, SamplingError):
@@ -368,7 +287,7 @@ class Worker:
             self._estimates.note_reply(sequence.completion_tokens)
         if sequence.completion_tokens and not self.lost:
             self._failed_in_a_row, self.failure = 0, None
-        penalty = self._mildest_penalty(sequence) if reason == "loop" else None
+        penalty = self._computer.mildest_penalty(sequence) if reason == "loop" else None
         self._leave(sequence)
         now = time.monotonic()
         sequence.finish(
@@ -399,29 +318,7 @@ class Worker:
             self._scheduler.remove(sequence)
         table, sequence.table = sequence.table, None
         if table is not None:
-            self._pool.release(table, keep)
-
-    def _mildest_penalty(self, sequence: Sequence) -> float | None:
-        """The mildest repetition penalty that would have led out of the circle that a reply went round in.
-
-        Its last round is read again for the logits at each of its tokens, into blocks of its own, because others may
-        use the ones in which it lies.
-        """
-        assert sequence.table is not None
-        assert sequence.loop is not None
-        last = len(sequence.tokens) - 1
-        first = last - sequence.loop
-        begin = first // BLOCK * BLOCK
-        scratch = self._pool.allocate([], blocks_for(last) - begin // BLOCK)
-        if scratch is None:
-            return None
-        try:
-            table = BlockTable(sequence.table.blocks[: begin // BLOCK], scratch.blocks)
-            logits = self._runner.prefill(table, begin, sequence.tokens[begin:last], all_logits=True)[first - begin :]
-        finally:
-            self._pool.release(scratch)
-        above = sequence.request.sampling.repetition_penalty
-        return mildest_penalty(logits, sequence.tokens[first + 1 :], sequence.tokens, above)
+            self._computer.pool.release(table, keep)
 
     def _free_scratch(self) -> None:
         """If it was memory: what the allocator keeps for later is given back before the next try."""
@@ -442,11 +339,6 @@ class Worker:
         self.lost = True
         for sequence in list(self._scheduler):
             self._fail(sequence, EngineNotReadyError(self.failure))
-
-
-def _sampler(sequence: Sequence) -> Sampler:
-    assert sequence.sampler is not None
-    return sequence.sampler
 
 
 def _remaining(sequence: Sequence) -> Remaining:

@@ -1,4 +1,4 @@
-"""Replies that another server writes: who is next, how often it is asked, how long it is waited for.
+"""Replies that another server writes: who is next, and how they end.
 
 Up to ``max_batch`` replies are written at once, each by a task of one event loop; more wait in a line in which the
 visitors take turns. Messages go to the server as they are: whether a control token that somebody has written out counts
@@ -11,28 +11,20 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any
 
-from openai import APIError, APIStatusError
+from openai import APIError
 
-from components.engine.errors import EngineError, PromptError, UnsupportedError
-from components.engine.events import Finished, FinishReason, Waiting
+from components.engine.errors import EngineError, PromptError
+from components.engine.events import Finished, FinishReason
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.line.fair_queue import FairQueue, check_line
 from components.engine.receipts import Receipt
-from components.engine.remote.calls import KEPT_SCORES, build_call, build_prompt_call, refused_by, used_sampling
-from components.engine.remote.chunks import read_prompt
-from components.engine.remote.failures import (
-    DroppedError,
-    broken_off,
-    delay_before,
-    describe,
-    message_of,
-    unknown_model,
-)
+from components.engine.remote.asking import Asker
+from components.engine.remote.calls import build_call, build_prompt_call, used_sampling
+from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.measuring import Measure, Text
 from components.engine.remote.server import Call, Server
@@ -60,7 +52,7 @@ class RemoteEngine(Engine):
         self._settings = settings
         self._kind = kind
         self._length_of_json = lru_cache(REMEMBERED_LENGTHS)(lambda text: len(self.tokenize(json.loads(text))))
-        self._refused: set[str] = set()  # what the server does not take
+        self._asker = Asker(server, info.model, settings, self._call_for, self._prompt_call_for)
         self._estimates = Estimates()
         self._lock = threading.Lock()  # for what follows
         self._waiting: FairQueue[StreamedReply] = FairQueue()
@@ -129,7 +121,7 @@ class RemoteEngine(Engine):
         return reply
 
     def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:
-        return build_call(reply.request, messages, self.info.model, self._refused, self._kind)
+        return build_call(reply.request, messages, self.info.model, self._asker.refused, self._kind)
 
     def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
         return build_prompt_call(reply.request, self.info.model)
@@ -212,118 +204,10 @@ class RemoteEngine(Engine):
         """Have the reply written within the longest time that one may take."""
         try:
             async with asyncio.timeout(self._settings.max_reply_seconds):
-                return await self._ask(reply)
+                messages = await asyncio.to_thread(self._fitting, reply.request)
+                return await self._asker.ask(reply, messages)
         except TimeoutError:
             return "time"
-
-    async def _ask(self, reply: StreamedReply) -> FinishReason:
-        """Ask for the reply, and again as long as nothing of it has come and that may help."""
-        messages = await asyncio.to_thread(self._fitting, reply.request)
-        attempt = 0
-        while True:
-            call = self._call_for(reply, messages)
-            try:
-                if reply.request.prompt_logprobs is not None and not reply.prompt_told:
-                    await self._read_prompt(reply)
-                if not reply.request.writes:
-                    return "length"
-                await self._stream(reply, call)
-            except (APIError, DroppedError) as error:
-                if reply.end is not None:  # only what follows a reply was lost
-                    return reply.end
-                if reply.pieces:
-                    reason = message_of(error, self._server) if isinstance(error, APIError) else str(error)
-                    raise broken_off(self._server, reason) from error
-                if isinstance(error, APIStatusError) and self._learn_from(error, call, reply.request):
-                    continue
-                if isinstance(error, APIStatusError) and error.status_code == 404:
-                    await self._check_model()
-                failure = describe(error, self._server, self.info.model)
-                if not failure.temporary or attempt == self._settings.openai_retries:
-                    raise failure.error from error
-                delay = delay_before(attempt, failure.after)
-                attempt += 1
-                reply.generation.put(Waiting(0, delay))
-                await asyncio.sleep(delay)
-            else:
-                assert reply.end is not None
-                return reply.end
-
-    async def _read_prompt(self, reply: StreamedReply) -> None:
-        """Have the server tell how likely the prompt's tokens were.
-
-        Raises:
-            openai.APIError: the server did not answer, or refused.
-            DroppedError: the answer is none.
-            UnsupportedError: it answers without telling.
-            EngineError: nothing came in time.
-        """
-        try:
-            async with asyncio.timeout(self._settings.openai_first_token_timeout):
-                answer = await self._server.complete(self._prompt_call_for(reply))
-        except TimeoutError as error:
-            raise self._too_late() from error
-        except json.JSONDecodeError as error:
-            raise DroppedError("what it sent is no JSON") from error
-        prompt = read_prompt(answer, reply.request.prompt_logprobs or 0)
-        if prompt is None:
-            raise UnsupportedError(
-                f"{self._server.who} does not tell the log probabilities of prompts: leave echo or logprobs out."
-            )
-        reply.usage = answer.usage
-        reply.tell_prompt(prompt)
-
-    def _too_late(self) -> EngineError:
-        return EngineError(
-            f"{self._server.who} did not begin the reply within "
-            f"{self._settings.openai_first_token_timeout:g} seconds. "
-            "It may be busy: ask again later, or with a shorter conversation."
-        )
-
-    async def _stream(self, reply: StreamedReply, call: Call) -> None:
-        """Read one stream to its end, or to where the reply goes round in a circle.
-
-        Raises:
-            openai.APIError: the server did not answer, refused, or broke off.
-            DroppedError: the stream has ended, the reply has not.
-            EngineError: nothing came in time.
-        """
-        clock = asyncio.get_running_loop().time
-        first, between = self._settings.openai_first_token_timeout, self._settings.openai_token_timeout
-        try:
-            async with asyncio.timeout(first) as patience, self._server.write(call) as parts, aclosing(parts):
-                async for part in parts:
-                    reply.take(part)
-                    if reply.is_over:
-                        return
-                    if reply.pieces:
-                        patience.reschedule(clock() + between)
-        except TimeoutError as error:
-            if reply.pieces:
-                raise DroppedError(f"nothing came for {between:g} seconds") from error
-            raise self._too_late() from error
-        except json.JSONDecodeError as error:
-            raise DroppedError("what it sent is no JSON") from error
-        if reply.end is None:
-            raise DroppedError("the connection ended")
-
-    def _learn_from(self, error: APIStatusError, call: Call, request: GenerationRequest) -> bool:
-        """Remember what the server refuses; whether asking without it is worth another try."""
-        keeps_scores = request.kept_scores > 0 and request.logprobs is None and KEPT_SCORES not in self._refused
-        refused = refused_by(error, call, keeps_scores)
-        if refused is None:
-            return False
-        logger.warning("%s does not take %s", self._server.who, refused)
-        self._refused.add(refused)
-        return True
-
-    async def _check_model(self) -> None:
-        try:
-            known = [model.id for model in await self._server.models()]
-        except (APIError, EngineError):
-            return  # the first error says enough
-        if self.info.model not in known:
-            raise unknown_model(self._server, self.info.model, known)
 
     def _finish(self, reply: StreamedReply, reason: FinishReason) -> None:
         request = reply.request
@@ -352,7 +236,7 @@ class RemoteEngine(Engine):
             messages=list(request.messages),
             prompt=request.prompt,
             tokens=(),
-            sampling=used_sampling(request.sampling, self._refused),
+            sampling=used_sampling(request.sampling, self._asker.refused),
             exact=False,
             reused=reply.reused_tokens,
             model=self.info.model,

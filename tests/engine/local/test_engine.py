@@ -17,8 +17,8 @@ from components.engine.local.sequence import Sequence as Reply
 from components.engine.receipts import Receipt
 from components.engine.replay import replay
 from components.model.chat_format import Message
+from components.sampling.choosing import SampledToken
 from components.sampling.parameters import SamplingParams
-from components.sampling.sampler import SampledToken
 from tests.engine.conftest import EngineFactory
 from tests.engine.local.conftest import Hold
 from tests.tiny import CHATS, TINY_PATH

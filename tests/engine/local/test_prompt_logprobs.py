@@ -11,8 +11,8 @@ import torch
 from components.engine.errors import EngineError
 from components.engine.events import ChosenToken, Delta, Event, Finished, PromptRead
 from components.engine.interface import GenerationRequest
+from components.engine.local import computing, worker
 from components.engine.local import sequence as sequences
-from components.engine.local import worker
 from components.engine.local.block_pool import BLOCK
 from components.engine.local.engine import LocalEngine
 from components.sampling.parameters import SamplingParams
@@ -64,9 +64,9 @@ def assert_equals_a_plain_pass(read: PromptRead, tiny: Tiny, tokens: Sequence[in
 @pytest.fixture(params=[sequences.PIECE, 2 * BLOCK])
 def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """The tiny checkpoint's context is one piece; with smaller ones its prompts are read in several."""
-    for module in (sequences, worker):
+    for module in (sequences, computing, worker):
         monkeypatch.setattr(module, "PIECE", request.param)
-    monkeypatch.setattr(worker, "BLOCKS_OF_PIECE", request.param // BLOCK)
+    monkeypatch.setattr(computing, "BLOCKS_OF_PIECE", request.param // BLOCK)
     return int(request.param)
 
 

@@ -33,7 +33,7 @@ from components.engine.local.reading import READ_PIECE
 from components.model.cpu_kernels import CpuKernels
 from components.model.loading import load_model
 from components.model.quantization import Quantize
-from components.sampling import sampler
+from components.sampling import choosing
 from components.sampling.filters import ExactStep
 from components.sampling.kept import StepScores
 from components.sampling.parameters import SamplingParams
@@ -384,7 +384,7 @@ def test_a_step_that_is_tried_again_keeps_its_scores_once(
     make_engine: EngineFactory, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    choose, calls = sampler.choose, []
+    choose, calls = choosing.choose, []
 
     def failing_once(logits: torch.Tensor, samplers: Any) -> Any:
         chosen = choose(logits, samplers)
@@ -393,7 +393,7 @@ def test_a_step_that_is_tried_again_keeps_its_scores_once(
             raise RuntimeError("a step failed")
         return chosen
 
-    monkeypatch.setattr("components.engine.local.worker.choose", failing_once)
+    monkeypatch.setattr("components.engine.local.computing.choose", failing_once)
     prompt = some_tokens(20)
     reply = write(engine, prompt, SURPRISING.model_copy(update={"max_new_tokens": 8}))
     assert len(calls) == 9

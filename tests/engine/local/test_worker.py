@@ -18,7 +18,7 @@ from components.engine.local.engine import LocalEngine
 from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.sequence import PIECE
 from components.engine.local.worker import FAILURES_IN_A_ROW
-from components.sampling import sampler
+from components.sampling import choosing
 from components.sampling.errors import NotNumbersError, SamplingError
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
@@ -97,7 +97,7 @@ def test_a_step_that_fails_has_changed_nobodys_reply(
     armed: list[int] = []
     monkeypatch.setattr(runner, "decode", failing)
     if where == "while choosing":
-        choose = sampler.choose
+        choose = choosing.choose
 
         def failing_choose(logits: torch.Tensor, samplers: Sequence[Sampler]) -> object:
             outcome = choose(logits, samplers)
@@ -106,7 +106,7 @@ def test_a_step_that_fails_has_changed_nobodys_reply(
                 raise FAULTS[where]("as if one neighbour's choice failed")
             return outcome
 
-        monkeypatch.setattr("components.engine.local.worker.choose", failing_choose)
+        monkeypatch.setattr("components.engine.local.computing.choose", failing_choose)
     pause = Pause(engine, monkeypatch)
     generations = [seeded(engine, number) for number in range(4)]
     pause.end()
@@ -321,7 +321,7 @@ def test_a_seeded_reply_uses_whole_pieces_of_others_or_none(make_long: Callable[
         return finished(engine.generate(GenerationRequest([], sampling, prompt=prompt))).reused_tokens
 
     first, again = reused(), reused()
-    pool = engine._worker._pool
+    pool = engine._worker._computer.pool
     pool._forget(list(pool._idle)[-20])  # a block in the middle of the second piece
 
     assert (first, again) == (0, 2 * PIECE)
@@ -407,7 +407,7 @@ def test_an_engine_whose_every_reply_fails_says_so_until_one_succeeds(
 def test_requests_that_cannot_be_fulfilled_do_not_make_the_engine_look_broken(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: type[SamplingError], ours: bool
 ) -> None:
-    monkeypatch.setattr("components.engine.local.worker.choose", lambda *_: [error("no token")])
+    monkeypatch.setattr("components.engine.local.computing.choose", lambda *_: [error("no token")])
     for _ in range(FAILURES_IN_A_ROW):
         with pytest.raises(EngineError, match="no token"):
             list(engine.generate(GenerationRequest([], GREEDY, prompt=[1, 2])))
@@ -434,7 +434,10 @@ def test_nothing_slow_happens_while_a_cancel_waits(engine: LocalEngine, monkeypa
 
         return looking
 
-    for owner, names in ((worker._runner, ("prefill", "decode")), (worker._pool, ("allocate", "release", "share"))):
+    for owner, names in (
+        (worker._runner, ("prefill", "decode")),
+        (worker._computer.pool, ("allocate", "release", "share")),
+    ):
         for name in names:
             monkeypatch.setattr(owner, name, look(getattr(owner, name)))
     for _ in range(2):
