@@ -1,7 +1,8 @@
 """How this CPU multiplies fastest, found by trying: what one machine is quick at, another is not.
 
 int8 weights are a quarter of float32's bytes, and with few rows reading the weights is what takes the time. With more
-rows arithmetic does, and there bfloat16 is fast only where the CPU has instructions for it.
+rows arithmetic does, and there bfloat16 is fast only where the CPU has instructions for it. Elsewhere FBGEMM's float16
+weights are: half of float32's bytes, made float32 on the way into the registers.
 """
 
 import logging
@@ -28,7 +29,7 @@ MIN_ROWS = 4
 
 TRIED_ROWS = (1, 2, 4, 8, 16)
 MANY_ROWS = 64
-"""Rows at which bfloat16 and float32 are compared."""
+"""Rows at which the types of unquantized weights are compared."""
 
 WIDEST = 4096
 """Larger layers are tried as if they were so wide and high: it would take too long."""
@@ -42,17 +43,22 @@ MOST_TRIED = 32
 REPEATS = 3
 
 
+Wide = Literal["bfloat16", "float16", "float32"]
+"""A type of unquantized weights."""
+
+
 @dataclass(frozen=True)
 class CpuKernels:
     """What is fast here.
 
     Attributes:
-        wide: the type in which unquantized weights multiply faster, for many rows: "bfloat16" or "float32".
+        wide: the type in which unquantized weights multiply fastest, for many rows.
         int8_rows: up to so many rows at once int8 weights are faster than those; 0 for never.
-        any_rows: what is least behind the faster of the two where one kind must do for any number of rows.
+        any_rows: what is least behind the faster of the two where one kind must do for any number of rows, and compute
+            a row alike whoever else is there.
     """
 
-    wide: Literal["bfloat16", "float32"]
+    wide: Wide
     int8_rows: Annotated[int, Field(ge=0, le=TRIED_ROWS[-1])]
     any_rows: Literal["int8", "wide"]
 
@@ -62,12 +68,19 @@ class CpuKernels:
         dtype: torch.dtype = getattr(torch, self.wide)
         return dtype
 
+    @property
+    def plain_dtype(self) -> torch.dtype:
+        """The fast one of the types in which torch's own operators compute: with float16 weights, they are float32."""
+        return torch.float32 if self.wide == "float16" else self.wide_dtype
+
 
 _KEPT = TypeAdapter(dict[str, CpuKernels])
 
 
 def packed(weight: torch.Tensor) -> Linear:
     """The fastest kernel over unquantized weights ``[out, in]``, for any number of rows, of whatever type."""
+    if weight.dtype == torch.float16 and weight.device.type == "cpu" and _multiplies_float16():
+        return _packed_float16(weight)
     if not _packs(weight.device, weight.dtype):
         return lambda x: _as(functional.linear(_as(x, weight.dtype), weight), x.dtype)
     # What torch.compile does with weights that do not change; nothing public offers it without a compiler.
@@ -82,6 +95,16 @@ def packed(weight: torch.Tensor) -> Linear:
         return _as(product[:rows], x.dtype)
 
     return multiply
+
+
+def _packed_float16(weight: torch.Tensor) -> Linear:
+    """Over float16 weights; sums are float32's. The operators are those of torch's dynamically quantized ``Linear``."""
+    reordered = torch.ops.quantized.linear_prepack_fp16(weight.float(), None)
+    return lambda x: _as(torch.ops.quantized.linear_dynamic_fp16(_as(x, torch.float32), reordered), x.dtype)
+
+
+def _multiplies_float16() -> bool:
+    return "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def _as(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -119,7 +142,9 @@ def find_cpu_kernels(width: int, height: int, kept_in: Path | None = None) -> Cp
 def _try(width: int, height: int) -> CpuKernels:
     count = min(max(2, TRIED_BYTES // (4 * width * height)), MOST_TRIED)
     one = torch.rand(height, width)  # the others are copies: what they are does not matter, only where
-    dtypes: dict[Literal["bfloat16", "float32"], torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    dtypes: dict[Wide, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if _multiplies_float16():
+        dtypes["float16"] = torch.float16
     wide = min(dtypes, key=lambda name: _seconds([packed(one.to(dtypes[name]))] * 2, MANY_ROWS, width, 2))
     weights = [packed(one.to(dtypes[wide], copy=True)) for _ in range(count)]
     integers = (one * 127).to(torch.int8)
@@ -127,7 +152,8 @@ def _try(width: int, height: int) -> CpuKernels:
     int8 = [partial(_multiply_int8, weight=integers.clone(), scale=scale) for _ in range(count)]
     ratios = [_seconds(int8, rows, width) / _seconds(weights, rows, width) for rows in TRIED_ROWS]
     faster = list(takewhile(lambda tried: tried[1] < 1, zip(TRIED_ROWS, ratios, strict=True)))
-    any_rows: Literal["int8", "wide"] = "int8" if max(ratios) < 1 / min(ratios) else "wide"
+    # FBGEMM sums otherwise for another number of rows.
+    any_rows: Literal["int8", "wide"] = "int8" if wide == "float16" or max(ratios) < 1 / min(ratios) else "wide"
     return CpuKernels(wide, faster[-1][0] if faster else 0, any_rows)
 
 

@@ -76,7 +76,8 @@ def _choose_dtype(device: torch.device, quantize: Quantize, kernels: CpuKernels 
     """On a CPU bfloat16 if int8 weights are to be faster, or if it multiplies it faster."""
     if kernels is None:
         return accelerator_dtype(device)
-    return torch.bfloat16 if kernels.int8_rows and quantize != "none" else kernels.wide_dtype
+    is_faster = kernels.int8_rows > 0 or kernels.any_rows == "int8"
+    return torch.bfloat16 if is_faster and quantize != "none" else kernels.plain_dtype
 
 
 def _build_model(

@@ -4,13 +4,14 @@ torch's ``_weight_int8pack_mm`` is the kernel; torchao reaches it only through `
 on the user's machine.
 """
 
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from components.model.cpu_kernels import CpuKernels
+from components.model.cpu_kernels import CpuKernels, Linear, packed
 
 Quantize = Literal["auto", "int8", "none"]
 
@@ -73,14 +74,19 @@ class Int8Linear(nn.Module):
         if len(rows) <= (MULTIPLY_OUT_ROWS if self.full is None else self.kernels.int8_rows):
             product = torch._weight_int8pack_mm(rows, self.weight, self.scale)
         elif self.full is not None:
-            product = functional.linear(rows.to(self.full.dtype), self.full).to(x.dtype)
+            product = self._wide(rows)
         else:
             product = self._multiply_out(rows)
         return product.view(*x.shape[:-1], -1)
 
+    @cached_property
+    def _wide(self) -> Linear:
+        assert self.full is not None
+        return packed(self.full)
+
     def _multiply_out(self, rows: torch.Tensor) -> torch.Tensor:
         """A few of the weights at a time are made what they were: all of a 7B's head would be 2 GB of float32."""
-        wide = rows.to(self.kernels.wide_dtype)
+        wide = rows.to(self.kernels.plain_dtype)
         product = torch.empty(len(rows), len(self.weight), dtype=rows.dtype)
         for begin in range(0, len(self.weight), MULTIPLIED_OUT):
             piece = slice(begin, begin + MULTIPLIED_OUT)
@@ -133,5 +139,5 @@ def quantize_model(model: nn.Module, keep_full: bool, kernels: CpuKernels) -> No
                 continue
             if can_quantize(child):
                 setattr(parent, name, Int8Linear.of(child.weight.detach(), keep_full, kernels))
-            elif kernels.wide_dtype != child.weight.dtype:
+            elif kernels.plain_dtype != child.weight.dtype:
                 setattr(parent, name, WideLinear(child))

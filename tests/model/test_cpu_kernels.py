@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch.nn import functional
 
 from bench.lesser_cpu import AVX2_ONLY
 from components.model import cpu_kernels
-from components.model.cpu_kernels import CpuKernels, find_cpu_kernels, packed
+from components.model.cpu_kernels import CpuKernels, Wide, find_cpu_kernels, packed
+from components.model.loading import load_model
+from components.model.quantization import Int8Linear, Quantize
 from tests.server import ROOT
 from tests.tiny import TINY_PATH
 
@@ -67,17 +70,33 @@ def test_what_cannot_be_kept_is_used_all_the_same(tmp_path: Path, tries: list[tu
 
 def test_a_real_trial_finds_something_that_can_be_used() -> None:
     found = find_cpu_kernels(576, 1536)
-    assert found.wide_dtype in (torch.bfloat16, torch.float32)
+    assert found.wide in get_args(Wide)
+    assert found.any_rows == "int8" or found.wide != "float16"
     assert found.int8_rows in (0, *cpu_kernels.TRIED_ROWS)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("rows", [1, 3, 4, 17])
 def test_weights_in_another_type_multiply_what_comes_in(dtype: torch.dtype, rows: int) -> None:
     weight, x = torch.randn(48, 64), torch.randn(rows, 64).bfloat16()
     product = packed(weight.to(dtype))(x)
     assert product.dtype == torch.bfloat16
     torch.testing.assert_close(product.float(), functional.linear(x.float(), weight), atol=0.2, rtol=0.05)
+
+
+def test_float16_weights_lose_nothing_of_bfloat16_s_and_sum_as_float32() -> None:
+    """Products too large for float16 stay what they are."""
+    weight, x = (torch.randn(48, 64) * 0.05).bfloat16(), torch.randn(5, 64) * 1e7
+    product = packed(weight.half())(x)
+    torch.testing.assert_close(product, functional.linear(x, weight.float()), rtol=1e-4, atol=1e-4 * 1e7)
+
+
+@pytest.mark.parametrize("quantize", ["auto", "none"])
+def test_activations_are_never_float16(monkeypatch: pytest.MonkeyPatch, quantize: Quantize) -> None:
+    monkeypatch.setattr("components.model.loading._find_kernels", lambda *_: CpuKernels("float16", 0, "int8"))
+    model, _ = load_model(TINY_PATH, device="cpu", quantize=quantize)
+    assert model.dtype == {"auto": torch.bfloat16, "none": torch.float32}[quantize]
+    assert any(isinstance(layer, Int8Linear) for layer in model.modules()) == (quantize == "auto")
 
 
 def test_a_cpu_without_bfloat16_writes_with_int8_weights_what_float32_writes(tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ field.moisture + 0.3. The price of a hectare has doubled since 2010, and younger
 
 AVX2 = CpuKernels("float32", 8, "int8")
 AVX_512 = CpuKernels("bfloat16", 2, "wide")
+FBGEMM = CpuKernels("float16", 2, "int8")
 
 
-@pytest.mark.parametrize("kernels", [AVX2, AVX_512], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("kernels", [AVX2, AVX_512, FBGEMM], ids=["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("rows", [1, 2, 5, 100])
 @pytest.mark.parametrize("keep_full", [True, False])
 @pytest.mark.parametrize("height", [320, 1100])
@@ -50,12 +51,13 @@ def test_a_layer_whose_rows_the_kernel_would_overrun_stays_as_it_is(width: int) 
     assert isinstance(model[1], nn.Linear)
 
 
-def test_what_stays_unquantized_is_in_the_type_that_is_fast() -> None:
+@pytest.mark.parametrize("kernels", [AVX2, FBGEMM], ids=["float32", "float16"])
+def test_what_stays_unquantized_is_in_the_type_that_is_fast(kernels: CpuKernels) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 40, bias=True), nn.Linear(40, 64, bias=False)).bfloat16()
     x = torch.randn(3, 64).bfloat16()
     wanted = model(x)
-    quantize_model(model, keep_full=False, kernels=AVX2)
+    quantize_model(model, keep_full=False, kernels=kernels)
 
     assert [layer.weight.dtype for layer in model] == [torch.float32, torch.float32]
     assert model(x).dtype == torch.bfloat16

@@ -2,9 +2,9 @@
 
 With few rows at once, a step takes as long as its weights take from memory: int8 weights are half the bytes of
 bfloat16. With more rows, and in prefill, arithmetic limits: there oneDNN's matmul on weights in its own layout is the
-fastest. Measured on two cores with AVX512-BF16, 576→3072, one row and eight, in µs: in bfloat16 ``F.linear`` 240 and
-310, int8 125 and 470, packed 160 and 180; in float32 ``F.linear`` 190 and 470, packed 100 and 180 (with AVX2 alone 220
-and 440, packed 240 and 250).
+fastest, or FBGEMM's on float16 weights where the CPU has no instructions for bfloat16. Measured on two cores with
+AVX512-BF16, 576→3072, one row and eight, in µs: in bfloat16 ``F.linear`` 240 and 310, int8 125 and 470, packed 160 and
+180; in float32 ``F.linear`` 190 and 470, packed 100 and 180 (with AVX2 alone 220 and 440, packed 240 and 250).
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
 from components.engine.local.reading import READ_PIECE
-from components.model.cpu_kernels import CpuKernels
+from components.model.cpu_kernels import CpuKernels, Wide
 from components.model.loading import load_model
 from components.model.quantization import Quantize
 from components.sampling import choosing
@@ -254,18 +254,19 @@ def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
         engine.generate(GenerationRequest([], prompt=[1], continues=[2, 3, 4], writes=False, exact_at=[4]))
 
 
-def in_bfloat16(quantize: Quantize, any_rows: Literal["int8", "wide"]) -> Tiny:
+def in_bfloat16(quantize: Quantize, any_rows: Literal["int8", "wide"], wide: Wide = "bfloat16") -> Tiny:
     with pytest.MonkeyPatch.context() as machine:
-        kernels = CpuKernels("bfloat16", 4, any_rows)
+        kernels = CpuKernels(wide, 4, any_rows)
         machine.setattr("components.model.loading._find_kernels", lambda *_: kernels)
         return load_model(TINY_PATH, dtype=torch.bfloat16, device="cpu", quantize=quantize)
 
 
-@pytest.fixture(scope="module", params=["int8 for few rows", "int8 for any number", "none"])
+@pytest.fixture(scope="module", params=["int8 for few rows", "int8 for any number", "float16", "none"])
 def rounded(request: pytest.FixtureRequest) -> Tiny:
     """In bfloat16, where reading a prompt and decoding round otherwise; with int8, decoding has kernels of its own."""
     quantize: Quantize = "none" if request.param == "none" else "int8"
-    return in_bfloat16(quantize, "int8" if "any" in request.param else "wide")
+    wide: Wide = "float16" if request.param == "float16" else "bfloat16"
+    return in_bfloat16(quantize, "int8" if "any" in request.param or wide == "float16" else "wide", wide)
 
 
 @pytest.mark.parametrize("seed", [None, 5])
@@ -302,12 +303,12 @@ def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
     assert [step.lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
 
 
-@pytest.mark.parametrize("any_rows", ["int8", "wide"])
+@pytest.mark.parametrize(("any_rows", "wide"), [("int8", "bfloat16"), ("int8", "float16"), ("wide", "bfloat16")])
 def test_with_a_seed_int8_weights_are_used_where_they_are_fast_for_any_number_of_rows(
-    tmp_path: Path, any_rows: Literal["int8", "wide"]
+    tmp_path: Path, any_rows: Literal["int8", "wide"], wide: Wide
 ) -> None:
     """Seen by the scores, which the other weights round otherwise; and a reply is the same alone and among seven."""
-    model, tokenizer = in_bfloat16("int8", any_rows)
+    model, tokenizer = in_bfloat16("int8", any_rows, wide)
     greedy = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=12, ignore_eos=True)
     seeded, prompt = SURPRISING.model_copy(update={"ignore_eos": True}), some_tokens(30)
     with closing(build_engine(model, tokenizer, Settings(data_dir=tmp_path, max_batch=8), "tiny")) as engine:
