@@ -35,7 +35,7 @@ def generate_tokens(
     """
     sampling = SamplingParams.from_generation_config(config, UNCHANGED)
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed
-    sampler = Sampler(sampling, input_ids[0].tolist(), seed, model.device)
+    sampler = Sampler(sampling, input_ids[0].tolist(), seed)
     end_tokens = end_tokens_of(config)
     room = context_length_of(model) - input_ids.shape[1]
     cache = DynamicCache(config=model.config)

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from components.sampling.errors import SamplingError
 from components.sampling.filters import additive_penalty, penalize
@@ -12,9 +14,13 @@ from components.sampling.transfer import to_device
 
 
 class Occurrences:
-    """The tokens of one sequence whose scores are changed, each once, and how; on the device of the scores."""
+    """The tokens of one sequence whose scores are changed, each once, and how.
 
-    def __init__(self, sampling: SamplingParams, prompt: Sequence[int], device: torch.device) -> None:
+    They are the host's: a step sends those of all sequences to the scores' device together. Kept there, each token that
+    is noted would take launches of its own.
+    """
+
+    def __init__(self, sampling: SamplingParams, prompt: Sequence[int]) -> None:
         self._sampling = sampling
         self._counted = bool(sampling.presence_penalty or sampling.frequency_penalty)
         self._counts: Counter[int] = Counter()  # in the reply
@@ -22,14 +28,14 @@ class Occurrences:
         ids = sorted(seen | sampling.logit_bias.keys())
         self._places = {token: place for place, token in enumerate(ids)}
         self._largest_id = max(ids, default=-1)
-        self._ids = torch.tensor(ids, dtype=torch.long, device=device)
-        self._effects = torch.tensor(
+        self._ids = np.array(ids, np.int64)
+        self._effects = np.array(
             [
                 [sampling.logit_bias.get(token, 0.0) for token in ids],
                 [sampling.repetition_penalty if token in seen else 1.0 for token in ids],
                 [0.0] * len(ids),
             ],
-            device=device,
+            np.float32,
         )
 
     @staticmethod
@@ -45,10 +51,10 @@ class Occurrences:
         if not (self._counted or (first and self._sampling.repetition_penalty != 1)):
             return
         place = self._places.setdefault(token, len(self._places))
-        if place == self._ids.shape[0]:
+        if place == len(self._ids):
             room = max(64, place)
-            self._ids = torch.cat([self._ids, self._ids.new_zeros(room)])
-            self._effects = torch.cat([self._effects, self._effects.new_zeros(3, room)], dim=1)
+            self._ids = np.pad(self._ids, (0, room))
+            self._effects = np.pad(self._effects, ((0, 0), (0, room)))
         self._largest_id = max(self._largest_id, token)
         sampling = self._sampling
         taken_off = additive_penalty(sampling.presence_penalty, sampling.frequency_penalty, self._counts[token])
@@ -70,12 +76,12 @@ class Occurrences:
             raise SamplingError(f"{self._largest_id} is no token: ids run from 0 to {vocabulary - 1}.")
 
     @property
-    def ids(self) -> torch.Tensor:
+    def ids(self) -> NDArray[np.int64]:
         """Token ids, ``[n]``."""
         return self._ids[: len(self._places)]
 
     @property
-    def effects(self) -> torch.Tensor:
+    def effects(self) -> NDArray[np.float32]:
         """For each of them its bias, its repetition penalty and what is taken off, ``[3, n]``, float32."""
         return self._effects[:, : len(self._places)]
 
@@ -93,10 +99,10 @@ def apply_occurrences(
     Returns:
         For each of them the scores that its ``ids`` had before.
     """
-    counts = torch.tensor([len(one.ids) for one in occurrences])
-    starts = to_device(torch.tensor(rows).mul_(scores.shape[-1]).repeat_interleave(counts), scores.device)
-    places = starts + torch.cat([one.ids for one in occurrences])
-    bias, repetition, taken_off = torch.cat([one.effects for one in occurrences], dim=1)
+    counts = [len(one.ids) for one in occurrences]
+    starts = np.repeat(np.array(rows) * scores.shape[-1], counts)
+    places = to_device(starts + np.concatenate([one.ids for one in occurrences]), scores.device)
+    bias, repetition, taken_off = to_device(np.concatenate([one.effects for one in occurrences], axis=1), scores.device)
     given = scores.take(places)
     scores.put_(places, penalize(given + bias, repetition, taken_off))
-    return torch.split(given, counts.tolist())
+    return torch.split(given, counts)

@@ -25,7 +25,6 @@ class Sampler:
         sampling: SamplingParams,
         prompt: Sequence[int],
         seed: int,
-        device: torch.device,
         grammar: Grammar | None = None,
         logprobs: int | None = None,
         end_tokens: Collection[int] = (),
@@ -37,7 +36,6 @@ class Sampler:
             sampling: the parameters.
             prompt: what the repetition penalty counts besides the reply.
             seed: the same seed gives the same tokens for the same logits.
-            device: where the logits are.
             grammar: what the reply follows.
             logprobs: how many of the likeliest tokens are told with each token; None tells nothing.
             end_tokens: the model's own, which ``min_tokens`` and ``ignore_eos`` are about.
@@ -49,7 +47,7 @@ class Sampler:
         self._seed = seed
         self._position = 0
         self._grammar = grammar
-        self.occurrences = Occurrences(sampling, prompt, device) if Occurrences.matter(sampling) else None
+        self.occurrences = Occurrences(sampling, prompt) if Occurrences.matter(sampling) else None
         self._never = sorted(end_tokens) if sampling.ignore_eos else []
         self._not_yet = sorted({*end_tokens, *sampling.stop_token_ids}) if sampling.min_tokens else []
 

@@ -103,7 +103,7 @@ def write(
     """Write a reply of random tokens, as an engine does; return its text, why it ended, and what failed."""
     vocabulary = vocabulary_of(tokenizer)
     sampling = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1.0)
-    sampler = Sampler(sampling, [], seed, torch.device("cpu"), grammar)
+    sampler = Sampler(sampling, [], seed, grammar)
     random = torch.Generator().manual_seed(seed)
     tokens: list[int] = []
     while len(tokens) < most:
@@ -173,7 +173,7 @@ def test_a_token_that_does_not_follow_fails_without_being_noted(
     tokenizer: PreTrainedTokenizerBase, grammars: Grammars
 ) -> None:
     sampling = SamplingParams(repetition_penalty=1.5)
-    sampler = Sampler(sampling, [], 1, torch.device("cpu"), grammars.compile('{"type": "integer"}'))
+    sampler = Sampler(sampling, [], 1, grammars.compile('{"type": "integer"}'))
     before = sampler.uniform()
     with pytest.raises(SamplingError):
         sampler.note(tokenizer.encode("x", add_special_tokens=False)[0])
@@ -188,7 +188,7 @@ def test_a_failing_grammar_harms_no_other_sequence(tokenizer: PreTrainedTokenize
     broken = grammars.compile(json.dumps(SCHEMAS["letters and counts"]))
     write(tokenizer, broken, seed=1)
     samplers = [
-        Sampler(SamplingParams(), [], seed, torch.device("cpu"), grammar)
+        Sampler(SamplingParams(), [], seed, grammar)
         for seed, grammar in enumerate([broken, None, grammars.compile('{"type": "integer"}')])
     ]
     failed, free, bound = choose(torch.randn(3, vocabulary_of(tokenizer)), samplers)

@@ -25,12 +25,11 @@ from components.sampling.errors import SamplingError
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
 
-CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
 
 
 def sampler_of(seed: int = 0, prompt: tuple[int, ...] = (), **sampling: Any) -> Sampler:
-    return Sampler(SamplingParams.model_validate(PLAIN | sampling), prompt, seed, CPU)
+    return Sampler(SamplingParams.model_validate(PLAIN | sampling), prompt, seed)
 
 
 def token_of(logits: torch.Tensor, sampler: Sampler) -> int:
@@ -87,7 +86,7 @@ def test_tokens_are_drawn_as_often_as_transformers_filters_say(
     prompt = [1, 2, 3]
     wanted = probabilities(logits, sampling, prompt)
 
-    samplers = [Sampler(sampling, prompt, seed, CPU) for seed in range(DRAWS)]
+    samplers = [Sampler(sampling, prompt, seed) for seed in range(DRAWS)]
     outcomes = [
         outcome
         for begin in range(0, DRAWS, 50)
@@ -138,7 +137,7 @@ def test_each_sequence_draws_the_same_to_the_bit_whoever_else_is_in_the_batch(
 
     def samplers() -> list[Sampler]:
         return [
-            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, CPU, logprobs=3 if seed % 2 else None)
+            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, logprobs=3 if seed % 2 else None)
             for seed, kind in enumerate(sampled)
         ]
 
@@ -156,7 +155,7 @@ def test_each_sequence_draws_the_same_to_the_bit_whoever_else_is_in_the_batch(
 def test_choosing_changes_nothing_until_the_token_is_noted(kind: dict[str, Any], seed: int) -> None:
     torch.manual_seed(0)
     logits = torch.randn(1, 500)
-    sampler = Sampler(SamplingParams.model_validate(kind), [5, 6], seed, CPU, logprobs=2)
+    sampler = Sampler(SamplingParams.model_validate(kind), [5, 6], seed, logprobs=2)
     untouched = copy.deepcopy(sampler)
     for _ in range(3):
         outcomes = [choose(logits.clone(), [sampler]) for _ in range(3)]
@@ -299,7 +298,7 @@ def test_log_probabilities_are_the_models_own(monkeypatch: pytest.MonkeyPatch) -
     torch.manual_seed(2)
     logits = torch.randn(2, 3000).bfloat16().float()
     sampling = SamplingParams(temperature=0.5, top_k=5, repetition_penalty=1.5, logit_bias={9: 100.0})
-    samplers = [Sampler(sampling, range(3000), 1, CPU, logprobs=count) for count in (4, 0)]
+    samplers = [Sampler(sampling, range(3000), 1, logprobs=count) for count in (4, 0)]
     outcomes = choose(logits.clone(), samplers)
     wanted = logits.double().log_softmax(-1)
     for row, (outcome, count) in enumerate(zip(outcomes, (4, 0), strict=True)):
@@ -313,7 +312,7 @@ def test_log_probabilities_are_the_models_own(monkeypatch: pytest.MonkeyPatch) -
 def test_no_end_token_comes_before_the_shortest_reply() -> None:
     logits = torch.zeros(100)
     logits[[2, 9]] = 50.0
-    sampler = Sampler(SamplingParams(**PLAIN, min_tokens=3, stop_token_ids=(9,)), [], 1, CPU, end_tokens=[2])
+    sampler = Sampler(SamplingParams(**PLAIN, min_tokens=3, stop_token_ids=(9,)), [], 1, end_tokens=[2])
     for _ in range(3):
         token = token_of(logits, sampler)
         assert token not in (2, 9)
@@ -325,13 +324,13 @@ def test_no_end_token_comes_before_the_shortest_reply() -> None:
 def test_ignoring_the_end_token_never_writes_it_but_stops_at_what_was_asked_for() -> None:
     logits = torch.zeros(100)
     logits[2], logits[9] = 50.0, 40.0
-    sampler = Sampler(SamplingParams(**PLAIN, ignore_eos=True, stop_token_ids=(9,)), [], 1, CPU, end_tokens=[2])
+    sampler = Sampler(SamplingParams(**PLAIN, ignore_eos=True, stop_token_ids=(9,)), [], 1, end_tokens=[2])
 
     assert token_of(logits, sampler) == 9
 
 
 def test_where_everything_is_ruled_out_the_reply_fails_and_says_why() -> None:
-    sampler = Sampler(SamplingParams(**PLAIN, min_tokens=3), [], 1, CPU, end_tokens=range(100))
+    sampler = Sampler(SamplingParams(**PLAIN, min_tokens=3), [], 1, end_tokens=range(100))
     (outcome,) = choose(torch.zeros(1, 100), [sampler])
 
     assert isinstance(outcome, SamplingError)

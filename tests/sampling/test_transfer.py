@@ -15,8 +15,7 @@ from components.sampling.choosing import SampledToken, choose
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
 from components.sampling.transfer import Arrivals, to_host
-
-CPU = torch.device("cpu")
+from tests.kernels import Kernels
 
 kinds = st.fixed_dictionaries(
     {
@@ -65,7 +64,7 @@ def test_a_step_waits_once(
 
     def chosen() -> list[Any]:
         samplers = [
-            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, CPU, end_tokens=[2], kept_scores=kept)
+            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, end_tokens=[2], kept_scores=kept)
             for seed, kind in enumerate(sampled)
         ]
         return choose(logits.clone(), samplers)
@@ -79,6 +78,32 @@ def test_a_step_waits_once(
         here = chosen()
     assert [repr(outcome) for outcome in far] == [repr(outcome) for outcome in here]
     assert all(isinstance(outcome, SampledToken) for outcome in far[failing:])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"top_k": 5, "top_p": 0.85, "repetition_penalty": 1.05},
+        {"temperature": 0.0, "presence_penalty": 0.5, "frequency_penalty": 0.5},
+        {"top_k": 0, "top_p": 0.5, "logit_bias": {3: 5.0}},
+    ],
+)
+@pytest.mark.usefixtures("waits")
+def test_a_step_launches_as_much_for_many_as_for_one(kind: dict[str, Any]) -> None:
+    counts = {}
+    for readers in (1, 8, 32):
+        samplers = [
+            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, kept_scores=50) for seed in range(readers)
+        ]
+        torch.manual_seed(1)
+        logits = torch.randn(readers, 8_000) * 9
+        kernels = Kernels()
+        with kernels:
+            for sampler, chosen in zip(samplers, choose(logits, samplers), strict=True):
+                assert isinstance(chosen, SampledToken)
+                sampler.note(chosen.token)
+        counts[readers] = kernels.counted.total()
+    assert counts[1] == counts[8] == counts[32], counts
 
 
 def test_what_arrives_is_what_was_wanted(waits: list[int]) -> None:

@@ -180,7 +180,6 @@ class Worker:
             sampling,
             sequence.tokens[: sequence.prompt - len(request.continues)],
             sequence.seed,
-            self._runner.device,
             sequence.grammar,
             request.logprobs,
             self._end_tokens,

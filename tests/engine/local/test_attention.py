@@ -1,52 +1,15 @@
 """A step that attends for all sequences at once: how many kernels it launches, and in which shapes."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaForCausalLM
 
 from components.engine.local.attention import gathered_length, row_count
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.llama_runner import LlamaRunner
 from tests.engine.local.models import small_model
-
-VIEWS = (
-    "view",
-    "slice",
-    "select",
-    "split",
-    "transpose",
-    "permute",
-    "expand",
-    "squeeze",
-    "chunk",
-    "unbind",
-    "alias",
-    "t.",
-)
-"""Operators that launch nothing."""
-
-
-class Kernels(TorchDispatchMode):
-    """Counts the operators that launch something."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.counted: Counter[str] = Counter()
-        self.shapes: set[tuple[str, tuple[torch.Size, ...]]] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        name = str(func).removeprefix("aten.")
-        if not any(view in name for view in VIEWS):
-            self.counted[name] += 1
-            self.shapes.add((name, tuple(one.shape for one in args if isinstance(one, torch.Tensor))))
-        return func(*args, **(kwargs or {}))
+from tests.kernels import Kernels
 
 
 def runner_of(layers: int, kv_heads: int) -> LlamaRunner:
