@@ -150,8 +150,10 @@ class _Step:
         if self._occurrences:
             given = apply_occurrences(logits, list(self._occurrences), list(self._occurrences.values()))
             self._given = dict(zip(self._occurrences, given, strict=True))
-        for row, allowed in self._masks.items():
-            logits[row].masked_fill_(to_device(~allowed, logits.device), -torch.inf)
+        if self._masks:
+            rows = to_device(np.array(list(self._masks)), logits.device)
+            forbidden = to_device(~torch.stack(list(self._masks.values())), logits.device)
+            logits[rows] = logits[rows].masked_fill_(forbidden, -torch.inf)
 
     def weigh(self, scores: Scores) -> None:
         """Weigh all tokens, for those who draw from all or from a part of the whole probability."""

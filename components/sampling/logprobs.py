@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from components.sampling.errors import NotNumbersError
+from components.sampling.transfer import Arrivals, is_far, to_device
 from components.sampling.vocabulary import Scores
 
 Likeliest = tuple[tuple[int, float], ...]
@@ -28,11 +29,16 @@ def logprobs_of(logits: torch.Tensor, tokens: Sequence[int], counts: Sequence[in
     """
     if not tokens:
         return []
-    scores, rows = Scores(logits), range(len(tokens))
+    arrivals, rows = Arrivals(), range(len(tokens))
+    scores = Scores(logits, arrivals)
+    if is_far(logits.device):
+        scores.look_for(max(counts))
+    masses = scores.masses(rows, [1.0] * len(rows))
+    own = arrivals.want(logits.gather(-1, to_device(np.array(tokens)[:, None], logits.device)))
     if not np.isfinite(scores.largest).all():
         raise NotNumbersError
-    normalizers = scores.largest + np.log(scores.masses(rows, [1.0] * len(rows)).numbers.sum(axis=-1))
-    chosen = logits[torch.arange(len(rows)), torch.tensor(tokens)].cpu().numpy() - normalizers
+    normalizers = scores.largest + np.log(masses.numbers.sum(axis=-1))
+    chosen = own.numbers[:, 0] - normalizers
     likeliest: list[Likeliest] = [()] * len(rows)
     told = [row for row in rows if counts[row]]
     wanted = [counts[row] for row in told]

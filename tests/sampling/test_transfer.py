@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from components.sampling import choosing, transfer, vocabulary
+from components.sampling import logprobs as logprobs_module
 from components.sampling.choosing import SampledToken, choose
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
 from components.sampling.transfer import Arrivals, to_host
 from tests.kernels import Kernels
+
+FAR = (choosing, logprobs_module, transfer, vocabulary)
 
 kinds = st.fixed_dictionaries(
     {
@@ -33,7 +36,7 @@ kinds = st.fixed_dictionaries(
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The CPU is taken for a device that is far away. How many tensors came with each transfer."""
-    for module in (choosing, transfer, vocabulary):
+    for module in FAR:
         monkeypatch.setattr(module, "is_far", lambda _: True)
     came: list[int] = []
 
@@ -48,13 +51,15 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @given(
     sampled=st.lists(kinds, min_size=1, max_size=5),
     kept=st.sampled_from([0, 50]),
+    logprobs=st.sampled_from([None, None, 0, 5]),
     coarse=st.booleans(),
     failing=st.booleans(),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_step_waits_once(
-    waits: list[int], sampled: list[dict[str, Any]], kept: int, coarse: bool, failing: bool
+    waits: list[int], sampled: list[dict[str, Any]], kept: int, logprobs: int | None, coarse: bool, failing: bool
 ) -> None:
+    """And once more where log probabilities are told, which depend on what was chosen."""
     torch.manual_seed(len(sampled))
     logits = torch.randn(len(sampled), 8_000) * 3
     if coarse:
@@ -64,16 +69,17 @@ def test_a_step_waits_once(
 
     def chosen() -> list[Any]:
         samplers = [
-            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, end_tokens=[2], kept_scores=kept)
+            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, None, logprobs, [2], kept)
             for seed, kind in enumerate(sampled)
         ]
         return choose(logits.clone(), samplers)
 
     waits.clear()
     far = chosen()
-    assert len(waits) == 1
+    tells = logprobs is not None and any(isinstance(outcome, SampledToken) for outcome in far)
+    assert len(waits) == 1 + tells
     with pytest.MonkeyPatch.context() as near:
-        for module in (choosing, transfer, vocabulary):
+        for module in FAR:
             near.setattr(module, "is_far", lambda _: False)
         here = chosen()
     assert [repr(outcome) for outcome in far] == [repr(outcome) for outcome in here]
@@ -86,15 +92,15 @@ def test_a_step_waits_once(
         {"top_k": 5, "top_p": 0.85, "repetition_penalty": 1.05},
         {"temperature": 0.0, "presence_penalty": 0.5, "frequency_penalty": 0.5},
         {"top_k": 0, "top_p": 0.5, "logit_bias": {3: 5.0}},
+        {"top_k": 5, "min_tokens": 3},
     ],
 )
+@pytest.mark.parametrize("logprobs", [None, 5])
 @pytest.mark.usefixtures("waits")
-def test_a_step_launches_as_much_for_many_as_for_one(kind: dict[str, Any]) -> None:
-    counts = {}
+def test_a_step_launches_as_much_for_many_as_for_one(kind: dict[str, Any], logprobs: int | None) -> None:
+    counts, sampling = {}, SamplingParams.model_validate(kind)
     for readers in (1, 8, 32):
-        samplers = [
-            Sampler(SamplingParams.model_validate(kind), [5, 6], seed, kept_scores=50) for seed in range(readers)
-        ]
+        samplers = [Sampler(sampling, [5, 6], seed, None, logprobs, [2], 50) for seed in range(readers)]
         torch.manual_seed(1)
         logits = torch.randn(readers, 8_000) * 9
         kernels = Kernels()

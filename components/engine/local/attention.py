@@ -270,7 +270,9 @@ class AttentionTogether(Attention):
         new_slots = slots.gather(1, places)[:, 0]
         # What is not seen counts for nothing, but must be a number: beyond a sequence's end anything may stand.
         slots = torch.where(seen, slots, slots[:, :1]).flatten()
-        mask, shape = seen[:, None, None], self._shape
+        # Added as it is: what is true or false would be made such a tensor anew in each layer.
+        mask = torch.zeros_like(seen, dtype=self._dtype).masked_fill_(~seen, -torch.inf)[:, None, None]
+        shape = self._shape
 
         def attend(index: int, qkv: torch.Tensor) -> torch.Tensor:
             memory = self._memory[index]

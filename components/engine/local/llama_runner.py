@@ -119,6 +119,7 @@ class LlamaRunner(Runner):
         if together and capture is None and self.device.type == "cuda":
             capture = CudaCapture(self.device)
         self._capture = capture if together else None
+        self._most_rows = max(row_count(max_batch), KNOWN_ROWS)  # of a step, those of no sequence too
         self._captured_rows = min(row_count(max_batch), CAPTURED_ROWS)
         self._captured_numbers = told_numbers(self._captured_rows, CAPTURED_TOKENS // self._captured_rows)
         self.step_bytes = self._most_step_bytes() if self._capture else 0
@@ -130,7 +131,7 @@ class LlamaRunner(Runner):
         self._exact_weights = (self._few_rows_weights if uses_int8 else None) or self._weights
         for layer in model.model.layers:
             self._take(layer)
-        self._exact_rows = self._find_exact_rows(self._exact_weights, max_batch, may_pad=together)
+        self._exact_rows = self._find_exact_rows(self._exact_weights, self._most_rows, may_pad=together)
         self._lone_rows_alike = self._find_exact_rows(self._weights_for(1), KNOWN_ROWS, may_pad=False) == 0
 
     def reserve(self, blocks: int) -> None:
@@ -239,7 +240,8 @@ class LlamaRunner(Runner):
         rows, shape = self._captured_rows, self._shape
         gathered = CAPTURED_TOKENS * (self.bytes_per_token // shape.layers + GATHERED_BYTES)
         # At the most two of the widest are there at once: gate and up with their product, or the logits in two types.
-        between = gathered + 2 * rows * max(4 * self.vocabulary, 2 * self._dtype.itemsize * self._intermediate)
+        padded = max(rows, self._most_rows)  # of a step that seeds are exact in
+        between = gathered + 2 * padded * max(4 * self.vocabulary, 2 * self._dtype.itemsize * self._intermediate)
         kernels = LAYER_KERNELS * shape.layers + OTHER_KERNELS
         return StepGraphs.most_bytes(self._captured_numbers, rows, self.vocabulary, between, kernels)
 
@@ -264,20 +266,19 @@ class LlamaRunner(Runner):
         del attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
         del mlp.gate_proj, mlp.up_proj, mlp.down_proj
 
-    def _find_exact_rows(self, weights: _Weights, max_batch: int, may_pad: bool) -> int | None:
+    def _find_exact_rows(self, weights: _Weights, most: int, may_pad: bool) -> int | None:
         """With how many rows a row of a step is the same to the bit whoever else is there.
 
         One layer stands for all, which have its shapes.
 
         Args:
             weights: with which kernels.
-            max_batch: the most sequences of a step.
+            most: rows of a step.
             may_pad: whether more rows take hardly longer, as on a GPU.
 
         Returns:
             0 for any number; None if there is no such number.
         """
-        most = max(2, max_batch)
         kernels = [*weights.layers[0].linears, weights.head]
         hidden, mixed, between = self._norm.shape[0], self._shape.heads * self._shape.size, self._intermediate
         widths = [hidden, mixed, hidden, between, hidden]

@@ -99,6 +99,7 @@ def affordable_blocks(runner: Runner, gigabytes: float | None) -> int:
     if gigabytes is not None:
         size = gigabytes * 1e9
     elif runner.device.type == "cuda":
+        torch.cuda.empty_cache()  # what the weights were joined from is free, but not to whoever asks the driver
         size = 0.8 * (torch.cuda.mem_get_info(runner.device)[0] - runner.step_bytes)
     else:
         size = 0.25 * psutil.virtual_memory().available
