@@ -88,6 +88,7 @@ def test_what_is_adopted_moves_the_chats_sliders(chat: ChatPage) -> None:
     chat.ask("hello")
     address = chat.page.url
     chat.set_slider("Top k", "9")
+    chat.set_slider("Longest reply", "96")
     open_lab(chat)
     ask(chat, "hello")
     expect(button(chat.page, "Use these")).to_have_count(2)
@@ -96,6 +97,7 @@ def test_what_is_adopted_moves_the_chats_sliders(chat: ChatPage) -> None:
     chat.input.wait_for()
     expect(chat.slider("Temperature")).to_have_value("0.7")
     expect(chat.slider("Top k")).to_have_value("9")
+    expect(chat.slider("Longest reply")).to_have_value("96")  # the lab's are shorter
     expect(chat.bubbles).to_have_count(2)
     assert re.search(r"c=([\w-]+)", chat.page.url)[1] == re.search(r"c=([\w-]+)", address)[1]  # type: ignore[index]
 
@@ -148,6 +150,13 @@ def test_a_grid_fills_and_a_cell_is_opened_by_a_click_and_from_the_list(chat: Ch
     cells.press("ArrowDown")
     cells.press("Enter")
     expect(cells).not_to_have_value("Temperature 1.1 · Top p 0.5")
+
+    def is_chosen_by_a_click() -> bool:
+        plot.locator("canvas, svg").first.click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.15})
+        chat.page.wait_for_timeout(500)
+        return cells.input_value() == "Temperature 1.1 · Top p 0.5"
+
+    chat.wait_until(is_chosen_by_a_click, "the cell that was clicked before the list cannot be clicked again")
 
 
 def test_a_grid_that_is_stopped_keeps_what_there_is(chat: ChatPage) -> None:

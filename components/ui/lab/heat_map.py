@@ -48,7 +48,9 @@ def draw_grid(jobs: Jobs, sheet: Sheet, texts: Texts) -> None:
         lab.metric, list(lab.metrics), index=1, format_func=lambda name: lab.metrics[name], key=_METRIC
     )
     st.caption(lab.metric_help[metric])
-    plot, chosen = f"lab_plot_{sheet.id}_{metric}", f"lab_cell_{sheet.id}"
+    chosen, listed = f"lab_cell_{sheet.id}", f"lab_listed_{sheet.id}"
+    # A plot tells of a click only if it selects something else, and knows nothing of what was chosen from the list.
+    plot = f"lab_plot_{sheet.id}_{metric}_{st.session_state.get(listed, 0)}"
     st.altair_chart(
         _heat_map(sheet, metric, texts),
         width="stretch",
@@ -62,6 +64,7 @@ def draw_grid(jobs: Jobs, sheet: Sheet, texts: Texts) -> None:
         range(len(sheet.cells)),
         format_func=lambda number: settings_line(sheet.cells[number].sampling, names, texts),
         key=chosen,
+        on_change=lambda: st.session_state.update({listed: st.session_state.get(listed, 0) + 1}),
     )
     cell = sheet.cells[number]
     figures = asdict(_figures(cell)) if _is_begun(cell) else {}

@@ -1,11 +1,13 @@
 """The way from the chat to the lab and back, with what the sliders show."""
 
+from dataclasses import replace
 from typing import cast
 
 import streamlit as st
 
 from components.chats.chat import Controls
 from components.engine.interface import EngineInfo
+from components.sampling.parameters import SamplingParams
 from components.store.rows import Conversation
 from components.ui.chat.sliders import show_controls
 from components.ui.language import current_language
@@ -46,8 +48,13 @@ def draw_back(texts: Texts) -> None:
 
 
 def adopt(controls: Controls) -> None:
-    """Go to the chat, whose sliders show these settings. Not for callbacks."""
-    _remember(controls)
+    """Go to the chat, whose sliders show these settings. Not for callbacks.
+
+    How long a reply may be stays as it was there: what the lab compares is short.
+    """
+    before = cast("Controls | None", st.session_state.get(_CONTROLS))
+    longest = (before.sampling if before else SamplingParams()).max_new_tokens
+    _remember(replace(controls, sampling=controls.sampling.model_copy(update={"max_new_tokens": longest})))
     go_to("chat", _query())
 
 
