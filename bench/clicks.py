@@ -16,13 +16,13 @@ from sqlalchemy import select
 
 from bench.conversations import add_messages
 from bench.proxy import CountingProxy, counting_proxy
-from bench.websocket import APPLICATION_PAGE, SCRIPTS, find_chromium
+from bench.websocket import APPLICATION_PAGE, SCRIPTS
 from components.chats.chat import WINDOW
 from components.store.conversations import Conversations
 from components.store.database import FILE_NAME, Database
 from components.store.rows import Conversation, new_conversation_id
 from components.store.schema import conversations
-from tests.browser.conftest import CHROMIUM_ARGUMENTS
+from tests.browser.browsers import launch_chromium
 from tests.server import running_server
 
 OPEN, MOVE, MOVE_LENGTH, STOP = (
@@ -132,7 +132,7 @@ def measure_clicks(folder: Path, lengths: Sequence[int], times: int) -> Iterator
         )
         proxy = stack.enter_context(counting_proxy(urlsplit(address).port or 0))
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
+        browser = launch_chromium(playwright)
         stack.callback(browser.close)
         page = browser.new_page(locale="en-US", viewport={"width": 1280, "height": 800})
         page.add_init_script(_WATCH)

@@ -12,8 +12,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from bench.figures import percentile
 from bench.proxy import counting_proxy
-from bench.websocket import find_chromium
-from tests.browser.conftest import CHROMIUM_ARGUMENTS
+from tests.browser.browsers import launch_chromium
 from tests.server import running_server
 
 MOVES = 40
@@ -115,7 +114,7 @@ def measure_looks(folder: Path, tokens: int, times: int) -> Iterator[Look]:
         )
         proxy = stack.enter_context(counting_proxy(urlsplit(address).port or 0))
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
+        browser = launch_chromium(playwright)
         stack.callback(browser.close)
         page = browser.new_page(locale="en-US", viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE_MILLISECONDS)

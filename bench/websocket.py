@@ -1,6 +1,5 @@
 """How many bytes the page receives over its WebSocket for each byte of a reply, by the reply's length."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwrigh
 
 from bench.apps.replies import TOKENS_PER_SECOND, Kind, reply
 from bench.proxy import CountingProxy, counting_proxy
-from tests.browser.conftest import CHROMIUM_ARGUMENTS
+from tests.browser.browsers import launch_chromium
 from tests.server import running_server
 
 APPLICATION_PAGE, TUTORIAL_PAGE = "this application", "st.write_stream"
@@ -88,7 +87,6 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
     Raises:
         FileNotFoundError: there is no Chromium.
     """
-    chromium = find_chromium()
     with ExitStack() as stack:
         ports = {}
         for page, script in SCRIPTS.items():
@@ -96,7 +94,7 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
             address = stack.enter_context(running_server(log, {}, script, "/_stcore/health", preloaded=False))
             ports[page] = urlsplit(address).port or 0
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        browser = launch_chromium(playwright)
         stack.callback(browser.close)
         for tokens in lengths:
             # The application's two are light enough to be read at the same time; the tutorial's page is not.
@@ -104,19 +102,6 @@ def measure_traffic(folder: Path, lengths: Sequence[int]) -> Iterator[Traffic]:
             alone: list[tuple[str, Kind]] = [(TUTORIAL_PAGE, "prose")]
             for readers in (together, alone):
                 yield from _read(browser, ports, readers, tokens)
-
-
-def find_chromium() -> str:
-    """Where the browser is.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        raise FileNotFoundError("Counting WebSocket bytes needs Chromium: bash scripts/install-test-tools")
-    return found
 
 
 def _read(

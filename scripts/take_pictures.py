@@ -16,10 +16,9 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, ViewportSize,
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.websocket import find_chromium  # noqa: E402
 from components.ui.texts import TEXTS, Language  # noqa: E402
 from scripts.picture_app import REPLIES  # noqa: E402
-from tests.browser.conftest import CHROMIUM_ARGUMENTS  # noqa: E402
+from tests.browser.browsers import launch_chromium  # noqa: E402
 from tests.server import running_server  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
@@ -53,7 +52,7 @@ def main() -> None:
         running_server(Path(folder) / "log.txt", {}, "scripts/picture_app.py", "/_stcore/health") as address,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGUMENTS)
+        browser = launch_chromium(playwright)
         for language in QUESTIONS:
             save(take(browser, address, language), f"page.{language}")
         with running_server(Path(folder) / "demo.txt", {}) as demo:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import NewBrowser
 from tests.server import running_server
 
 
@@ -19,13 +20,11 @@ def demo_server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture
-def chat(browser: Browser, demo_server: str) -> Iterator[ChatPage]:
+def chat(new_browser: NewBrowser, demo_server: str) -> ChatPage:
     """A reader whose settings give the same reply every time."""
-    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
-    chat = ChatPage(context.new_page(), demo_server)
+    chat = ChatPage(new_browser(viewport={"width": 1280, "height": 900}).new_page(), demo_server)
     chat.open("/?temperature=0&max_new_tokens=48")
-    yield chat
-    context.close()
+    return chat
 
 
 def context_used(chat: ChatPage) -> int:

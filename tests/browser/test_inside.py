@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import NewBrowser
 from tests.server import running_server
 
 Floats = NDArray[np.float32]
@@ -85,14 +86,12 @@ def plain(demo_model: Path) -> PlainRun:
 
 
 @pytest.fixture
-def chat(browser: Browser, server: str) -> Iterator[ChatPage]:
+def chat(new_browser: NewBrowser, server: str) -> ChatPage:
     """A reader whose settings give the same reply every time, and who asked something."""
-    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1200})
-    chat = ChatPage(context.new_page(), server)
+    chat = ChatPage(new_browser(viewport={"width": 1280, "height": 1200}).new_page(), server)
     chat.page.on("console", lambda message: pytest.fail(message.text) if message.type == "error" else None)
     chat.open("/?temperature=0&repetition_penalty=1&max_new_tokens=24")
-    yield chat
-    context.close()
+    return chat
 
 
 class Inside:

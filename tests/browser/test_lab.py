@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.access.conftest import LOCKED
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import PageFactory
+from tests.browser.conftest import NewBrowser, PageFactory
 from tests.browser.test_sharing import Readers, button
 from tests.server import running_server
 
@@ -22,10 +22,8 @@ def sharing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
 
 
 @pytest.fixture
-def readers(browser: Browser, sharing_server: tuple[str, Path]) -> Iterator[Readers]:
-    readers = Readers(browser, *sharing_server)
-    yield readers
-    readers.close()
+def readers(new_browser: NewBrowser, sharing_server: tuple[str, Path]) -> Readers:
+    return Readers(new_browser, *sharing_server)
 
 
 def open_lab(chat: ChatPage) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.access.conftest import LOCKED, OWNER_CODE, VISITOR_CODE
 from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import NewBrowser
 from tests.server import ROOT, free_port, running_server
 
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
@@ -108,8 +109,8 @@ def test_a_stranger_behind_a_proxy_on_this_machine_is_not_the_owner(
         assert seen.json()["level"] == "local"
 
 
-def test_the_page_works_below_its_path_over_tls(browser: Browser, site: str) -> None:
-    context = browser.new_context(locale="en-US", ignore_https_errors=True)
+def test_the_page_works_below_its_path_over_tls(new_browser: NewBrowser, site: str) -> None:
+    context = new_browser(ignore_https_errors=True)
     chat = ChatPage(context.new_page(), site + "/chat")
     chat.page.goto(site + "/chat?temperature=1.2")
     chat.page.get_by_label("Access code").fill(OWNER_CODE)
@@ -124,18 +125,16 @@ def test_the_page_works_below_its_path_over_tls(browser: Browser, site: str) -> 
     chat.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(chat.page.get_by_label("Access code")).to_be_visible()
     expect(chat.page).to_have_url(f"{site}/chat/")
-    context.close()
 
 
-def test_a_reply_arrives_word_by_word(browser: Browser, site: str) -> None:
-    context = browser.new_context(locale="en-US", ignore_https_errors=True)
+def test_a_reply_arrives_word_by_word(new_browser: NewBrowser, site: str) -> None:
+    context = new_browser(ignore_https_errors=True)
     chat = ChatPage(context.new_page(), site + "/chat")
     chat.open(f"/?code={VISITOR_CODE}")
     chat.type("slow")
     expect(chat.reply).to_contain_text("word5")
     chat.stop.click()
     expect(chat.reply).to_contain_text("stopped")
-    context.close()
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.access.conftest import LOCKED, VISITOR_CODE
 from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import NewBrowser
 from tests.browser.open_id_provider import CLIENT_ID, SUBJECT, running_provider
 from tests.server import free_port, running_server
 
@@ -34,9 +35,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
 
 
-def test_the_page_opens_after_the_provider_says_who_it_is(browser: Browser, site: str) -> None:
-    context = browser.new_context(locale="en-US")
-    chat = ChatPage(context.new_page(), site)
+def test_the_page_opens_after_the_provider_says_who_it_is(new_browser: NewBrowser, site: str) -> None:
+    chat = ChatPage(new_browser().new_page(), site)
     chat.page.goto(site)
     button = chat.page.get_by_role("button", name="Sign in")
     expect(button).to_be_visible()
@@ -50,18 +50,15 @@ def test_the_page_opens_after_the_provider_says_who_it_is(browser: Browser, site
     chat.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(button).to_be_visible()
     expect(chat.input).to_have_count(0)
-    context.close()
 
 
-def test_a_code_still_opens_it(browser: Browser, site: str) -> None:
-    context = browser.new_context(locale="en-US")
-    chat = ChatPage(context.new_page(), site)
+def test_a_code_still_opens_it(new_browser: NewBrowser, site: str) -> None:
+    chat = ChatPage(new_browser().new_page(), site)
     chat.page.goto(site)
     chat.page.get_by_role("link", name="I have an access code").click()
     chat.page.get_by_label("Access code").fill(VISITOR_CODE)
     chat.page.get_by_role("button", name="Enter").click()
     expect(chat.input).to_be_visible()
-    context.close()
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Error, expect
 
 from tests.access.conftest import OWNER_CODE
 from tests.browser.chat_page import ChatPage, get
-from tests.browser.conftest import USUAL_OPTIONS
+from tests.browser.conftest import NewBrowser
 from tests.server import free_port, running_server
 
 
@@ -22,11 +22,10 @@ def server(folder: Path, port: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("end", ["killed", "ended"])
-def test_a_reply_that_was_cut_is_shown_as_cut_and_goes_on(browser: Browser, tmp_path: Path, end: str) -> None:
+def test_a_reply_that_was_cut_is_shown_as_cut_and_goes_on(new_browser: NewBrowser, tmp_path: Path, end: str) -> None:
     port = free_port()
-    context = browser.new_context(**USUAL_OPTIONS)
     with server(tmp_path, port) as url:
-        chat = ChatPage(context.new_page(), url)
+        chat = ChatPage(new_browser().new_page(), url)
         chat.open()
         chat.type("slow crash")
         expect(chat.reply).to_contain_text("word60 ")
@@ -45,4 +44,3 @@ def test_a_reply_that_was_cut_is_shown_as_cut_and_goes_on(browser: Browser, tmp_
         expect(chat.reply).to_contain_text("word0 word1 ")
         chat.stop.click()
         expect(chat.regenerate).to_be_visible()
-    context.close()

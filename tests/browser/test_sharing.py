@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import update
 
 from components.store.database import Database
 from components.store.schema import shares
 from tests.access.conftest import LOCKED, VISITOR_CODE
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import USUAL_OPTIONS
+from tests.browser.conftest import NewBrowser
 from tests.browser.test_sign_in import enter
 from tests.server import running_server
 
@@ -24,16 +24,13 @@ from tests.server import running_server
 class Readers:
     """Opens browsers on a server that lets nobody in without a code; each is another reader."""
 
-    def __init__(self, browser: Browser, url: str, folder: Path) -> None:
-        self._browser = browser
-        self._contexts: list[BrowserContext] = []
+    def __init__(self, new_browser: NewBrowser, url: str, folder: Path) -> None:
+        self._new_browser = new_browser
         self.url = url
         self.folder = folder
 
     def stranger(self, address: str, **options: Any) -> ChatPage:
-        context = self._browser.new_context(**{**USUAL_OPTIONS, **options})
-        self._contexts.append(context)
-        chat = ChatPage(context.new_page(), self.url)
+        chat = ChatPage(self._new_browser(**options).new_page(), self.url)
         chat.page.goto(address if address.startswith("http") else self.url + address)
         return chat
 
@@ -41,10 +38,6 @@ class Readers:
         chat = self.stranger(f"/?code={VISITOR_CODE}{query}", **options)
         chat.input.wait_for()
         return chat
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +48,8 @@ def sharing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
 
 
 @pytest.fixture
-def readers(browser: Browser, sharing_server: tuple[str, Path]) -> Iterator[Readers]:
-    readers = Readers(browser, *sharing_server)
-    yield readers
-    readers.close()
+def readers(new_browser: NewBrowser, sharing_server: tuple[str, Path]) -> Readers:
+    return Readers(new_browser, *sharing_server)
 
 
 def button(where: Page | Locator, name: str) -> Locator:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.access.conftest import LOCKED, MODEL, OWNER_CODE, VISITOR_CODE
 from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import NewBrowser
 from tests.server import running_server
 
 OpenBrowser = Callable[..., ChatPage]
@@ -24,20 +25,15 @@ def locked_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_browser(browser: Browser, locked_page: str) -> Iterator[OpenBrowser]:
+def open_browser(new_browser: NewBrowser, locked_page: str) -> OpenBrowser:
     """A browser that was never here before."""
-    contexts: list[BrowserContext] = []
 
     def open_one(path: str = "/", **options: Any) -> ChatPage:
-        context = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        chat = ChatPage(context.new_page(), locked_page)
+        chat = ChatPage(new_browser(**options).new_page(), locked_page)
         chat.page.goto(locked_page + path)
         return chat
 
-    yield open_one
-    for context in contexts:
-        context.close()
+    return open_one
 
 
 def enter(page: Page, code: str) -> None:
@@ -118,10 +114,9 @@ def test_code_and_formulas_work_within_the_security_policy(open_browser: OpenBro
     assert not complaints
 
 
-def test_a_download_works_for_its_reader_alone(browser: Browser, tmp_path: Path) -> None:
+def test_a_download_works_for_its_reader_alone(new_browser: NewBrowser, tmp_path: Path) -> None:
     with running_server(tmp_path / "server.log", {**LOCKED, **MODEL}, wait_for="/health") as url:
-        context = browser.new_context(locale="en-US")
-        chat = ChatPage(context.new_page(), url)
+        chat = ChatPage(new_browser().new_page(), url)
         chat.open(f"/?code={VISITOR_CODE}&max_new_tokens=16")
         chat.ask("你是谁")
         chat.reply.get_by_role("button", name="More about this reply").press("Enter")
@@ -130,7 +125,6 @@ def test_a_download_works_for_its_reader_alone(browser: Browser, tmp_path: Path)
             chat.page.get_by_role("button", name="Save", exact=True).click()
         assert download.value.path().stat().st_size
         assert requests.get(download.value.url, timeout=30).status_code == 401
-        context.close()
 
 
 @pytest.mark.parametrize(

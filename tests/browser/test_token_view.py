@@ -1,14 +1,14 @@
 """The view of a reply's tokens by itself, in a real browser: every number it shows is worked out here once more."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from mimetypes import guess_type
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from components.engine.interface import Piece
 from components.sampling.filters import filter_scores
@@ -18,6 +18,7 @@ from components.ui.components.mounting import FOLDER
 from components.ui.components.packing import pack_for_view
 from components.ui.texts import EN
 from tests.browser.chat_page import PATIENCE_MS
+from tests.browser.conftest import NewBrowser
 from tests.sampling.steps import keep, scores_of
 
 SITE = "http://view.test/"
@@ -118,20 +119,16 @@ Open = Callable[..., View]
 
 
 @pytest.fixture
-def open_view(browser: Browser) -> Iterator[Open]:
-    contexts = []
-
+def open_view(new_browser: NewBrowser) -> Open:
     def open_one(
         tokens: Sequence[int], settings: dict[str, float] | None = None, *, kept: int = VOCABULARY, **options: Any
     ) -> View:
         told = {name: options.pop(name) for name in ("canBranch", "canAsk") if name in options}
-        contexts.append(context := browser.new_context(viewport={"width": 900, "height": 900}, **options))
+        context = new_browser(viewport={"width": 900, "height": 900}, **options)
         steps = [keep(SCORES, kept, token) for token in tokens]
         return View(context.new_page(), steps, settings or {}, **told)
 
-    yield open_one
-    for context in contexts:
-        context.close()
+    return open_one
 
 
 def behind(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> np.ndarray[Any, Any]:

@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from components.sampling.filters import Cut
 from components.sampling.what_if import Outlook, look
+from tests.browser.browsers import launch_chromium
 from tests.sampling.steps import Case, random_case
 from tests.server import ROOT
 
@@ -36,9 +37,8 @@ def in_chromium(inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     module = (ROOT / "components/ui/components/token_view/sampling.js").read_text()
     body = SCRIPT.read_text().split("const lens", 1)[1].rsplit("process.stdout", 1)[0]
     body = "const lens" + body.replace('JSON.parse(readFileSync(0, "utf8"))', "inputs") + "return found;"
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = launch_chromium(playwright)
         page = browser.new_page()
         found: list[dict[str, Any]] = page.evaluate(
             f"(inputs) => {{ {module.replace('export ', '')}\n{body} }}", inputs
