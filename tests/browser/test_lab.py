@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, expect
 from tests.access.conftest import LOCKED
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import NewBrowser, PageFactory
+from tests.browser.test_page import DESKTOP, PHONE
 from tests.browser.test_sharing import Readers, button
 from tests.server import running_server
 
@@ -184,6 +185,29 @@ def test_wrong_values_are_refused_in_words(open_page: PageFactory) -> None:
     chat.page.get_by_label("问题", exact=True).press("Control+Enter")
     button(chat.page, "提问").click()
     expect(chat.page.get_by_text("有效取值：0.3, 9")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("device", "lang", "scheme"),
+    [("desktop", "zh", "dark"), ("phone", "zh", "light"), ("phone", "en", "dark")],
+)
+def test_looks_of_the_lab(open_page: PageFactory, device: str, lang: str, scheme: str) -> None:
+    """Takes the pictures that a person looks at, and checks that nothing is wider than the screen."""
+    options = DESKTOP if device == "desktop" else PHONE
+    chat = open_page(f"/lab?lang={lang}", **options, color_scheme=scheme)
+    words = {"en": ("Question", "Ask", "Use these", "Grid"), "zh": ("问题", "提问", "采用这组参数", "网格")}[lang]
+    question, send, use, grid = words
+    for name in ("compare", "grid"):
+        if name == "grid":
+            chat.page.get_by_role("radio", name=grid, exact=True).click()
+        field = chat.page.get_by_label(question, exact=True)
+        field.fill("settings, please")
+        field.press("Control+Enter")
+        button(chat.page, send).click()
+        expect(button(chat.page, use)).to_have_count(2 if name == "compare" else 1)
+        chat.shoot(f"lab-{name}-{device}-{lang}-{scheme}")
+        width = chat.page.evaluate("document.scrollingElement.scrollWidth")
+        assert width <= options["viewport"]["width"]
 
 
 def test_a_sheet_is_shared_read_without_a_code_and_voted_on_once(readers: Readers) -> None:
