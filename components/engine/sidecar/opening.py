@@ -1,7 +1,7 @@
 """From a server's description to one that has got ready, with a way to it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.server import Own, Server
@@ -18,12 +18,11 @@ def started(sidecar: Sidecar, settings: Settings) -> Iterator[tuple[Server, Loop
         EngineError: it does not get ready.
     """
     endpoint = sidecar.start()
-    loop = LoopThread(f"{sidecar.name}-engine")
-    own = Own(sidecar.name, lambda: sidecar.trouble, SidecarTransport(sidecar))
-    server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
-    try:
+    with ExitStack() as unless_it_goes_on:
+        unless_it_goes_on.callback(sidecar.close)
+        loop = LoopThread(f"{sidecar.name}-engine")
+        own = Own(sidecar.name, lambda: sidecar.trouble, SidecarTransport(sidecar))
+        server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
+        unless_it_goes_on.callback(loop.close, server.close)
         yield server, loop
-    except BaseException:
-        loop.close(server.close)
-        sidecar.close()
-        raise
+        unless_it_goes_on.pop_all()

@@ -93,7 +93,7 @@ class Process:
             secret: what its log may repeat and ours must not.
 
         Raises:
-            EngineError: the system starts no more processes.
+            EngineError: the system starts no more processes, or threads.
         """
         self.name = name
         self._secret = secret.get_secret_value() if secret else None
@@ -119,12 +119,16 @@ class Process:
             raise EngineError(
                 f"{name} cannot be started: {error.strerror}. Free some memory, and try again."
             ) from error
+        self._reader = threading.Thread(target=self._read_log, name=f"{name}-log", daemon=True)
+        try:
+            self._reader.start()
+        except RuntimeError as error:
+            with self._guard:  # it ends by itself: it was told of no program
+                raise EngineError(f"{name} cannot be started: {error}. End other programs, and try again.") from error
         assert self._guard.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and how is told below
             self._guard.stdin.write(content.encode() + b"\n")
             self._guard.stdin.flush()
-        self._reader = threading.Thread(target=self._read_log, name=f"{name}-log", daemon=True)
-        self._reader.start()
 
     @property
     def is_running(self) -> bool:
@@ -172,10 +176,13 @@ class Process:
 
     def _kill_marked(self) -> None:
         """Kill what is left of it: whatever has inherited this run's mark."""
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(MARK) == self._mark:
-                    process.kill()
+        try:
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if process.environ().get(MARK) == self._mark:
+                        process.kill()
+        except OSError as error:  # whoever waits for the end is to hear of it nevertheless
+            logger.warning("What is left of %s cannot be looked for: %s", self.name, error)
 
     def _close_pipe(self) -> None:
         assert self._guard.stdin is not None

@@ -105,7 +105,12 @@ class Sidecar:
             EngineError: it cannot be started, has ended at once, or does not get ready in time.
         """
         process, endpoint = self._launch()
-        threading.Thread(target=self._watch, args=(process,), name=f"{self.name}-watch", daemon=True).start()
+        watch = threading.Thread(target=self._watch, args=(process,), name=f"{self.name}-watch", daemon=True)
+        try:
+            watch.start()
+        except RuntimeError as error:  # the system has no more threads
+            self.close()
+            raise EngineError(self._not_started(error)) from error
         return endpoint
 
     def close(self) -> None:
@@ -118,7 +123,17 @@ class Sidecar:
             process.end()
 
     def _launch(self) -> tuple[Process, Endpoint]:
-        """Start it at a port of its own, and wait until it is ready; raises as ``start`` does."""
+        """Start it at a port of its own, and wait until it is ready; raises as ``start`` does, and nothing else."""
+        try:
+            return self._launch_at_a_free_port()
+        except EngineError:
+            raise
+        except Exception as error:  # the system has no more descriptors, threads or memory: it may have some later
+            if self._process is not None:
+                self._process.end()
+            raise EngineError(self._not_started(error)) from error
+
+    def _launch_at_a_free_port(self) -> tuple[Process, Endpoint]:
         for ports_left in reversed(range(PORTS)):
             endpoint = Endpoint.new()
             launch = self._command(endpoint)
@@ -152,6 +167,10 @@ class Sidecar:
                 process.end()
                 raise EngineError(self._describe(process, f"was not ready after {self._patience:g} seconds"))
         return False
+
+    def _not_started(self, error: Exception) -> str:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return f"{self.name} cannot be started: {reason}. End other programs, and start the application again."
 
     def _describe(self, process: Process, what: str) -> str:
         said = self._quote(process.lines)

@@ -1,5 +1,6 @@
 """Servers that this application starts: real processes, which start, fail and end in every way."""
 
+import errno
 import http.client
 import logging
 import os
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,6 +214,105 @@ def test_a_server_that_crashes_again_and_again_is_given_up(make: Make, caplog: p
     assert "start the application again" in sidecar.trouble
     assert len(set(told(caplog))) == 2 * 3
     assert_gone(*told(caplog))
+
+
+FAULTS: list[tuple[Any, str, Exception]] = [
+    (Endpoint, "new", OSError(errno.EMFILE, "Too many open files")),
+    (threading.Thread, "start", RuntimeError("can't start new thread")),
+    (subprocess, "Popen", OSError(errno.ENOMEM, "Cannot allocate memory")),
+]
+"""What the system may refuse at a start: a descriptor, a thread, memory."""
+REFUSED = pytest.mark.parametrize(("where", "name", "fault"), FAULTS, ids=["descriptor", "thread", "memory"])
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, fault: Exception) -> list[str]:
+    """Have the system refuse this to the thread that watches, or to this one; the list grows each time."""
+    refused: list[str] = []
+    usual = getattr(where, name)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        if threading.current_thread().name not in ("MainThread", f"{NAME}-watch"):
+            return usual(*arguments, **options)
+        refused.append(name)
+        raise fault
+
+    monkeypatch.setattr(where, name, fail)
+    return refused
+
+
+@REFUSED
+def test_a_start_that_the_system_refuses_is_tried_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, fault: Exception
+) -> None:
+    sidecar = make(pauses=(0, 0.5, 0.5, 600))
+    first = sidecar.start()
+    with monkeypatch.context() as refusing:
+        refused = refuse(refusing, where, name, fault)
+        crash(first)
+        wait_until(lambda: refused)
+
+    wait_until(lambda: sidecar.endpoint not in (None, first))
+
+
+@REFUSED
+def test_starts_that_the_system_keeps_refusing_are_given_up(
+    make: Make,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    name: str,
+    fault: Exception,
+) -> None:
+    sidecar = make(pauses=(0, 0))
+    first = sidecar.start()
+    refused = refuse(monkeypatch, where, name, fault)
+    crash(first)
+    wait_until(lambda: sidecar.has_given_up)
+
+    assert len(refused) == 2
+    assert sidecar.trouble is not None
+    assert sidecar.trouble.startswith(f"{NAME} has crashed again and again, and is not started any more.")
+    assert f"{NAME} cannot be started" in sidecar.trouble
+    assert str(getattr(fault, "strerror", fault)) in sidecar.trouble
+    assert_gone(*told(caplog))
+
+
+@REFUSED
+def test_a_first_start_that_the_system_refuses_leaves_nothing(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    name: str,
+    fault: Exception,
+) -> None:
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    sidecar = make()
+    refuse(monkeypatch, where, name, fault)
+
+    with pytest.raises(EngineError, match=rf"{NAME} cannot be started: "):
+        sidecar.start()
+
+    wait_until(lambda: {process.pid for process in psutil.Process().children(recursive=True)} <= before)
+    assert not sidecar.endpoint
+
+
+def test_a_server_that_nobody_could_watch_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    start = threading.Thread.start
+
+    def refuse_to_watch(thread: threading.Thread) -> None:
+        if thread.name == f"{NAME}-watch":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_to_watch)
+    sidecar = make()
+
+    with pytest.raises(EngineError, match=rf"{NAME} cannot be started: can't start new thread"):
+        sidecar.start()
+
+    assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
+    assert not sidecar.endpoint
 
 
 def test_a_port_that_somebody_else_took_is_left_to_them(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
