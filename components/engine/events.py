@@ -16,11 +16,13 @@ wanted."""
 class Waiting:
     """Others are served first: ``ahead`` requests stand before this one, for about ``seconds``, if that is known.
 
-    Or the server that writes did not take the request, and is asked again in ``seconds``.
+    Or the server that writes did not take the request, and is asked again in ``seconds``; or, ``for_restart``, it has
+    crashed and is being started again.
     """
 
     ahead: int
     seconds: float | None = None
+    for_restart: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Finished:
 
     ``seconds`` runs from the request to the end, ``time_to_first_token`` (seconds) from the request to the first
     token, which includes waiting in line; it is None when there was no token. ``reused_tokens`` of the prompt's were
-    known from before. ``waited`` is how many of the seconds it stood in line, as far as this engine knows.
+    known from before. ``waited`` is how many of the seconds it stood in line, or waited for the server
+    that writes to be started again, as far as this engine knows.
     ``suggested_penalty`` goes with "loop": the mildest repetition penalty that breaks it.
     ``approximate`` says that nobody counted the tokens: their numbers are pieces of text and an estimate.
     ``tokens`` are the last ones, where the request asked for logprobs: those that show no text, because they are a part

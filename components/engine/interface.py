@@ -15,6 +15,7 @@ from typing import Literal, Self
 from components.engine.errors import EngineError, PromptError, UnsupportedError
 from components.engine.events import Event, Finished
 from components.engine.line.limits import Limits
+from components.engine.measuring import Measure, measured_prompt
 from components.engine.watching.activity import Activity, Origin
 from components.model.chat_format import Message, Prompt
 from components.sampling.parameters import SamplingParams
@@ -263,7 +264,16 @@ class Engine(ABC):
 
         Raises:
             PromptError: the messages are not a conversation that the model can answer.
+            EngineNotReadyError: only another server knows the model's tokens, and it does not answer.
         """
+
+    def estimate_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
+        """The same as far as it can be told without knowing the model's tokens: a careful guess, and no ids.
+
+        Raises:
+            PromptError: the messages are not a conversation that the model can answer.
+        """
+        return measured_prompt(messages, self.room_for_prompt(max_new_tokens), Measure(None))
 
     @abstractmethod
     def tokenize(self, text: str | Sequence[Message]) -> list[int]:
@@ -272,6 +282,7 @@ class Engine(ABC):
         Raises:
             PromptError: the messages are not a conversation that the model can answer.
             UnsupportedError: this engine cannot tell.
+            EngineNotReadyError: the server that could tell does not answer.
         """
 
     @abstractmethod
@@ -281,6 +292,7 @@ class Engine(ABC):
         Raises:
             PromptError: one of them is no token.
             UnsupportedError: this engine cannot tell.
+            EngineNotReadyError: the server that could tell does not answer.
         """
 
     def pieces(self, tokens: Sequence[int]) -> list[Piece]:  # noqa: ARG002 for those that know

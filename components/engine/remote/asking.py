@@ -9,7 +9,7 @@ from typing import Any
 
 from openai import APIError, APIStatusError
 
-from components.engine.errors import EngineError, UnsupportedError
+from components.engine.errors import EngineError, EngineNotReadyError, UnsupportedError
 from components.engine.events import FinishReason, Waiting
 from components.engine.interface import GenerationRequest
 from components.engine.remote.calls import KEPT_SCORES, refused_by
@@ -19,8 +19,10 @@ from components.engine.remote.failures import (
     broken_off,
     delay_before,
     describe,
+    lost_again,
     message_of,
     unknown_model,
+    was_read,
 )
 from components.engine.remote.server import Call, Server
 from components.engine.remote.streamed_reply import StreamedReply
@@ -28,6 +30,12 @@ from components.model.chat_format import Message
 from components.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.1
+"""How often it is looked whether a server of our own is back."""
+
+MOST_LOSSES = 3
+"""A reply that so many runs of a server of our own did not outlive is asked for no more: it may be what they die of."""
 
 
 class Asker:
@@ -72,7 +80,11 @@ class Asker:
             EngineError: there is no reply, or not all of it.
         """
         attempt = 0
+        lost_in: set[int] = set()
         while True:
+            if await self.wait_for_restart(reply):
+                attempt = 0
+            start = self._server.own.keeper.starts if self._server.own else 0
             call = self._call_for(reply, messages)
             try:
                 if reply.request.prompt_logprobs is not None and not reply.prompt_told:
@@ -91,6 +103,10 @@ class Asker:
                 if isinstance(error, APIStatusError) and error.status_code == 404:
                     await self._check_model()
                 failure = describe(error, self._server, self._model)
+                if self._server.own and was_read(error):
+                    lost_in.add(start)
+                    if len(lost_in) == MOST_LOSSES:
+                        raise lost_again(self._server, MOST_LOSSES) from error
                 if not failure.temporary or attempt == self._settings.openai_retries:
                     raise failure.error from error
                 delay = delay_before(attempt, failure.after)
@@ -100,6 +116,27 @@ class Asker:
             else:
                 assert reply.end is not None
                 return reply.end
+
+    async def wait_for_restart(self, reply: StreamedReply) -> bool:
+        """Wait while a server of our own is started again, and tell the reader so; whether that was necessary.
+
+        Raises:
+            EngineNotReadyError: it is not started any more.
+        """
+        if self._server.own is None or self._server.own.keeper.trouble is None:
+            return False
+        keeper, clock = self._server.own.keeper, asyncio.get_running_loop().time
+        began = clock()
+        reply.generation.put(Waiting(0, for_restart=True))
+        try:
+            while (trouble := keeper.trouble) is not None:
+                if keeper.has_given_up:
+                    raise EngineNotReadyError(trouble)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            reply.waited += clock() - began
+        reply.generation.put(Waiting(0))
+        return True
 
     async def _read_prompt(self, reply: StreamedReply) -> None:
         """Have the server tell how likely the prompt's tokens were.

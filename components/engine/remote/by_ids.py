@@ -4,17 +4,20 @@ So the chat format, what a forged turn comes to, stop strings, where a reply goe
 is written on are as in the engine of this process, whatever the server would make of messages.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from components.engine.errors import EngineNotReadyError
 from components.engine.interface import EngineInfo, Generation, GenerationRequest, Load
 from components.engine.receipts import Receipt
 from components.engine.remote.calls import build_prompt_call
 from components.engine.remote.engine import RemoteEngine
+from components.engine.remote.failures import delay_before
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.reply_by_ids import ReplyByIds
-from components.engine.remote.server import Call, Server
+from components.engine.remote.server import Call, Keeper, Server
 from components.engine.remote.streamed_reply import StreamedReply
 from components.engine.vocabulary import Vocabulary, VocabularyEngine
 from components.model.chat_format import Message
@@ -34,17 +37,6 @@ class Dialect(Protocol):
 
     def call(self, request: GenerationRequest, prompt: Sequence[int]) -> Call:
         """What asks for a reply to these ids. The answer's parts have ids."""
-
-
-class Keeper(Protocol):
-    """Keeps the server running."""
-
-    @property
-    def trouble(self) -> str | None:
-        """Why it does not serve, for people; None while it does."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class EngineByIds(VocabularyEngine, RemoteEngine):
@@ -95,7 +87,9 @@ class EngineByIds(VocabularyEngine, RemoteEngine):
     def load(self) -> Load:
         """See ``Engine.load``. Which of its tokens the server keeps for later is not told."""
         with self._lock:
-            used = sum(len(reply.prompt) + len(reply.ids) for reply in self._active if isinstance(reply, ReplyByIds))
+            used = sum(
+                len(reply.prompt or ()) + len(reply.ids) for reply in self._active if isinstance(reply, ReplyByIds)
+            )
             return Load(len(self._active), len(self._waiting), used, 0, self._capacity)
 
     def close(self) -> None:
@@ -105,13 +99,39 @@ class EngineByIds(VocabularyEngine, RemoteEngine):
 
     def _begin(self, request: GenerationRequest, generation: Generation) -> ReplyByIds:
         self.dialect.check(request)
-        return ReplyByIds(request, generation, self._prompt_of(request), self.vocabulary.texts)
+        prompt = None
+        try:
+            prompt = self._prompt_of(request)
+        except EngineNotReadyError:
+            if self.keeper.has_given_up:
+                raise
+        return ReplyByIds(request, generation, prompt, self.vocabulary.texts)
 
-    def _fitting(self, request: GenerationRequest) -> Sequence[Message]:
-        return request.messages  # they were fitted when the prompt was built
+    async def _prepare(self, reply: StreamedReply) -> Sequence[Message]:
+        """Build the prompt if it is not known yet, as soon as the server is back that knows the ids of a text.
+
+        Raises:
+            PromptError: there is none for this request.
+            EngineNotReadyError: the server is not started any more, or tells no ids.
+        """
+        assert isinstance(reply, ReplyByIds)
+        attempt = 0
+        while reply.prompt is None:
+            attempt = 0 if await self._asker.wait_for_restart(reply) else attempt
+            try:
+                reply.prompt = await asyncio.to_thread(self._prompt_of, reply.request)
+            except EngineNotReadyError:  # it has crashed just now, which may be noticed in a moment
+                if attempt == self._settings.openai_retries:
+                    raise
+                await asyncio.sleep(delay_before(attempt, None))
+                attempt += 1
+            else:
+                self._admit()  # the others, to the room that this one does not need
+        return reply.request.messages
 
     def _call_for(self, reply: StreamedReply, messages: Sequence[Message]) -> Call:  # noqa: ARG002
         assert isinstance(reply, ReplyByIds)
+        assert reply.prompt is not None
         return self.dialect.call(reply.request, reply.prompt)
 
     def _prompt_call_for(self, reply: StreamedReply) -> dict[str, Any]:
@@ -119,8 +139,12 @@ class EngineByIds(VocabularyEngine, RemoteEngine):
         return build_prompt_call(replace(reply.request, prompt=reply.prompt), self.info.model)
 
     def _has_room(self, reply: StreamedReply) -> bool:
-        used = sum(one.room for one in (*self._active, reply) if isinstance(one, ReplyByIds))
-        return used <= self._capacity
+        return sum(map(self._room_of, (*self._active, reply))) <= self._capacity
+
+    def _room_of(self, reply: StreamedReply) -> int:
+        """How many tokens the prompt and the longest reply have together; all that fit while that is not known."""
+        assert isinstance(reply, ReplyByIds)
+        return self.info.context_length if reply.prompt is None else len(reply.prompt) + reply.request.longest
 
     def _receipt(self, reply: StreamedReply) -> Receipt:
         assert isinstance(reply, ReplyByIds)

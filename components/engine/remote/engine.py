@@ -16,20 +16,20 @@ from typing import Any
 
 from openai import APIError
 
-from components.engine.errors import EngineError, PromptError
+from components.engine.errors import EngineError, EngineNotReadyError, PromptError
 from components.engine.events import Finished, FinishReason
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
 from components.engine.line.estimates import Estimates, Remaining
 from components.engine.line.fair_queue import FairQueue, check_line
+from components.engine.measuring import Measure, Text, measured_prompt, parted
 from components.engine.receipts import Receipt
 from components.engine.remote.asking import Asker
 from components.engine.remote.calls import build_call, build_prompt_call, used_sampling
 from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
-from components.engine.remote.measuring import Measure, Text
 from components.engine.remote.server import Call, Server
 from components.engine.remote.streamed_reply import StreamedReply
-from components.model.chat_format import Message, MessagesError, Prompt, first_kept, split_system
+from components.model.chat_format import Message, Prompt
 from components.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,16 +62,12 @@ class RemoteEngine(Engine):
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """See ``Engine.build_prompt``. Only the other server knows the prompt's tokens."""
-        room = self.room_for_prompt(max_new_tokens)
-        system, turns = _parted(messages)
-        measure = Measure(self._length_of)
-        start = first_kept(turns, lambda start: measure.fits([*system, *turns[start:]], room))
-        return Prompt([], dropped_messages=start, too_long=not measure.fits([*system, *turns[start:]], room))
+        return measured_prompt(messages, self.room_for_prompt(max_new_tokens), Measure(self._length_of))
 
     def tokenize(self, text: Text) -> list[int]:
         """See ``Engine.tokenize``."""
         if not isinstance(text, str):
-            _parted(text)
+            parted(text)
         try:
             return self._loop.run(self._server.tokenize(self.info.model, text))
         except APIError as error:
@@ -113,7 +109,7 @@ class RemoteEngine(Engine):
         """The reply to a request, once it is clear that it can be asked for."""
         self.room_for_prompt(request.longest)
         if request.prompt is None:
-            _parted(request.messages)
+            parted(request.messages)
         elif not request.prompt:
             raise PromptError("The prompt is empty: send at least one token.")
         reply = StreamedReply(request, generation)
@@ -139,7 +135,7 @@ class RemoteEngine(Engine):
         room = self.room_for_prompt(longest)
         if request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
-            system, turns = _parted(request.messages)
+            system, turns = parted(request.messages)
             messages, fits = [*system, *turns[prompt.dropped_messages :]], not prompt.too_long
         elif isinstance(request.prompt, str):
             messages, fits = [], Measure(self._length_of).fits(request.prompt, room)
@@ -204,10 +200,16 @@ class RemoteEngine(Engine):
         """Have the reply written within the longest time that one may take."""
         try:
             async with asyncio.timeout(self._settings.max_reply_seconds):
-                messages = await asyncio.to_thread(self._fitting, reply.request)
-                return await self._asker.ask(reply, messages)
-        except TimeoutError:
+                return await self._asker.ask(reply, await self._prepare(reply))
+        except TimeoutError as error:
+            own = self._server.own
+            if not reply.pieces and own and (trouble := own.keeper.trouble) is not None:
+                raise EngineNotReadyError(trouble) from error
             return "time"
+
+    async def _prepare(self, reply: StreamedReply) -> Sequence[Message]:
+        """What the reply is asked for with, see ``_fitting``."""
+        return await asyncio.to_thread(self._fitting, reply.request)
 
     def _finish(self, reply: StreamedReply, reason: FinishReason) -> None:
         request = reply.request
@@ -227,6 +229,7 @@ class RemoteEngine(Engine):
                 receipt=self._receipt(reply),
                 approximate=reply.is_estimated,
                 tokens=reply.untold,
+                waited=reply.waited,
             )
         )
 
@@ -246,11 +249,3 @@ class RemoteEngine(Engine):
             engine=self.info.engine,
             versions={"system_fingerprint": reply.fingerprint} if reply.fingerprint else {},
         )
-
-
-def _parted(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-    """The system message, if any, and the turns."""
-    try:
-        return split_system(messages)
-    except MessagesError as error:
-        raise PromptError(str(error)) from error

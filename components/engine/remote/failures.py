@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 
+from httpx2 import ConnectError, ConnectTimeout
 from openai import APIConnectionError, APIError, APIStatusError
 
 from components.engine.errors import EngineError, EngineNotReadyError, PromptError, QueueFullError
@@ -79,11 +80,18 @@ def _away(server: Server, error: APIConnectionError) -> EngineNotReadyError:
     reason = f" ({error.__cause__})" if error.__cause__ and str(error.__cause__) else ""
     if server.own:
         later = f"{server.who} does not answer{reason}. After a crash it is started again: ask again in a moment."
-        return EngineNotReadyError(server.own.trouble() or later)
+        return EngineNotReadyError(server.own.keeper.trouble or later)
     return EngineNotReadyError(
         f"{server.who} does not answer{reason}. Check that it runs and can be reached from here, and "
         "that BAICHUAN_OPENAI_BASE_URL is its address; then try again."
     )
+
+
+def was_read(error: APIError | DroppedError) -> bool:
+    """Whether the server may have read the request that it did not answer to the end."""
+    if isinstance(error, DroppedError):
+        return True
+    return isinstance(error, APIConnectionError) and not isinstance(error.__cause__, ConnectError | ConnectTimeout)
 
 
 def unknown_model(server: Server, model: str, known: Sequence[str]) -> EngineError:
@@ -98,6 +106,14 @@ def broken_off(server: Server, reason: str) -> EngineError:
     """For a reply that ends in the middle."""
     reason = reason.rstrip(".")
     return EngineError(f"{server.who} broke off: {reason}. What was written is kept; go on from there, or ask again.")
+
+
+def lost_again(server: Server, times: int) -> EngineError:
+    """For a request with which a server of our own has ended so many times."""
+    return EngineError(
+        f"{server.who} has ended {times} times before it began this reply, and is not asked for it any more. "
+        "Its log says why; ask otherwise, or with a shorter conversation."
+    )
 
 
 def delay_before(attempt: int, after: float | None) -> float:

@@ -22,15 +22,16 @@ class ReplyByIds(StreamedReply):
     """A request's state in the engine.
 
     Attributes:
-        prompt: the ids that the server reads; those of a reply that is written on are among them.
+        prompt: the ids that the server reads; those of a reply that is written on are among them. None while they are
+            not known.
         ids: what it has chosen.
     """
 
     def __init__(
-        self, request: GenerationRequest, generation: Generation, prompt: Sequence[int], texts: TokenTexts
+        self, request: GenerationRequest, generation: Generation, prompt: Sequence[int] | None, texts: TokenTexts
     ) -> None:
         super().__init__(request, generation)
-        self.prompt = list(prompt)
+        self.prompt = prompt
         self.ids: list[int] = []
         self._reused = 0
         self._server_ended = False
@@ -47,19 +48,14 @@ class ReplyByIds(StreamedReply):
             self._loops.push(id_)
 
     @property
-    def room(self) -> int:
-        """How many tokens the prompt and the longest reply have together."""
-        return len(self.prompt) + self.request.longest
-
-    @property
     def is_over(self) -> bool:
         """Whether nothing more of it is wanted, though the server goes on."""
         return self.end is not None and not self._server_ended
 
     @property
     def prompt_tokens(self) -> int:
-        """How many the prompt has."""
-        return len(self.prompt)
+        """How many the prompt has; 0 while that is not known."""
+        return len(self.prompt or ())
 
     @property
     def completion_tokens(self) -> int:

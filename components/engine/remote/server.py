@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 from openai import (
@@ -70,18 +70,37 @@ class Call:
     read: Callable[[Any], Part] | None = None
 
 
+class Keeper(Protocol):
+    """Keeps a server running, and starts it again after a crash."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not serve at present, and what will come of it, for people; None while it does."""
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it will not serve any more."""
+
+    @property
+    def starts(self) -> int:
+        """How often it has got ready."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 @dataclass(frozen=True)
 class Own:
     """What is different about a server that this application runs itself.
 
     Attributes:
         name: for people, to whom its address says nothing.
-        trouble: why it does not serve at present, and what will come of it; None while it does.
+        keeper: keeps it running.
         transport: leads requests to it.
     """
 
     name: str
-    trouble: Callable[[], str | None]
+    keeper: Keeper
     transport: httpx2.AsyncBaseTransport
 
 

@@ -7,9 +7,9 @@ from openai.types import CompletionUsage
 
 from components.engine.events import ChosenToken, Delta, Finished, FinishReason, PromptRead, Waiting
 from components.engine.interface import Generation, GenerationRequest
+from components.engine.measuring import Text, estimate_tokens
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
-from components.engine.remote.measuring import Text, estimate_tokens
 from components.sampling.stopping import TextLoopGuard
 
 
@@ -22,6 +22,7 @@ class StreamedReply:
         usage: the server's count of tokens, once it has told it.
         fingerprint: what the server calls its own version.
         untold: tokens whose text is not shown yet.
+        waited: seconds in which the server was being started again.
         prompt_told: whether the reader knows how likely the prompt's tokens were.
     """
 
@@ -36,6 +37,7 @@ class StreamedReply:
         self.usage: CompletionUsage | None = None
         self.fingerprint: str | None = None
         self.untold: tuple[ChosenToken, ...] = ()
+        self.waited = 0.0
         self.prompt_told = False
         self._told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
         self._guard = TextLoopGuard()

@@ -21,7 +21,7 @@ def started(sidecar: Sidecar, settings: Settings) -> Iterator[tuple[Server, Loop
     with ExitStack() as unless_it_goes_on:
         unless_it_goes_on.callback(sidecar.close)
         loop = LoopThread(f"{sidecar.name}-engine")
-        own = Own(sidecar.name, lambda: sidecar.trouble, SidecarTransport(sidecar))
+        own = Own(sidecar.name, sidecar, SidecarTransport(sidecar))
         server = Server(endpoint.base_url, None, settings.openai_connect_timeout, own)
         unless_it_goes_on.callback(loop.close, server.close)
         yield server, loop

@@ -81,6 +81,7 @@ class Sidecar:
         self._endpoint: Endpoint | None = None
         self._trouble: str | None = f"{name} has not been started."
         self._has_given_up = False
+        self._starts = 0
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -95,8 +96,13 @@ class Sidecar:
 
     @property
     def has_given_up(self) -> bool:
-        """Whether it will not serve any more, since it crashed too often."""
+        """Whether it will not serve any more, since it crashed too often, or was ended."""
         return self._has_given_up
+
+    @property
+    def starts(self) -> int:
+        """How often it has got ready."""
+        return self._starts
 
     def start(self) -> Endpoint:
         """Start it, wait until it is ready, and watch it from then on.
@@ -118,6 +124,7 @@ class Sidecar:
         with self._lock:
             self._closed.set()
             self._trouble = f"{self.name} was ended. Start the application again."
+            self._has_given_up = True
             process = self._process
         if process is not None:
             process.end()
@@ -144,6 +151,7 @@ class Sidecar:
             if self._gets_ready(process, endpoint):
                 with self._lock:
                     self._endpoint = endpoint
+                    self._starts += 1
                     self._trouble = self._trouble if self._closed.is_set() else None
                 logger.info("%s is ready", self.name)
                 return process, endpoint

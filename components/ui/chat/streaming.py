@@ -51,7 +51,9 @@ def _pause(reply: Written, shown: Snapshot) -> None:
 
 def _waiting_text(reply: Written, snapshot: Snapshot, texts: Texts) -> str:
     text = texts.thinking
-    if snapshot.waiting:
+    if snapshot.waiting and snapshot.waiting.for_restart:
+        text = texts.restarting
+    elif snapshot.waiting:
         text = texts.ahead.format(ahead=snapshot.waiting.ahead)
         if snapshot.waiting.seconds is not None:
             return text + texts.seconds_left.format(seconds=snapshot.waiting.seconds)

@@ -107,7 +107,7 @@ def _draw_running(activity: Activity, texts: OperationsTexts) -> None:
 def _draw_one_running(one: Running, now: float, texts: OperationsTexts) -> None:
     state = texts.written.format(tokens=one.tokens)
     if one.waiting is not None:
-        state = texts.in_line.format(ahead=one.waiting.ahead)
+        state = texts.restarting if one.waiting.for_restart else texts.in_line.format(ahead=one.waiting.ahead)
     row = texts.row.format(
         origin=texts.origins[one.origin], visitor=one.visitor[:20] or NO_FIGURE, state=state, seconds=now - one.began
     )

@@ -47,6 +47,7 @@ class OperationsTexts:
     gigabytes: str
     percent: str
     in_line: str
+    restarting: str
     written: str
     cancel: str
     origins: dict[str, str]
@@ -235,6 +236,7 @@ class Texts:
     crashed: str
     thinking: str
     ahead: str
+    restarting: str
     seconds_left: str
     stop: str
     regenerate: str

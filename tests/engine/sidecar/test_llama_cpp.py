@@ -13,8 +13,8 @@ import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
 from components.checkpoints.locate import DEMO_GGUF, Checkpoint
-from components.engine.errors import EngineError, PromptError, UnsupportedError
-from components.engine.events import Delta, Event, Finished
+from components.engine.errors import EngineError, EngineNotReadyError, PromptError, UnsupportedError
+from components.engine.events import Delta, Event, Finished, Waiting
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.replay import replay
 from components.engine.sidecar.llama_cpp import load_llama_cpp
@@ -307,6 +307,37 @@ def test_a_crash_costs_the_replies_under_way_a_clear_message_and_nothing_else(lo
     finally:
         engine.close()
     assert_gone(server.pid, *left)
+
+
+def test_replies_asked_for_while_it_is_down_are_written_once_it_is_back(
+    engine: Engine, file: Path, tmp_path: Path
+) -> None:
+    """Nobody knows the ids of their prompts until then."""
+    expected = tokens(ask(engine))
+    moved = tmp_path / "moved.gguf"
+    shutil.copy(file, moved)
+    before = {process.pid for process in processes()}
+    restarted = start(moved, tmp_path)
+    try:
+        (server,) = (one for one in processes() if one.pid not in before and "llama_cpp_server.py" in one.cmdline()[-1])
+        moved.rename(tmp_path / "away.gguf")  # so it does not come back before we want it to
+        server.kill()
+        wait_until(lambda: restarted.failure)
+        with pytest.raises(EngineNotReadyError, match=r"llama\.cpp has crashed and is being started again"):
+            restarted.tokenize(QUESTION)
+
+        generations = [restarted.generate(GenerationRequest(QUESTION, GREEDY, str(number))) for number in range(9)]
+        too_long = restarted.generate(GenerationRequest([{"role": "user", "content": "很长的问题。" * 200}], GREEDY))
+        assert generations[0].get(timeout=30) == Waiting(0, for_restart=True)
+        generations.pop().cancel()
+        (tmp_path / "away.gguf").rename(moved)
+
+        assert [tokens(list(generation)) for generation in generations] == [expected] * 8
+        with pytest.raises(PromptError, match="too long"):
+            list(too_long)
+        assert restarted.load().active == 0
+    finally:
+        restarted.close()
 
 
 def test_a_file_that_llama_cpp_does_not_load_is_said(file: Path, tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
+import time
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from streamlit.delta_generator import DeltaGenerator
 
-from components.ui.chat.streaming import BlockWriter
+from components.chats.replies import Written
+from components.chats.reply import Snapshot
+from components.engine.events import Waiting
+from components.ui.chat.streaming import BlockWriter, show_waiting
+from components.ui.texts import EN
 
 
 class Slot(list[str]):
@@ -51,6 +57,23 @@ def stream(container: Container, text: str, step: int, seconds: float) -> None:
         clock.now += seconds
         writer.write(text[:length])
     writer.finish(text)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        (Waiting(2, 4.2), f"{EN.ahead.format(ahead=2)}, about 4 s"),
+        (Waiting(0, for_restart=True), f"{EN.restarting} · 7 s"),
+        (None, f"{EN.thinking} · 7 s"),
+    ],
+)
+def test_what_is_waited_for_is_said(waiting: Waiting | None, said: str) -> None:
+    snapshots = [Snapshot("", waiting, None), Snapshot("", waiting, "stop")]
+    reply = SimpleNamespace(began=time.monotonic() - 7, snapshot=lambda: snapshots.pop(0), wait=lambda *_: snapshots[0])
+    slot = Slot()
+    show_waiting(cast("Written", reply), cast("DeltaGenerator", slot), EN)
+
+    assert slot == [f":shimmer[{said}]"]
 
 
 def test_the_last_thing_sent_is_the_whole_text(container: Container) -> None:

@@ -188,6 +188,8 @@ def test_those_who_are_served_stand_in_rows_of_their_own(
     engine.activity.begin("own", "", lambda: cancelled.append("nobody"))
     engine.activity.note(anna, Delta("three tokens", count=3))
     engine.activity.note(bo, Waiting(2))
+    caro = engine.activity.begin("tutorial", "", lambda: cancelled.append("caro"))
+    engine.activity.note(caro, Waiting(0, for_restart=True))
     clock.now += 12
     tell(host, [sample(0), sample(1)])
     page.run()
@@ -196,6 +198,7 @@ def test_those_who_are_served_stand_in_rows_of_their_own(
         "**Page** visitor:anna · 3 tokens · 42 s",
         "**/v1** key:a-very-long-name · 2 before it · 12 s",
         "**Server** – · 0 tokens · 12 s",
+        "**POST /** – · waits for the restart · 12 s",
     ]
     assert EN.nobody not in [caption.value for caption in page.caption]
     page.button(key=f"cancel_{bo.number}").click().run()

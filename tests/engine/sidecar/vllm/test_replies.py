@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from components.engine.errors import EngineError, EngineNotReadyError, PromptError, UnsupportedError
-from components.engine.events import Delta, Event, Finished
+from components.engine.events import Delta, Event, Finished, Waiting
 from components.engine.interface import Engine, GenerationRequest
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
@@ -171,15 +171,89 @@ def test_who_asks_while_it_is_started_again_waits_a_little(load: Load, caplog: p
     assert text_of(ask(engine)) == REPLY
 
 
-def test_who_asks_while_it_is_down_is_told_so(load: Load, caplog: pytest.LogCaptureFixture) -> None:
-    engine = load(pauses=(600,))
+def down(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Have it crash, and wait until that is known."""
     kill_vllm(caplog)
     wait_until(lambda: engine.failure)
+
+
+def test_who_asks_while_it_is_started_again_waits_however_long_that_takes(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loads = tmp_path / "loads"
+    loads.touch()
+    engine = load({"loads": str(loads)})
+    loads.unlink()
+    down(engine, caplog)
+
+    generation = engine.generate(request())
+    assert generation.get(timeout=30) == Waiting(0, for_restart=True)
+    with pytest.raises(TimeoutError):
+        generation.get(timeout=1)
+    loads.touch()
+    events = list(generation)
+
+    assert text_of(events) == REPLY
+    assert finished(events).waited > 1
+    assert finished(events).waited < (finished(events).time_to_first_token or 0)
+
+
+def test_a_reply_that_waits_for_that_is_cancelled_at_once(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load(pauses=(600,))
+    down(engine, caplog)
+    generation = engine.generate(request())
+    assert isinstance(generation.get(timeout=30), Waiting)
+    generation.cancel()
+
+    assert finished([generation.get(timeout=30)]).reason == "cancelled"
+    assert engine.load().active == 0
+
+
+def test_a_reply_waits_for_that_no_longer_than_it_may_take(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load(pauses=(600,), max_reply_seconds=0.5)
+    down(engine, caplog)
 
     with pytest.raises(EngineNotReadyError) as error:
         ask(engine)
     assert str(error.value) == engine.failure
     assert engine.failure == "vLLM has crashed and is being started again. Ask again in a few minutes."
+
+
+def test_a_reply_that_waits_for_one_that_is_given_up_is_told_so(
+    load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = load(pauses=(0.5,))
+    monkeypatch.setenv("STAND_IN", json.dumps({"fails": "There is no such card."}))
+    down(engine, caplog)
+
+    for _ in range(2):  # who waited, and who asks afterwards
+        with pytest.raises(EngineNotReadyError, match=r"crashed again and again, .* no such card"):
+            ask(engine)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_reply_that_had_not_begun_outlives_two_crashes_and_causes_no_more(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
+    """What a server dies of each time that it reads it is not to be the end of it."""
+    asked = tmp_path / "asked"
+    stalls = {"asked": str(asked), "stalls": 0}
+    engine = load(stalls, pauses=(0, 0, 0, 0), openai_retries=20)
+    generation = engine.generate(request())
+    for left in reversed(range(times)):
+        wait_until(lambda: asked.exists() and asked.read_text())
+        monkeypatch.setenv("STAND_IN", json.dumps(stalls if left or times > 2 else {}))
+        known = len(told(caplog))
+        kill_vllm(caplog)
+        wait_until(lambda known=known: len(told(caplog)) > known)  # type: ignore[misc]
+        asked.unlink(missing_ok=True)
+
+    if times == 2:
+        assert text_of(list(generation)) == REPLY
+        return
+    with pytest.raises(EngineError, match=r"vLLM has ended 3 times before it began this reply"):
+        list(generation)
+    wait_until(lambda: engine.failure is None)
 
 
 def test_an_engine_that_is_closed_ends_its_replies_and_its_vllm(load: Load, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,14 +1,14 @@
-"""Whether a conversation fits a model that runs elsewhere.
+"""Whether a conversation fits a model whose tokens only another server can count.
 
-The server is asked only when it is not clear anyway: no text has more tokens than bytes. A server that cannot tell
-gets an estimate with a margin instead.
+That one is asked only when it is not clear anyway: no text has more tokens than bytes. Where it cannot tell, an
+estimate with a margin serves.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 
-from components.engine.errors import EngineError
-from components.model.chat_format import Message
+from components.engine.errors import EngineError, PromptError
+from components.model.chat_format import Message, MessagesError, Prompt, first_kept, split_system
 
 Text = str | Sequence[Message]
 """A plain text, or a conversation."""
@@ -29,22 +29,44 @@ MARGIN = 1.1
 class Measure:
     """Measures the prompts of one request."""
 
-    def __init__(self, count: Callable[[Text], int]) -> None:
-        """``count`` asks the server, and raises an ``EngineError`` when it cannot tell."""
+    def __init__(self, count: Callable[[Text], int] | None) -> None:
+        """``count`` asks the server, and raises an ``EngineError`` when it cannot tell; None: nobody is asked."""
         self._count = count
-        self._can_count = True
 
     def fits(self, text: Text, room: int) -> bool:
         """Whether the text or the messages have ``room`` tokens at the most."""
         if most_tokens(text) <= room:
             return True
-        if self._can_count:
+        if self._count is not None:
             try:
                 return self._count(text) <= room
             except EngineError as error:
                 logger.info("The length of a conversation is estimated: %s", error)
-                self._can_count = False
+                self._count = None
         return MARGIN * estimate_tokens(text) <= room
+
+
+def measured_prompt(messages: Sequence[Message], room: int, measure: Measure) -> Prompt:
+    """Which messages fit into so many tokens, without the prompt's ids.
+
+    Raises:
+        PromptError: the messages are not a conversation that a model can answer.
+    """
+    system, turns = parted(messages)
+    start = first_kept(turns, lambda start: measure.fits([*system, *turns[start:]], room))
+    return Prompt([], dropped_messages=start, too_long=not measure.fits([*system, *turns[start:]], room))
+
+
+def parted(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """The system message, if any, and the turns.
+
+    Raises:
+        PromptError: see ``measured_prompt``.
+    """
+    try:
+        return split_system(messages)
+    except MessagesError as error:
+        raise PromptError(str(error)) from error
 
 
 def most_tokens(text: Text) -> int:
