@@ -253,7 +253,7 @@ class Chat:
     def context(self, engine: Engine, controls: Controls) -> Context | None:
         """What the model sees for the reply being written, else for the next one; None before the first question.
 
-        It is worked out anew only when something changed.
+        It is worked out anew only when something changed, or when it was a guess.
         """
         if self.last is None:
             return None
@@ -261,10 +261,13 @@ class Chat:
         is_writing = self.writing is not None
         end = self.last.parent if is_writing else self.last.id
         key = (end, self.shown, controls.system, controls.sampling.max_new_tokens, engine.info)
-        if self._context is None or self._context[0] != key:
-            coming = [] if is_writing else [self._new(end, self.last.depth + 1, "user", "…")]
-            self._context = key, self._build_context(engine, end, coming, controls)
-        return self._context[1]
+        before = self._context[1] if self._context is not None and self._context[0] == key else None
+        if before is not None and not before.is_guess:
+            return before
+        stand_in = before.messages[-1] if before else self._new(end, self.last.depth + 1, "user", "…")
+        context = self._build_context(engine, end, [] if is_writing else [stand_in], controls)
+        self._context = key, context
+        return context
 
     def _read(self, connection: Connection) -> None:
         self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)

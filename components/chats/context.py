@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from components.chats.records import turns_of
-from components.engine.errors import PromptError
+from components.engine.errors import EngineError, PromptError
 from components.engine.interface import Engine
+from components.model.chat_format import Message as Turn
+from components.model.chat_format import Prompt
 from components.store.rows import Message
 
 FIRST_LOOK = 64
@@ -21,10 +23,12 @@ class Context:
         messages: these, the oldest first; the last is the question, or the reply to write on.
         first: the message from which on it sees all but those left out; what stands before is seen only where pinned.
             None when it sees everything.
+        is_guess: whether nobody could count the tokens at present.
     """
 
     messages: Sequence[Message]
     first: Message | None
+    is_guess: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,23 @@ def build_context(
 def _fit(branch: Sequence[Message], engine: Engine, system: str, max_new_tokens: int) -> Context:
     *past, newest = _turns(branch)
     usable = [turn for turn in past if turn.is_usable]
+    is_guess = False
+
+    def prompt_of(given: Sequence[Turn]) -> Prompt:
+        nonlocal is_guess
+        if not is_guess:
+            try:
+                return engine.build_prompt(given, max_new_tokens)
+            except PromptError:
+                raise
+            except EngineError:  # whoever counts the tokens is away; neither the page nor a question waits for that
+                is_guess = True
+        return engine.estimate_prompt(given, max_new_tokens)
 
     def dropped(turns: Sequence[_Turn]) -> int:
         """How many of these turns do not fit."""
-        given = turns_of(system, _messages([*turns, newest]))
         try:
-            messages_dropped = engine.build_prompt(given, max_new_tokens).dropped_messages
+            messages_dropped = prompt_of(turns_of(system, _messages([*turns, newest]))).dropped_messages
         except PromptError:
             return 0  # sending it says what is wrong
         ends = accumulate(len(turn.messages) for turn in turns)
@@ -86,7 +101,7 @@ def _fit(branch: Sequence[Message], engine: Engine, system: str, max_new_tokens:
             del pinned[0]
     kept = [*pinned, *usable[start:]]
     first = (usable[start] if start < len(usable) else newest).messages[0] if start else None
-    return Context(_messages([*kept, newest]), first)
+    return Context(_messages([*kept, newest]), first, is_guess)
 
 
 def _turns(branch: Sequence[Message]) -> list[_Turn]:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import openai
 import psutil
 import pytest
 
 from tests.engine.sidecar.gguf_files import exported
-from tests.engine.sidecar.test_sidecar import assert_gone
+from tests.engine.sidecar.test_sidecar import assert_gone, wait_until
 from tests.server import running_server
 
 
@@ -65,6 +66,35 @@ def test_a_schema_is_followed_and_tokens_are_told(address: str) -> None:
     assert answer.choices[0].message.content == '{"a": 1}'
     assert answer.usage is not None
     assert answer.usage.prompt_tokens == 3
+
+
+def test_programs_are_told_to_come_again_while_nobody_can_turn_texts_into_tokens(tmp_path: Path) -> None:
+    file, away = exported(tmp_path), tmp_path / "away.gguf"
+    env = {"BAICHUAN_MODEL": str(file), "BAICHUAN_CACHE_GB": "0.01"}
+    with running_server(tmp_path / "server.log", env, preloaded=False) as address:
+        children = application(address).children(recursive=True)
+        (server,) = (one for one in children if "llama_cpp_server.py" in one.cmdline()[-1])
+        file.rename(away)  # so it does not come back before we want it to
+        server.kill()
+        wait_until(lambda: httpx2.get(f"{address}/ready").status_code == 503)
+
+        messages = [{"role": "user", "content": "你是谁"}]
+        for path, body in (
+            ("/v1/chat/completions", {"messages": messages, "max_tokens": 4}),
+            ("/v1/chat/completions", {"messages": messages, "max_tokens": 4, "stream": True}),
+            ("/v1/completions", {"prompt": "百川", "max_tokens": 4}),
+            ("/v1/responses", {"input": "百川", "max_output_tokens": 16}),
+            ("/tokenize", {"prompt": "百川"}),
+        ):
+            answer = httpx2.post(address + path, json={"model": "default", **body}, timeout=60)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10"), path
+            assert "is being started again" in answer.text, path
+        away.rename(file)
+        client = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=5)
+        reply = client.chat.completions.create(model="default", messages=messages, max_tokens=4)  # type: ignore[arg-type]
+
+        assert reply.usage is not None
+        assert reply.usage.completion_tokens > 0
 
 
 def test_llama_cpp_ends_with_the_application_even_when_that_is_killed(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@ import pytest
 
 from components.chats.chat import Chat, Controls
 from components.chats.context import FIRST_LOOK
+from components.engine.errors import EngineNotReadyError
+from components.model.chat_format import Prompt
 from components.sampling.parameters import SamplingParams
-from tests.chats.helpers import CONTROLS, ask, asked, texts
+from tests.chats.helpers import CONTROLS, ask, asked, finish, texts
 from tests.scripted_engine import ScriptedEngine
 
 
@@ -84,3 +86,39 @@ def test_a_long_history_is_seen_as_far_as_it_fits(chat: Chat, engine: ScriptedEn
     assert asked(engine)[0] == "0"
     assert len(asked(engine)) == 2 * FIRST_LOOK + 1
     assert texts(chat.shown)[-2] == "last"
+
+
+def away(_: object, *__: object) -> Prompt:
+    raise EngineNotReadyError("It is being started again.")
+
+
+def test_while_nobody_can_count_what_is_seen_is_a_guess(
+    chat: Chat, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.with_info(context_length=4096)
+    for question in ("one", "two", "three"):
+        ask(chat, engine, question + " x" * 30)
+    chat.put(chat.shown[0].id, "pinned")
+    chat.refresh()
+    small = room_for(160, engine)
+    with monkeypatch.context() as down:
+        down.setattr(engine, "build_prompt", away)
+        guess = chat.context(engine, small)
+        assert guess is not None
+        assert guess.is_guess
+        assert [one.text[:3] for one in guess.messages] == ["one", "You", "…"]
+        assert chat.context(engine, small) == guess  # or the page would be drawn again and again
+
+        chat.ask(engine, "four", small)  # the engine refuses it, and nothing of it is lost
+        finish(chat)
+        reply = chat.shown[-1].reply
+        assert texts(chat.shown[-2:]) == ["four", ""]
+        assert reply is not None
+        assert (reply.end, reply.error) == ("failed", "It is being started again.")
+
+    now = chat.context(engine, CONTROLS)
+    assert now is not None
+    assert not now.is_guess
+    chat.regenerate(engine, chat.shown[-1], CONTROLS)
+    finish(chat)
+    assert chat.shown[-1].text == "You said: four"

@@ -91,7 +91,10 @@ def _beginning(text: str) -> str:
 
 
 def _count_conversation(engine: Engine, context: Context, system: str) -> Counted:
-    """Counted once for as long as the model sees the same: ``Chat.context`` gives the same object until then."""
+    """Counted once for as long as the model sees the same: ``Chat.context`` gives the same object until then.
+
+    A context that is a guess is another object each time, so its tokens are counted as soon as that can be done.
+    """
     kept = st.session_state.get("counted_context")
     if kept is None or kept[0] is not context or kept[1] != system:
         turns = turns_of(system, context.messages)
@@ -104,9 +107,12 @@ def _count(engine: Engine, text: str) -> Counted:
     counted: dict[str, Counted] = st.session_state.setdefault(_COUNTED, {})
     if len(counted) > 1000:
         counted.clear()
-    if text not in counted:
-        counted[text] = _tokens(engine, text)
-    return counted[text]
+    if text in counted:
+        return counted[text]
+    count = _tokens(engine, text)
+    if count[1] or engine.failure is None:  # a guess that was made while the engine was down need not last
+        counted[text] = count
+    return count
 
 
 def _tokens(engine: Engine, text: str | Sequence[Turn]) -> Counted:

@@ -1,9 +1,11 @@
 """What the reader is told of what the model sees, and can change about it."""
 
+from typing import NoReturn
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.engine.errors import UnsupportedError
+from components.engine.errors import EngineNotReadyError, UnsupportedError
 from components.engine.host import Ready
 from components.sampling.parameters import SamplingParams
 from tests.scripted_engine import ScriptedEngine
@@ -56,6 +58,39 @@ def test_a_count_that_is_a_guess_says_so(
     open_strip(ask(page, "12345"))
     assert "· ≈ " in strip(page)
     assert all("≈" in caption.value for caption in page.caption if caption.value.startswith(("Seen", "Room")))
+
+
+def test_a_page_is_drawn_while_the_server_that_counts_is_away(
+    page: AppTest, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> NoReturn:
+        raise EngineNotReadyError("It is being started again.")
+
+    ask(page, "12345")
+    counted = strip(page)
+    with monkeypatch.context() as down:
+        for name in ("build_prompt", "tokenize"):
+            down.setattr(engine, name, away)
+        down.setattr(ScriptedEngine, "failure", "It is being started again.")
+        open_strip(page)
+        page.text_area(key="system").set_value("Be brief.").run()
+        assert not page.exception
+        assert "· ≈ " in strip(page)
+
+        ask(page, "67890")
+        shown = [element.value for bubble in page.chat_message for element in bubble.text]
+        assert shown == ["12345", "67890"]
+        assert "It is being started again." in [caption.value for caption in page.caption]
+
+    page.text_area(key="system").set_value("").run()
+    assert counted == "The model sees 1 of 1 turns · 21 of 240 tokens"
+    assert "≈" not in strip(page)
+    assert not [
+        caption for caption in page.caption if caption.value.startswith(("Seen", "Room")) and "≈" in caption.value
+    ]
+    page.button(key="regenerate").click().run()
+    assert [message["content"] for message in engine.requests[-1].messages][-1] == "67890"
+    assert not page.exception
 
 
 def test_a_pinned_turn_is_seen_and_one_left_out_is_not(page: AppTest, engine: ScriptedEngine) -> None:
