@@ -5,8 +5,9 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. No weight
 
 import math
 import mmap
-import re
 import struct
+import sys
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ DEEPEST = 4
 """So many arrays may stand in each other; models have one."""
 
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-"""Types of values, as ``struct`` writes them."""
+"""Types of values, as ``struct`` writes them, and ``array``, which has bytes for what is true or false."""
 
 STRING, ARRAY = 8, 9
 
@@ -37,15 +38,13 @@ BLOCKS = {
 }  # fmt: skip
 """Numbers in a block, and its bytes, by the type of a weight; of other types no size is checked."""
 
-SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
-
 
 @dataclass(frozen=True)
 class GgufHeader:
     """What stands before the weights.
 
     Attributes:
-        values: by key, such as ``general.architecture``; arrays are lists.
+        values: by key, such as ``general.architecture``; lists of numbers are arrays, which know their type.
         weights: the names of the weights.
     """
 
@@ -54,8 +53,9 @@ class GgufHeader:
 
     @property
     def architecture(self) -> str:
-        """The model's kind, such as ``llama``."""
-        return str(self.values.get("general.architecture", ""))
+        """The model's kind, such as ``llama``; empty if the file does not say it."""
+        name = self.values.get("general.architecture")
+        return name if isinstance(name, str) else ""
 
     def of_architecture(self, key: str) -> Any:
         """A value whose key begins with the architecture's name; None if there is none."""
@@ -147,9 +147,16 @@ class _Reader:
         of, most = self._number("I"), len(self._content) - self._at
         count = self._count("Q", most, "items in a list")
         if of in NUMBERS:
-            form = f"<{count}{NUMBERS[of]}"
-            return list(struct.unpack(form, self._take(struct.calcsize(form))))
+            return self._numbers(NUMBERS[of].replace("?", "B"), count)
         return [self._value(of, depth + 1) for _ in range(count)]
+
+    def _numbers(self, kind: str, count: int) -> "array[Any]":
+        """A list of numbers without an object for each of them: a vocabulary has hundreds of thousands."""
+        numbers: array[Any] = array(kind)
+        numbers.frombytes(self._take(count * numbers.itemsize))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers
 
     def _text(self, longest: int) -> str:
         return self._take(self._count("Q", longest, "bytes in a text")).decode(errors="replace")
@@ -172,66 +179,3 @@ class _Reader:
 
     def _damaged(self, how: str) -> LoadError:
         return LoadError(f"{self._file} is damaged: {how}. {CURE}")
-
-
-NO_CHAT = {
-    "clip": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
-    "bert": "an embedding model",
-    "nomic-bert": "an embedding model",
-    "jina-bert-v2": "an embedding model",
-    "jina-bert-v3": "an embedding model",
-    "modern-bert": "an embedding model",
-    "gemma-embedding": "an embedding model",
-    "t5": "a model that translates a text as a whole",
-    "t5encoder": "an encoder",
-    "wavtokenizer-dec": "the part of a model that speaks",
-}
-OTHER_TYPES = {
-    "mmproj": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
-    "adapter": "a LoRA adapter, not a whole model. Merge it into its base model with llama-export-lora",
-    "imatrix": "statistics for quantizing, not a model",
-}
-
-
-def check_usable(file: Path, header: GgufHeader) -> None:
-    """See that a file holds a whole model that writes text, and its tokenizer.
-
-    Raises:
-        LoadError: it does not; the text says what it holds instead, or what is missing.
-    """
-    values, architecture = header.values, header.architecture
-    if not architecture:
-        raise LoadError(f"{file} does not say what kind of model it holds (general.architecture). {CURE}")
-    what = OTHER_TYPES.get(str(values.get("general.type"))) or NO_CHAT.get(architecture)
-    if what is None and header.of_architecture("pooling_type"):
-        what = "an embedding model"
-    if what:
-        cure = "" if "." in what else ". Use a model made for chatting, such as Baichuan2-7B-Chat: python download.py"
-        raise LoadError(f"{file} holds {what}{cure}.")
-    _check_parts(file, header)
-    tokens = values.get("tokenizer.ggml.tokens")
-    if values.get("tokenizer.ggml.model") in (None, "none", "no_vocab") or not isinstance(tokens, list) or not tokens:
-        raise LoadError(
-            f"{file} has no tokenizer, so nobody can write to its model. Convert the model again, with its tokenizer "
-            "beside it, or take another file of it."
-        )
-    if not header.weights:
-        raise LoadError(f"{file} holds only a vocabulary, no weights. Take a whole file of this model.")
-
-
-def _check_parts(file: Path, header: GgufHeader) -> None:
-    """Of a model in several files llama.cpp takes the first, and finds the others beside it."""
-    count = header.values.get("split.count", 1)
-    if not isinstance(count, int) or count <= 1:
-        return
-    match = SPLIT.fullmatch(file.name)
-    if match is None:
-        raise LoadError(
-            f"{file} is one of {count} parts of a model. Give them the names that they had, like "
-            f"NAME-00001-of-{count:05}.gguf, or join them with llama-gguf-split --merge."
-        )
-    names = [f"{match[1]}-{number:05}-of-{match[3]}.gguf" for number in range(1, min(count, 99_999) + 1)]
-    if header.values.get("split.no", 0) != 0:
-        raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {names[0]}")
-    if absent := [name for name in names if not file.with_name(name).is_file()]:
-        raise LoadError(f"{file} is the first of {count} parts, and {absent[0]} is missing beside it. {CURE}")

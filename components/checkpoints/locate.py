@@ -10,7 +10,8 @@ from pathlib import Path
 from components.checkpoints.content import read_json_object
 from components.checkpoints.errors import CheckpointError, IncompleteCheckpointError, LoadError
 from components.checkpoints.foreign import explain_foreign, quantization_of
-from components.checkpoints.gguf import SPLIT, check_usable, read_header
+from components.checkpoints.gguf import read_header
+from components.checkpoints.gguf_checks import SPLIT, check_usable
 from components.checkpoints.weight_files import WHOLE_WEIGHTS, weight_files
 from components.settings import Settings
 

@@ -5,7 +5,7 @@ all the rules by which the many kinds of tokenizers cut a text.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Never
@@ -23,7 +23,7 @@ from components.model.chat_format import (
 )
 from components.model.token_texts import TokenTexts, read_byte_level, read_sentencepiece_piece
 
-UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 2, 3, 4, 5
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 """Types of tokens, as llama.cpp numbers them."""
 
 ROLE_TOKENS = ("<reserved_106>", "<reserved_107>")
@@ -59,12 +59,11 @@ class GgufTokenizer:
     """
 
     def __init__(self, header: GgufHeader, encode: Encode) -> None:
-        """Read a file's vocabulary; ``encode`` asks whoever serves the model."""
+        """Read the vocabulary of a file that can be served; ``encode`` asks whoever serves the model."""
         values = header.values
-        self._tokens: list[str] = [str(token) for token in values["tokenizer.ggml.tokens"]]
-        types = values.get("tokenizer.ggml.token_type")
-        self._types: list[int] = types if isinstance(types, list) and len(types) == len(self._tokens) else []
-        self._types = self._types or [1] * len(self._tokens)
+        self._tokens: list[str] = values["tokenizer.ggml.tokens"]
+        types: Sequence[int] = values.get("tokenizer.ggml.token_type", [NORMAL] * len(self._tokens))
+        self._types = types[: len(self._tokens)]
         self._is_byte_level = values["tokenizer.ggml.model"] == BYTE_LEVEL
         self._encode = encode
         self._special_names = {

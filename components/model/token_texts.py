@@ -1,6 +1,7 @@
 """What single tokens stand for, as bytes: a character may be split over several of them."""
 
 import codecs
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ def byte_letters() -> dict[str, int]:
 
 
 _LETTERS = byte_letters()
+_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
 def read_byte_level(piece: str) -> bytes:
@@ -54,8 +56,8 @@ def read_byte_level(piece: str) -> bytes:
 
 def read_sentencepiece_piece(piece: str) -> bytes:
     """A piece of SentencePiece, which has some for single bytes."""
-    if len(piece) == len("<0x00>") and piece.startswith("<0x"):
-        return bytes([int(piece[3:5], base=16)])
+    if _BYTE.fullmatch(piece):
+        return bytes.fromhex(piece[3:5])
     return piece.replace(SPACE_MARK, " ").encode()
 
 

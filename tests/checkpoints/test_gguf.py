@@ -9,22 +9,16 @@ from typing import Any
 import pytest
 
 from components.checkpoints.errors import CheckpointError, LoadError
-from components.checkpoints.gguf import check_usable, read_header
+from components.checkpoints.gguf import read_header
+from components.checkpoints.gguf_checks import check_usable
 from components.checkpoints.locate import find_checkpoint
 from components.settings import Settings
+from tests.engine.sidecar.gguf_files import SMALL as WHOLE
 from tests.engine.sidecar.gguf_files import small_gguf
-
-WHOLE: dict[str, Any] = {
-    "general.architecture": "llama",
-    "general.name": "Small-Chat",
-    "tokenizer.ggml.model": "llama",
-    "tokenizer.ggml.tokens": ["<unk>", "a"],
-}
 
 
 def changed(**values: Any) -> Callable[[Path], Path]:
-    content = {key: value for key, value in (WHOLE | values).items() if value is not None}
-    return lambda folder: small_gguf(folder / "model.gguf", content)
+    return lambda folder: small_gguf(folder / "model.gguf", WHOLE | values)
 
 
 def head(version: int = 3, weights: int = 1, keys: int = 1, rest: bytes = b"") -> Callable[[Path], Path]:

@@ -17,6 +17,8 @@ from openai import APIError
 
 from components.checkpoints.demo import GENERATION_DEFAULTS
 from components.checkpoints.gguf import GgufHeader, read_header
+from components.checkpoints.gguf_checks import check_usable
+from components.checkpoints.gguf_shape import LEAST_CONTEXT, Shape, shape_of
 from components.checkpoints.locate import Checkpoint
 from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
@@ -44,11 +46,11 @@ SECONDS_TO_READY = 600.0
 REMEMBERED_TEXTS = 512
 """So many texts' ids are known without asking llama.cpp again."""
 
-LEAST_CONTEXT = 64
-"""Tokens that there must be memory for."""
-
 CONTEXTS_AT_ONCE = 2
 """Of so many conversations with a full context the keys and values are held, where memory allows."""
+
+MOST_COUNTED = 2**31 - 1
+"""llama.cpp counts tokens, and MiB, in 32 bits."""
 
 FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
@@ -83,14 +85,15 @@ def load_llama_cpp(
         EngineError: llama.cpp does not load it.
     """
     header = read_header(checkpoint.path)
-    context = _context_of(header)
-    capacity = _affordable_tokens(header, context, settings)
-    cache_mib = int(capacity * _bytes_per_token(header) / 2**20)
+    check_usable(checkpoint.path, header)
+    shape = shape_of(checkpoint.path, header)
+    capacity = _affordable_tokens(shape, settings)
+    cache_mib = capacity * shape.bytes_per_token // 2**20
     options = {
         "file": str(checkpoint.path.resolve()),
         "tokens": capacity,
         "replies": settings.max_batch,
-        "cache_mib": max(64, cache_mib),
+        "cache_mib": min(max(64, cache_mib), MOST_COUNTED),
         "gpu_layers": 0 if settings.device == "cpu" else -1,
         "threads": usable_cores(),
         "full_precision": full_precision,
@@ -98,7 +101,7 @@ def load_llama_cpp(
     on_stage("weights")
     sidecar = Sidecar(NAME, lambda endpoint: _launch(options, endpoint), patience=SECONDS_TO_READY, advice=_advice)
     with started(sidecar, settings) as (server, loop):
-        engine = _engine(checkpoint, header, settings, sidecar, server, loop, min(context, capacity), capacity)
+        engine = _engine(checkpoint, header, settings, sidecar, server, loop, min(shape.context, capacity), capacity)
         on_stage("warm_up")
         warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
         for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
@@ -151,34 +154,14 @@ def _engine(
     return EngineByIds(server, loop, info, settings, vocabulary, LlamaCppDialect(split), sidecar, capacity, versions)
 
 
-def _context_of(header: GgufHeader) -> int:
-    length = header.of_architecture("context_length")
-    return length if isinstance(length, int) and length >= LEAST_CONTEXT else 4096
-
-
-def _bytes_per_token(header: GgufHeader) -> int:
-    """Of the keys and values in float16."""
-
-    def largest(name: str, otherwise: int) -> int:
-        value = header.of_architecture(name)
-        value = max(value, default=0) if isinstance(value, list) else value
-        return value if isinstance(value, int) and value > 0 else otherwise
-
-    heads = largest("attention.head_count", 1)
-    size = largest("embedding_length", 4096) // heads
-    each = largest("attention.key_length", size) + largest("attention.value_length", size)
-    return 2 * largest("block_count", 32) * largest("attention.head_count_kv", heads) * each
-
-
-def _affordable_tokens(header: GgufHeader, context: int, settings: Settings) -> int:
+def _affordable_tokens(shape: Shape, settings: Settings) -> int:
     """Tokens whose keys and values are held: as the setting says, else within an eighth of the free memory.
 
     As much again may be kept in main memory of conversations that nobody writes in at the moment.
     """
     size = settings.cache_gb * 1e9 if settings.cache_gb else 0.25 * psutil.virtual_memory().available
-    tokens = int(size / 2 / _bytes_per_token(header))
-    most = context * min(settings.max_batch, CONTEXTS_AT_ONCE)
-    return max(LEAST_CONTEXT, min(tokens, most))
+    most = min(shape.context * min(settings.max_batch, CONTEXTS_AT_ONCE), MOST_COUNTED)
+    return max(LEAST_CONTEXT, int(min(size / 2 / shape.bytes_per_token, most)))
 
 
 def _defaults(header: GgufHeader, is_demo: bool) -> SamplingParams:

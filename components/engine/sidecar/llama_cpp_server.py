@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 OPTIONS, KEY = "LLAMA_CPP_OPTIONS", "LLAMA_CPP_KEY"
@@ -22,6 +23,22 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import xllamacpp
 
+    try:
+        server = xllamacpp.Server(_parameters(xllamacpp, options))
+    except Exception as error:  # noqa: BLE001 the edge of the program; the end of its log is what people are told
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return 1
+    print("listening on", server.listening_address, flush=True)
+    threading.Event().wait()
+    return 0
+
+
+def _parameters(xllamacpp: ModuleType, options: dict[str, Any]) -> Any:
+    """What to serve, and how, as llama.cpp takes it.
+
+    Raises:
+        OverflowError: a number is too large for its counters.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = options["file"]
     params.port = options["port"]
@@ -39,14 +56,7 @@ def main() -> int:
     params.fit_params = params.ui = False
     params.endpoint_slots = False
     params.sse_ping_interval = -1
-    try:
-        server = xllamacpp.Server(params)
-    except Exception as error:  # noqa: BLE001 the edge of the program; the end of its log is what people are told
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        return 1
-    print("listening on", server.listening_address, flush=True)
-    threading.Event().wait()
-    return 0
+    return params
 
 
 if __name__ == "__main__":

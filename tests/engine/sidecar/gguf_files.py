@@ -4,7 +4,7 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,31 @@ class AsConverted(GGUFWriter):
         """Leave it out."""
 
 
+class LayerByLayer(GGUFWriter):
+    """Counts the heads of each layer, as files of models do whose layers differ."""
+
+    def add_block_count(self, length: int) -> None:
+        self._layers = length
+        super().add_block_count(length)
+
+    def add_head_count(self, count: int) -> None:
+        super().add_head_count([count] * self._layers)
+
+    def add_head_count_kv(self, count: int) -> None:
+        super().add_head_count_kv([count] * self._layers)
+
+
 @contextmanager
-def converter_of_llama_cpp() -> Iterator[None]:
-    """Exports within look like files that others published."""
+def writing_with(writer: type[GGUFWriter]) -> Iterator[None]:
+    """Exports within are written by it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gguf_file, "GGUFWriter", AsConverted)
+        patch.setattr(gguf_file, "GGUFWriter", writer)
         yield
+
+
+def converter_of_llama_cpp() -> AbstractContextManager[None]:
+    """Exports within look like files that others published."""
+    return writing_with(AsConverted)
 
 
 def deep_tiny(folder: Path) -> Path:
@@ -74,19 +93,42 @@ def text(value: str) -> bytes:
     return struct.pack("<Q", len(value)) + value.encode()
 
 
+SMALL: dict[str, Any] = {
+    "general.architecture": "llama",
+    "general.name": "Small-Chat",
+    "llama.context_length": 128,
+    "llama.embedding_length": 32,
+    "llama.block_count": 2,
+    "llama.attention.head_count": 4,
+    "llama.attention.head_count_kv": 2,
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": ["<unk>", "a"],
+    "tokenizer.chat_template": "{{ messages[0].content }}",
+}
+"""What a file must say to be given to llama.cpp."""
+
+
 def small_gguf(file: Path, values: dict[str, Any], weights: int = 1) -> Path:
-    """A file whose header says only this: texts, whole numbers and lists of texts."""
+    """A file whose header says only this: texts, numbers, and lists of either. What is None is left out."""
     writer = GGUFWriter(file, values.get("general.architecture", "llama"))
     for key, value in values.items():
         match value:
             case str() if key != "general.architecture":
                 writer.add_string(key, value)
-            case int():
+            case bool():
+                writer.add_bool(key, value)
+            case int() if value < 0:
+                writer.add_int64(key, value)
+            case int() if value < 2**32:
                 writer.add_uint32(key, value)
+            case int():
+                writer.add_uint64(key, value)
+            case float():
+                writer.add_float32(key, value)
             case list():
                 writer.add_array(key, value)
     for number in range(weights):
-        writer.add_tensor(f"blk.{number}.weight", torch.zeros(32).numpy())
+        writer.add_tensor(f"blk.{number}.attn_q.weight", torch.zeros(32).numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

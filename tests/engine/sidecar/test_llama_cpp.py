@@ -1,8 +1,11 @@
 """GGUF files through llama.cpp itself: what it writes for us is what the reference writes."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +20,11 @@ from components.engine.errors import EngineError, EngineNotReadyError, PromptErr
 from components.engine.events import Delta, Event, Finished, Waiting
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.replay import replay
-from components.engine.sidecar.llama_cpp import load_llama_cpp
+from components.engine.sidecar.llama_cpp import PROGRAM, load_llama_cpp
 from components.model.chat_format import Message, chat_format_of
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
-from tests.engine.sidecar.gguf_files import converter_of_llama_cpp, deep_tiny, exported
+from tests.engine.sidecar.gguf_files import LayerByLayer, converter_of_llama_cpp, deep_tiny, exported, writing_with
 from tests.engine.sidecar.test_sidecar import assert_gone, wait_until
 from tests.tiny import CHATS, TINY_PATH
 
@@ -159,6 +162,15 @@ def test_a_published_baichuan_file_without_a_template_gets_its_format(tmp_path: 
         finally:
             engine.close()
     assert replies[0] == replies[1]
+
+
+def test_a_file_that_counts_the_heads_of_each_layer_is_served(engine: Engine, tmp_path: Path) -> None:
+    with writing_with(LayerByLayer):
+        counted = start(exported(tmp_path), tmp_path)
+    try:
+        assert tokens(ask(counted)) == tokens(ask(engine))
+    finally:
+        counted.close()
 
 
 def test_a_reply_is_written_on_from_its_ids(engine: Engine) -> None:
@@ -351,6 +363,17 @@ def test_a_file_that_llama_cpp_does_not_load_is_said(file: Path, tmp_path: Path)
 
     assert "Traceback" not in str(caught.value)
     assert time.monotonic() - began < 60
+
+
+def test_a_number_that_llama_cpp_cannot_count_is_told_without_a_traceback(file: Path) -> None:
+    options = {"file": str(file), "port": 1, "tokens": 256, "replies": 1, "cache_mib": 2**40, "gpu_layers": 0}
+    environment = os.environ | {"LLAMA_CPP_OPTIONS": json.dumps(options), "LLAMA_CPP_KEY": "key"}
+
+    done = subprocess.run([sys.executable, "-I", PROGRAM], env=environment, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("OverflowError: ")
+    assert "Traceback" not in done.stderr
 
 
 def test_every_token_is_counted_once_though_random_bytes_are_no_characters(engine: Engine) -> None:

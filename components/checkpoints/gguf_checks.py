@@ -1,0 +1,104 @@
+"""Whether llama.cpp can serve a GGUF file, as far as its header tells: asked before that program gets to see it."""
+
+import re
+from array import array
+from pathlib import Path
+
+from components.checkpoints.content import CURE
+from components.checkpoints.errors import LoadError
+from components.checkpoints.gguf import GgufHeader
+from components.checkpoints.gguf_shape import Fields, shape_of
+
+SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+
+TOKEN_IDS = (
+    "bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask",
+    "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep", "prefix", "suffix", "middle",
+)  # fmt: skip
+"""The tokens whose ids llama.cpp asks for, under their names there."""
+
+MOST_IDS = 2**32 - 1
+
+NO_CHAT = {
+    "clip": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
+    "bert": "an embedding model",
+    "nomic-bert": "an embedding model",
+    "jina-bert-v2": "an embedding model",
+    "jina-bert-v3": "an embedding model",
+    "modern-bert": "an embedding model",
+    "gemma-embedding": "an embedding model",
+    "t5": "a model that translates a text as a whole",
+    "t5encoder": "an encoder",
+    "wavtokenizer-dec": "the part of a model that speaks",
+}
+OTHER_TYPES = {
+    "mmproj": "the part of a model that sees pictures (a vision projector). Name the file with the language model",
+    "adapter": "a LoRA adapter, not a whole model. Merge it into its base model with llama-export-lora",
+    "imatrix": "statistics for quantizing, not a model",
+}
+
+
+def check_usable(file: Path, header: GgufHeader) -> None:
+    """See that a file holds a whole model that writes text, and its tokenizer.
+
+    Raises:
+        LoadError: it does not; the text says what it holds instead, or what is missing.
+    """
+    values, architecture = header.values, header.architecture
+    if not architecture:
+        raise LoadError(f"{file} does not say what kind of model it holds (general.architecture). {CURE}")
+    what = OTHER_TYPES.get(str(values.get("general.type"))) or NO_CHAT.get(architecture)
+    if what is None and header.of_architecture("pooling_type"):
+        what = "an embedding model"
+    if what:
+        cure = "" if "." in what else ". Use a model made for chatting, such as Baichuan2-7B-Chat: python download.py"
+        raise LoadError(f"{file} holds {what}{cure}.")
+    _check_parts(file, header)
+    _check_tokenizer(file, header)
+    if not header.weights:
+        raise LoadError(f"{file} holds only a vocabulary, no weights. Take a whole file of this model.")
+    shape_of(file, header)
+
+
+def _check_tokenizer(file: Path, header: GgufHeader) -> None:
+    """See that there is a vocabulary, and that its lists are as long as llama.cpp believes without looking."""
+    fields = Fields(file, header.values, "tokenizer.")
+    model, tokens = header.values.get("tokenizer.ggml.model"), header.values.get("tokenizer.ggml.tokens")
+    if model in (None, "", "none", "no_vocab") or tokens in (None, []):
+        raise LoadError(
+            f"{file} has no tokenizer, so nobody can write to its model. Convert the model again, with its tokenizer "
+            "beside it, or take another file of it."
+        )
+    if not isinstance(model, str):
+        raise fields.refusal("ggml.model", "a name belongs")
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise fields.refusal("ggml.tokens", "a list of texts belongs")
+    for name, types, what in (("ggml.token_type", "iI", "whole numbers"), ("ggml.scores", "f", "numbers")):
+        value = header.values.get(f"tokenizer.{name}")
+        if value is None:
+            continue
+        if not isinstance(value, array) or value.typecode not in types or len(value) < len(tokens):
+            raise fields.refusal(name, f"a list of {what} belongs, one of 32 bits for each of {len(tokens)} tokens")
+    for token in TOKEN_IDS:
+        if f"tokenizer.ggml.{token}_token_id" in header.values:  # beyond the vocabulary llama.cpp takes its own
+            fields.number(f"ggml.{token}_token_id", 0, MOST_IDS)
+    if not isinstance(header.values.get("tokenizer.chat_template", ""), str):
+        raise fields.refusal("chat_template", "a text belongs")
+
+
+def _check_parts(file: Path, header: GgufHeader) -> None:
+    """Of a model in several files llama.cpp takes the first, and finds the others beside it."""
+    count = header.values.get("split.count", 1)
+    if not isinstance(count, int) or count <= 1:
+        return
+    match = SPLIT.fullmatch(file.name)
+    if match is None:
+        raise LoadError(
+            f"{file} is one of {count} parts of a model. Give them the names that they had, like "
+            f"NAME-00001-of-{count:05}.gguf, or join them with llama-gguf-split --merge."
+        )
+    names = [f"{match[1]}-{number:05}-of-{match[3]}.gguf" for number in range(1, min(count, 99_999) + 1)]
+    if header.values.get("split.no", 0) != 0:
+        raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {names[0]}")
+    if absent := [name for name in names if not file.with_name(name).is_file()]:
+        raise LoadError(f"{file} is the first of {count} parts, and {absent[0]} is missing beside it. {CURE}")
