@@ -17,11 +17,20 @@ from components.checkpoints.errors import LoadError
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MOST_KEYS = 65536
-MOST_WEIGHTS = 1 << 20
+MOST_BYTES = 1 << 27
+"""Of a header. With a vocabulary of 300,000 tokens it has about 20 MB, and a tokenizer in JSON some 30 MB more."""
+
+MOST_KEYS = 4096
+MOST_WEIGHTS = 1 << 17
 MOST_DIMENSIONS = 4
-LONGEST_NAME = 65535
-"""More than any model has, and little enough to be read in no time."""
+MOST_ITEMS = 1 << 21
+LONGEST_NAME = 1024
+LONGEST_TOKEN = 1 << 16
+LONGEST_TEXT = 1 << 20
+"""More than any model has: 29,000 weights, lists of 514,000 merges, names of 100 bytes, templates of tens of kB."""
+
+TOKENS = "tokenizer.ggml.tokens"
+"""The only list of texts that anybody asks for."""
 
 DEEPEST = 4
 """So many arrays may stand in each other; models have one."""
@@ -29,6 +38,7 @@ DEEPEST = 4
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Types of values, as ``struct`` writes them, and ``array``, which has bytes for what is true or false."""
 
+SIZES = {form: struct.calcsize(f"<{form}") for form in NUMBERS.values()}
 STRING, ARRAY = 8, 9
 
 BLOCKS = {
@@ -40,11 +50,19 @@ BLOCKS = {
 
 
 @dataclass(frozen=True)
+class PassedOver:
+    """Stands for a value that was not read, since nobody asks for it; ``what`` it is, in a few words."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class GgufHeader:
     """What stands before the weights.
 
     Attributes:
-        values: by key, such as ``general.architecture``; lists of numbers are arrays, which know their type.
+        values: by key, such as ``general.architecture``; lists of numbers are arrays, which know their type. Of lists
+            of texts only the vocabulary is read, and of long texts none.
         weights: the names of the weights.
     """
 
@@ -86,7 +104,7 @@ def _what_instead(file: Path, start: bytes) -> str:
 
 
 class _Reader:
-    """Goes through a header. No length is believed that the file has no room for."""
+    """Goes through a header. No length is believed that no header has, or that the file has no room for."""
 
     def __init__(self, file: Path, content: mmap.mmap) -> None:
         self._file = file
@@ -108,7 +126,7 @@ class _Reader:
         values = {}
         for _ in range(keys):
             name = self._text(LONGEST_NAME)
-            values[name] = self._value(self._number("I"))
+            values[name] = self._value(self._number("I"), reads_texts=name == TOKENS)
         sizes = dict(self._weight() for _ in range(weights))
         self._check_whole(values, sizes)
         return GgufHeader(values, frozenset(sizes))
@@ -137,18 +155,29 @@ class _Reader:
                 f"that did not end. {CURE}"
             )
 
-    def _value(self, kind: int, depth: int = 0) -> Any:
+    def _value(self, kind: int, depth: int = 0, *, reads_texts: bool = False) -> Any:
         if kind in NUMBERS:
             return self._number(NUMBERS[kind])
         if kind == STRING:
-            return self._text(len(self._content))
+            size = self._count("Q", MOST_BYTES, "bytes in a text")
+            if size <= LONGEST_TEXT:
+                return self._decoded(size)
+            self._pass(size)
+            return PassedOver(f"a text of {size} bytes")
         if kind != ARRAY or depth == DEEPEST:
             raise self._damaged(f"a value is of type {kind}")
-        of, most = self._number("I"), len(self._content) - self._at
-        count = self._count("Q", most, "items in a list")
+        of, count = self._number("I"), self._count("Q", MOST_ITEMS, "items in a list")
         if of in NUMBERS:
             return self._numbers(NUMBERS[of].replace("?", "B"), count)
-        return [self._value(of, depth + 1) for _ in range(count)]
+        if of != STRING:
+            for _ in range(count):
+                self._value(of, depth + 1)
+            return PassedOver(f"a list of {count} lists")
+        if reads_texts and depth == 0:
+            return [self._text(LONGEST_TOKEN) for _ in range(count)]
+        for _ in range(count):
+            self._pass(self._count("Q", MOST_BYTES, "bytes in a text"))
+        return PassedOver(f"a list of {count} texts")
 
     def _numbers(self, kind: str, count: int) -> "array[Any]":
         """A list of numbers without an object for each of them: a vocabulary has hundreds of thousands."""
@@ -159,7 +188,10 @@ class _Reader:
         return numbers
 
     def _text(self, longest: int) -> str:
-        return self._take(self._count("Q", longest, "bytes in a text")).decode(errors="replace")
+        return self._decoded(self._count("Q", longest, "bytes in a text"))
+
+    def _decoded(self, size: int) -> str:
+        return self._take(size).decode(errors="replace")
 
     def _count(self, form: str, most: int, what: str) -> int:
         count = self._number(form)
@@ -168,14 +200,20 @@ class _Reader:
         return int(count)
 
     def _number(self, form: str) -> Any:
-        return struct.unpack(f"<{form}", self._take(struct.calcsize(f"<{form}")))[0]
+        self._pass(SIZES[form])
+        return struct.unpack_from(f"<{form}", self._content, self._at - SIZES[form])[0]
 
     def _take(self, size: int) -> bytes:
-        taken = self._content[self._at : self._at + size]
-        if len(taken) < size:
-            raise LoadError(f"{self._file} is cut off within its header, as after a download that did not end. {CURE}")
+        self._pass(size)
+        return self._content[self._at - size : self._at]
+
+    def _pass(self, size: int) -> None:
+        """Go on behind so many bytes."""
         self._at += size
-        return taken
+        if self._at > MOST_BYTES:
+            raise self._damaged(f"it says that its header has more than {MOST_BYTES / 1e6:.0f} MB")
+        if self._at > len(self._content):
+            raise LoadError(f"{self._file} is cut off within its header, as after a download that did not end. {CURE}")
 
     def _damaged(self, how: str) -> LoadError:
         return LoadError(f"{self._file} is damaged: {how}. {CURE}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.checkpoints.content import CURE
 from components.checkpoints.errors import LoadError
-from components.checkpoints.gguf import GgufHeader
+from components.checkpoints.gguf import LONGEST_TEXT, TOKENS, GgufHeader
 from components.checkpoints.gguf_shape import Fields, shape_of
 
 SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
@@ -63,7 +63,7 @@ def check_usable(file: Path, header: GgufHeader) -> None:
 def _check_tokenizer(file: Path, header: GgufHeader) -> None:
     """See that there is a vocabulary, and that its lists are as long as llama.cpp believes without looking."""
     fields = Fields(file, header.values, "tokenizer.")
-    model, tokens = header.values.get("tokenizer.ggml.model"), header.values.get("tokenizer.ggml.tokens")
+    model, tokens = header.values.get("tokenizer.ggml.model"), header.values.get(TOKENS)
     if model in (None, "", "none", "no_vocab") or tokens in (None, []):
         raise LoadError(
             f"{file} has no tokenizer, so nobody can write to its model. Convert the model again, with its tokenizer "
@@ -71,7 +71,7 @@ def _check_tokenizer(file: Path, header: GgufHeader) -> None:
         )
     if not isinstance(model, str):
         raise fields.refusal("ggml.model", "a name belongs")
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+    if not isinstance(tokens, list):
         raise fields.refusal("ggml.tokens", "a list of texts belongs")
     for name, types, what in (("ggml.token_type", "iI", "whole numbers"), ("ggml.scores", "f", "numbers")):
         value = header.values.get(f"tokenizer.{name}")
@@ -83,7 +83,7 @@ def _check_tokenizer(file: Path, header: GgufHeader) -> None:
         if f"tokenizer.ggml.{token}_token_id" in header.values:  # beyond the vocabulary llama.cpp takes its own
             fields.number(f"ggml.{token}_token_id", 0, MOST_IDS)
     if not isinstance(header.values.get("tokenizer.chat_template", ""), str):
-        raise fields.refusal("chat_template", "a text belongs")
+        raise fields.refusal("chat_template", f"a text of at most {LONGEST_TEXT} bytes belongs")
 
 
 def _check_parts(file: Path, header: GgufHeader) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.checkpoints.errors import LoadError
-from components.checkpoints.gguf import GgufHeader
+from components.checkpoints.gguf import GgufHeader, PassedOver
 
 LEAST_CONTEXT = 64
 """Tokens; with less nobody can ask anything."""
@@ -132,6 +132,8 @@ def shown(value: Any) -> str:
     if isinstance(value, array):
         return f"a list of {len(value)} numbers"
     if isinstance(value, list):
-        return f"a list of {len(value)} {'texts' if all(isinstance(one, str) for one in value) else 'lists'}"
+        return f"a list of {len(value)} texts"
+    if isinstance(value, PassedOver):
+        return value.what
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"

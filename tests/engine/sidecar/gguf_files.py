@@ -90,7 +90,7 @@ def exported(folder: Path, source: Path = TINY_PATH, name: str = "tiny-chat.gguf
 
 
 def text(value: str) -> bytes:
-    return struct.pack("<Q", len(value)) + value.encode()
+    return struct.pack("<Q", len(value.encode())) + value.encode()
 
 
 SMALL: dict[str, Any] = {
