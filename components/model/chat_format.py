@@ -199,7 +199,9 @@ class TemplateChatFormat(ChatFormat):
                 continue_final_message=continues,
             )
         except TemplateError as error:
-            raise MessagesError(f"The model's chat template refuses these messages: {error}") from error
+            raise MessagesError(
+                f"The model's chat template refuses these messages: {error.message or error}"
+            ) from error
         return [token for piece in text.split(self.CUT) for token in self._tokens(piece)]
 
 

@@ -37,6 +37,9 @@ BYTE_LEVEL = "gpt2"
 MARKER = "\ufdd0"
 """A code point that is never a character, so no piece contains it, and nothing is joined with it."""
 
+MISTAKES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a template raises that computes something that cannot be."""
+
 Encode = Callable[[str], list[int]]
 """The ids of a text, in which control tokens that are written out count as such."""
 
@@ -56,22 +59,23 @@ class GgufTokenizer:
         chat_template: a Jinja template; None where the file has none, or Baichuan 2's own format serves.
         added_tokens_decoder: the tokens that are looked for in a text before anything else.
         size: how many tokens there are.
+        encoder: asks whoever serves the model, so it is set once that is there. Until then no text has ids.
     """
 
-    def __init__(self, header: GgufHeader, encode: Encode) -> None:
-        """Read the vocabulary of a file that can be served; ``encode`` asks whoever serves the model."""
+    def __init__(self, header: GgufHeader) -> None:
+        """Read the vocabulary of a file that can be served."""
         values = header.values
         self._tokens: list[str] = values["tokenizer.ggml.tokens"]
         types: Sequence[int] = values.get("tokenizer.ggml.token_type", [NORMAL] * len(self._tokens))
         self._types = types[: len(self._tokens)]
         self._is_byte_level = values["tokenizer.ggml.model"] == BYTE_LEVEL
-        self._encode = encode
         self._special_names = {
             name: self._text_of(values.get(f"tokenizer.ggml.{key}_token_id"))
             for name, key in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"))
         }
         self._adds_prefix = not self._is_byte_level and values.get("tokenizer.ggml.add_space_prefix") is not False
         self.size = len(self._tokens)
+        self.encoder: Encode = lambda _: []
         template = values.get("tokenizer.chat_template")
         self.chat_template: str | None = template if isinstance(template, str) and template.strip() else None
         self.added_tokens_decoder: Mapping[int, GgufToken] = {
@@ -114,7 +118,7 @@ class GgufTokenizer:
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:  # noqa: ARG002 none is ever added
         """See ``ChatTokenizer.encode``."""
-        return self._encode(text)
+        return self.encoder(text)
 
     def apply_chat_template(
         self,
@@ -131,13 +135,16 @@ class GgufTokenizer:
         """
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
         environment.globals["raise_exception"] = _refuse
-        text = environment.from_string(self.chat_template or "").render(
-            messages=conversation,
-            tools=None,
-            documents=None,
-            add_generation_prompt=add_generation_prompt,
-            **self._special_names,
-        )
+        try:
+            text = environment.from_string(self.chat_template or "").render(
+                messages=conversation,
+                tools=None,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                **self._special_names,
+            )
+        except MISTAKES as error:
+            raise TemplateError(f"{type(error).__name__}: {error}") from error
         if not continue_final_message:
             return text
         # What the template puts behind a message would end the reply that is to go on.

@@ -31,8 +31,9 @@ from components.engine.sidecar.opening import started
 from components.engine.sidecar.process import Endpoint, Launch
 from components.engine.sidecar.sidecar import Sidecar
 from components.engine.vocabulary import Vocabulary
+from components.model.chat_format import Message
 from components.model.cores import usable_cores
-from components.model.gguf_tokenizer import GgufTokenizer
+from components.model.gguf_tokenizer import Encode, GgufTokenizer
 from components.model.split_characters import REPLACEMENT, SplitCharacters
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
@@ -42,6 +43,9 @@ PROGRAM = Path(__file__).with_name("llama_cpp_server.py")
 
 SECONDS_TO_READY = 600.0
 """7B weights from a slow disk take minutes."""
+
+WARM_UP: list[Message] = [{"role": "user", "content": "Hi"}]
+"""What the model is tried with once; whether its chat template takes it is known before."""
 
 REMEMBERED_TEXTS = 512
 """So many texts' ids are known without asking llama.cpp again."""
@@ -87,6 +91,9 @@ def load_llama_cpp(
     header = read_header(checkpoint.path)
     check_usable(checkpoint.path, header)
     shape = shape_of(checkpoint.path, header)
+    tokenizer = GgufTokenizer(header)
+    chat_format = tokenizer.chat_format()
+    chat_format.encode(WARM_UP)
     capacity = _affordable_tokens(shape, settings)
     cache_mib = capacity * shape.bytes_per_token // 2**20
     options = {
@@ -101,10 +108,13 @@ def load_llama_cpp(
     on_stage("weights")
     sidecar = Sidecar(NAME, lambda endpoint: _launch(options, endpoint), patience=SECONDS_TO_READY, advice=_advice)
     with started(sidecar, settings) as (server, loop):
-        engine = _engine(checkpoint, header, settings, sidecar, server, loop, min(shape.context, capacity), capacity)
+        tokenizer.encoder = _encoder(checkpoint, server, loop)
+        vocabulary = Vocabulary(chat_format, tokenizer.texts(), tokenizer.size)
+        context = min(shape.context, capacity)
+        engine = _engine(checkpoint, header, vocabulary, settings, sidecar, server, loop, context, capacity)
         on_stage("warm_up")
         warm_up = SamplingParams(temperature=0.0, max_new_tokens=2)
-        for _ in engine.generate(GenerationRequest([{"role": "user", "content": "Hi"}], warm_up)):
+        for _ in engine.generate(GenerationRequest(WARM_UP, warm_up)):
             pass
     learn_fingerprint(engine, checkpoint.path, settings.data_dir)
     return engine
@@ -118,16 +128,9 @@ def _launch(options: dict[str, Any], endpoint: Endpoint) -> Launch:
     return Launch([sys.executable, "-I", str(PROGRAM)], environment)
 
 
-def _engine(
-    checkpoint: Checkpoint,
-    header: GgufHeader,
-    settings: Settings,
-    sidecar: Sidecar,
-    server: Server,
-    loop: LoopThread,
-    context: int,
-    capacity: int,
-) -> EngineByIds:
+def _encoder(checkpoint: Checkpoint, server: Server, loop: LoopThread) -> Encode:
+    """Asks llama.cpp for the ids of a text, and remembers them."""
+
     @lru_cache(REMEMBERED_TEXTS)
     def ids_of(text: str) -> tuple[int, ...]:
         body = {"content": text, "add_special": False, "parse_special": True}
@@ -136,8 +139,20 @@ def _engine(
         except APIError as error:
             raise describe(error, server, checkpoint.name).error from error
 
-    tokenizer = GgufTokenizer(header, lambda text: list(ids_of(text)) if text else [])
-    vocabulary = Vocabulary(tokenizer.chat_format(), tokenizer.texts(), tokenizer.size)
+    return lambda text: list(ids_of(text)) if text else []
+
+
+def _engine(
+    checkpoint: Checkpoint,
+    header: GgufHeader,
+    vocabulary: Vocabulary,
+    settings: Settings,
+    sidecar: Sidecar,
+    server: Server,
+    loop: LoopThread,
+    context: int,
+    capacity: int,
+) -> EngineByIds:
     info = EngineInfo(
         model=checkpoint.name,
         is_demo=checkpoint.is_demo,
@@ -146,11 +161,11 @@ def _engine(
         context_length=context,
         defaults=_defaults(header, checkpoint.is_demo).fitting(context),
         engine=NAME,
-        vocabulary=tokenizer.size,
+        vocabulary=vocabulary.size,
         tells_logprobs=True,
     )
     versions = {name: version(name) for name in ("xllamacpp", "numpy")}
-    split = SplitCharacters(vocabulary.texts, tokenizer.size, vocabulary.chat_format.encode_text(REPLACEMENT))
+    split = SplitCharacters(vocabulary.texts, vocabulary.size, vocabulary.chat_format.encode_text(REPLACEMENT))
     return EngineByIds(server, loop, info, settings, vocabulary, LlamaCppDialect(split), sidecar, capacity, versions)
 
 

@@ -21,9 +21,9 @@ def main() -> int:
     # OpenMP's threads wait for each other by spinning, in vain where other programs want the cores: with five of them
     # on two, 5 tokens/s were written instead of 35. It is read when the library is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import xllamacpp
-
     try:
+        import xllamacpp
+
         server = xllamacpp.Server(_parameters(xllamacpp, options))
     except Exception as error:  # noqa: BLE001 the edge of the program; the end of its log is what people are told
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)

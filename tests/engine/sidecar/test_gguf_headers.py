@@ -16,6 +16,7 @@ from components.checkpoints.locate import Checkpoint
 from components.engine.sidecar.llama_cpp import load_llama_cpp
 from components.engine.sidecar.process import Endpoint
 from components.engine.sidecar.sidecar import Sidecar
+from components.model.chat_format import MessagesError
 from components.model.gguf_tokenizer import GgufTokenizer
 from components.settings import Settings
 from tests.engine.sidecar.gguf_files import SMALL, small_gguf
@@ -129,7 +130,7 @@ def test_a_model_without_attention_has_no_heads(tmp_path: Path) -> None:
     load(file)
 
 
-@pytest.mark.parametrize("value", [*ABSURD, *LISTS, None], ids=repr)
+@pytest.mark.parametrize("value", [*ABSURD, *LISTS], ids=repr)
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_tokenizer_of_something_else_is_refused(tmp_path: Path, name: str, value: Any) -> None:
     file = small_gguf(tmp_path / "small.gguf", SMALL | {name: value})
@@ -140,8 +141,6 @@ def test_a_tokenizer_of_something_else_is_refused(tmp_path: Path, name: str, val
     ):
         load(file)
         return
-    if name == "tokenizer.chat_template" and value is None:
-        return  # there is none, which is told elsewhere
 
     said = refused(file)
 
@@ -176,6 +175,32 @@ def test_what_else_a_header_says_disturbs_nothing(tmp_path: Path, value: Any) ->
     load(small_gguf(tmp_path / "small.gguf", SMALL | dict.fromkeys(others, value)))
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (None, "has no chat template, and its vocabulary no role tokens of Baichuan 2"),
+        ("  ", "has no chat template"),
+        ("{% if %}", "chat template refuses these messages: Expected an expression"),
+        ("{{ raise_exception('Not so.') }}", "chat template refuses these messages: Not so."),
+        ("{{ messages.content.text }}", "chat template refuses these messages: "),
+        ("{{ 1 / 0 }}", "chat template refuses these messages: ZeroDivisionError: division by zero"),
+        ("{{ messages[0].content + 1 }}", "chat template refuses these messages: TypeError: "),
+    ],
+)
+def test_a_model_that_nobody_can_chat_with_is_refused_before_its_weights_are_read(
+    tmp_path: Path, template: str | None, said: str
+) -> None:
+    file = small_gguf(tmp_path / "small.gguf", SMALL | {"tokenizer.chat_template": template})
+    stages: list[str] = []
+
+    with pytest.raises(MessagesError) as caught:
+        load_llama_cpp(Checkpoint(file, file.stem, False), Settings(), stages.append)
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert stages == []
+
+
 NAMES = [
     *(f"llama.{name}" for name in (*NEEDED, *MAY_BE_MISSING, "vocab_size", "pooling_type")),
     *(
@@ -206,12 +231,14 @@ def test_any_header_is_refused_in_a_sentence_or_given_to_llama_cpp(
 ) -> None:
     file = small_gguf(tmp_path / "small.gguf", SMALL | values)
 
-    with pytest.raises((LoadError, StartedError)) as caught:
+    with pytest.raises((LoadError, MessagesError, StartedError)) as caught:
         load_llama_cpp(Checkpoint(file, file.stem, False), Settings(cache_gb=cache_gb), lambda _: None)
 
     match caught.value:
         case StartedError(options=options):
             assert all(0 <= options[name] <= LARGEST for name in ("tokens", "cache_mib"))
+        case MessagesError() as error:
+            assert "chat template" in str(error)
         case error:
             assert str(file) in str(error)
             assert "\n" not in str(error)
@@ -221,6 +248,6 @@ def test_any_header_is_refused_in_a_sentence_or_given_to_llama_cpp(
 def test_a_piece_that_looks_like_a_byte_stands_for_itself(tmp_path: Path, piece: str) -> None:
     file = small_gguf(tmp_path / "small.gguf", SMALL | {"tokenizer.ggml.tokens": [piece, "<0x41>"]})
 
-    texts = GgufTokenizer(read_header(file), encode=lambda _: []).texts()
+    texts = GgufTokenizer(read_header(file)).texts()
 
     assert texts.decode([0, 1]) == f"{piece}A".replace("▁", " ")

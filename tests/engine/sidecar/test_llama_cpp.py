@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from components.model.chat_format import Message, chat_format_of
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from tests.engine.sidecar.gguf_files import LayerByLayer, converter_of_llama_cpp, deep_tiny, exported, writing_with
+from tests.engine.sidecar.gguf_files import text as text_of
 from tests.engine.sidecar.test_sidecar import assert_gone, wait_until
 from tests.tiny import CHATS, TINY_PATH
 
@@ -363,6 +365,36 @@ def test_a_file_that_llama_cpp_does_not_load_is_said(file: Path, tmp_path: Path)
 
     assert "Traceback" not in str(caught.value)
     assert time.monotonic() - began < 60
+
+
+def test_an_architecture_that_llama_cpp_does_not_know_is_said_with_what_to_do(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.gguf"
+    name = text_of("general.architecture") + struct.pack("<I", 8)
+    content = file.read_bytes().replace(name + text_of("llama"), name + text_of("lhama"))
+    other.write_bytes(content.replace(b"llama.", b"lhama."))
+
+    with pytest.raises(
+        EngineError, match=r"model's kind\. Use another model, or a newer version of xllamacpp\."
+    ) as caught:
+        start(other, tmp_path)
+
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_machine_without_openmp_is_told_what_to_install(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({message!r})")
+    program = tmp_path / "program.py"
+    found_first = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    program.write_text(found_first + f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')")
+    monkeypatch.setattr("components.engine.sidecar.llama_cpp.PROGRAM", program)
+
+    with pytest.raises(EngineError, match=r"ImportError: libgomp.*apt-get install libgomp1\.") as caught:
+        start(file, tmp_path)
+
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_number_that_llama_cpp_cannot_count_is_told_without_a_traceback(file: Path) -> None:
