@@ -1,6 +1,7 @@
 """Where an export goes: hidden until it is whole, and never in place of something else."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import shutil
@@ -9,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.checkpoints.errors import CheckpointError
-from components.checkpoints.fetch import check_free_disk
+from components.checkpoints.fetch import check_free_disk, readable
 
 RECEIPT = ".export.json"
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How the system says that a disk, an account or a file takes no more."""
 
 
 def check_target(target: Path) -> None:
@@ -54,6 +58,24 @@ def check_file_target(target: Path) -> None:
 
 
 @contextmanager
+def _failures_told(target: Path, size: int, option: str) -> Iterator[None]:
+    """What the system refuses within is said with what to do.
+
+    Raises:
+        CheckpointError: ``target``, which takes ``size`` bytes, cannot be written; ``option`` names another place.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        if error.errno in NO_ROOM:
+            cure = f"{readable(size)} are needed in {target.parent}. Make room, or choose another disk with {option}."
+        else:
+            cure = f"Choose another place with {option}."
+        raise CheckpointError(f"{target} cannot be written: {reason}. {cure}") from error
+
+
+@contextmanager
 def building_file(target: Path, size: int) -> Iterator[Path]:
     """A hidden name beside ``target`` for a file that gets that name when the block ends well, and else is deleted.
 
@@ -64,19 +86,20 @@ def building_file(target: Path, size: int) -> Iterator[Path]:
         size: bytes that the disk must have room for.
 
     Raises:
-        CheckpointError: something else is there, or there is no room.
+        CheckpointError: something else is there, there is no room, or it is used up meanwhile.
     """
     target = target.expanduser().resolve()
     check_file_target(target)
     partial = target.with_name(f".{target.name}.partial")
-    partial.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    check_free_disk(size, target.parent, "--export-gguf")
-    try:
-        yield partial
-        partial.rename(target)
-    finally:
+    with _failures_told(target, size, "--export-gguf"):
         partial.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check_free_disk(size, target.parent, "--export-gguf")
+        try:
+            yield partial
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -91,20 +114,21 @@ def building(target: Path, source: Path, size: int) -> Iterator[Path]:
         size: bytes that the disk must have room for.
 
     Raises:
-        CheckpointError: something else is there, or there is no room.
+        CheckpointError: something else is there, there is no room, or it is used up meanwhile.
     """
     target = target.expanduser().resolve()
     check_target(target)
     partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     receipt = {"source": source.resolve().name, "stamp": _stamp(source)}
-    try:
-        check_free_disk(size, target.parent, "--export-llama")
-        yield partial
-        (partial / RECEIPT).write_text(json.dumps(receipt), encoding="utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        partial.rename(target)
-    finally:
+    with _failures_told(target, size, "--export-llama"):
         shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            check_free_disk(size, target.parent, "--export-llama")
+            yield partial
+            (partial / RECEIPT).write_text(json.dumps(receipt), encoding="utf-8")
+            if target.exists():
+                shutil.rmtree(target)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

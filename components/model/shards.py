@@ -1,6 +1,8 @@
 """Weights to disk shard by shard, so that a model never is in memory as a whole."""
 
 import json
+import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +18,9 @@ SHARD_BYTES = 2_000_000_000
 """Twice the largest matrix of a 7B model (the head, 1 GB), so that shards come out full; little enough for what waits
 to be written to fit into the memory of a small machine."""
 
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How the library tells what the system said."""
+
 INDEX = "model.safetensors.index.json"
 
 
@@ -28,7 +33,8 @@ def write_shards(
         The type that most of the weights have.
 
     Raises:
-        CheckpointError: a shard could not be written.
+        OSError: the system refuses to write a shard.
+        CheckpointError: a shard could not be written for another reason.
     """
     shards: list[list[str]] = []
     waiting: dict[str, torch.Tensor] = {}
@@ -39,6 +45,8 @@ def write_shards(
         try:
             save_file(waiting, folder / f"{len(shards)}.safetensors", metadata={"format": "pt"})
         except SafetensorError as error:
+            if told := OS_ERROR.search(str(error)):
+                raise OSError(int(told[1]), os.strerror(int(told[1])), str(folder)) from error
             raise CheckpointError(f"The weights could not be written: {error}. Make room, and run again.") from error
         waiting.clear()
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -217,8 +219,11 @@ def test_fetching_does_not_wait_for_what_only_exporting_needs() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def gguf(folder: Path, url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "download.py", "--dir", folder / "models", "--export-gguf", folder / "out.gguf"]
+def gguf(
+    folder: Path, url: str, *arguments: object, program: Sequence[str] = ("download.py",), limit: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """``limit`` is how many bytes a file may have."""
+    command = [sys.executable, *program, "--dir", folder / "models", "--export-gguf", folder / "out.gguf"]
     return subprocess.run(
         [str(word) for word in (*command, *arguments)],
         cwd=ROOT,
@@ -226,7 +231,12 @@ def gguf(folder: Path, url: str, *arguments: object) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=limit_of_files(limit),
     )
+
+
+def limit_of_files(size: int | None) -> Callable[[], None] | None:
+    return None if size is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def test_a_name_is_fetched_and_written_as_gguf(tmp_path: Path, hub: HubServer) -> None:
@@ -247,3 +257,61 @@ def test_nothing_is_fetched_for_a_gguf_file_that_is_there(tmp_path: Path, hub: H
     assert_one_clear_line(gguf(tmp_path, hub.url, "--model", MODEL), "out.gguf", "Move it away")
     assert (tmp_path / "out.gguf").read_text() == "mine"
     assert not hub.requests
+
+
+FILLING = """
+import sys
+from gguf import GGUFWriter
+
+write = GGUFWriter.write_tensor_data
+
+def write_to_a_full_disk(writer, *arguments):
+    for file in writer.fout:
+        file.close()
+    writer.fout = [open("/dev/full", "wb")]
+    write(writer, *arguments)
+
+GGUFWriter.write_tensor_data = write_to_a_full_disk
+import download
+sys.exit(download.main())
+"""
+
+
+def test_a_disk_that_fills_up_while_a_gguf_file_is_written_is_said_with_what_is_needed(
+    tmp_path: Path, hub: HubServer, source: Path
+) -> None:
+    done = gguf(tmp_path, hub.url, "--model", source, program=["-c", FILLING])
+
+    said = rf"Error: {tmp_path}/out\.gguf cannot be written: the disk is full\. [\d.]+ [kM]B are needed in {tmp_path}\."
+    assert re.search(said, done.stderr)
+    assert_one_clear_line(done, "Make room, or choose another disk with --export-gguf.")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_file_system_that_takes_no_file_of_that_size_is_said(tmp_path: Path, hub: HubServer, source: Path) -> None:
+    done = gguf(tmp_path, hub.url, "--model", source, limit=100_000)
+
+    assert_one_clear_line(done, "out.gguf cannot be written: File too large.", f"are needed in {tmp_path}")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_folder_is_said_in_the_same_way(tmp_path: Path, hub: HubServer, source: Path, out: Path) -> None:
+    command = [sys.executable, "download.py", "--model", source, "--export-llama", out]
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=environment(tmp_path, hub.url),
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_of_files(100_000),
+    )
+
+    assert_one_clear_line(done, f"{out} cannot be written: File too large.", f"are needed in {tmp_path}")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_place_where_nobody_may_write_is_named(tmp_path: Path, hub: HubServer, source: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = gguf(tmp_path, hub.url, "--model", source, "--export-gguf", tmp_path / "file" / "out.gguf")
+
+    assert_one_clear_line(done, f"{tmp_path}/file/out.gguf", "Not a directory")

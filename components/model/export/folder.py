@@ -31,7 +31,8 @@ def export_llama(source: Path, target: Path, shard_bytes: int = SHARD_BYTES) -> 
 
     Raises:
         UnsupportedCheckpointError: it is no Baichuan 2 7B.
-        CheckpointError: it is not whole or damaged, ``target`` is taken, or the disk is full; ``target`` is as it was.
+        CheckpointError: it is not whole or damaged, ``target`` is taken, or cannot be written, as on a full disk;
+            ``target`` is as it was.
     """
     size = _check_source(source)
     with building(target, source, size) as folder:
@@ -70,7 +71,7 @@ def _write_tokenizer(checkpoint: OpenedCheckpoint, folder: Path) -> None:
     A checkpoint without role tokens was not made for chatting, and gets no template.
     """
     tokenizer = checkpoint.tokenizer
-    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(tokenizer.backend_tokenizer.to_str(pretty=True), encoding="utf-8")
     values = {name: str(getattr(tokenizer, name)) for name in SPECIAL_TOKENS} | {
         "tokenizer_class": "PreTrainedTokenizerFast",  # transformers 5 gives it another name, and knows this one
         "model_input_names": BaichuanTokenizer.model_input_names,
