@@ -1,13 +1,11 @@
 """How vLLM is called."""
 
-import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from components.engine.sidecar.process import LOOPBACK, Endpoint, Launch
 from components.engine.sidecar.vllm.environment import Program
-from components.engine.sidecar.vllm.gpus import Gpu
+from components.engine.sidecar.vllm.gpus import Card, Gpu
 from components.settings import Settings
 
 ALL_FREE = 0.95
@@ -15,8 +13,6 @@ ALL_FREE = 0.95
 
 SPARE = 0.03
 """So much of a shared card's memory is left alone, besides what is taken."""
-
-CUDA = re.compile(r"cuda:(\d+)")
 
 MOST_LOGPROBS = 20
 """So many of the likeliest tokens an API may ask for."""
@@ -28,9 +24,7 @@ QUIET = {
 }
 
 
-def launch_of(
-    program: Program, folder: Path, name: str, endpoint: Endpoint, settings: Settings, gpus: Sequence[Gpu]
-) -> Launch:
+def launch_of(program: Program, folder: Path, name: str, endpoint: Endpoint, settings: Settings, card: Card) -> Launch:
     """What starts vLLM.
 
     Args:
@@ -39,7 +33,7 @@ def launch_of(
         name: of the model, for its API.
         endpoint: where it is to listen, and the key that it is to ask for.
         settings: which numbers, how much memory, how many replies at once, and more options.
-        gpus: the machine's.
+        card: which is to be used.
     """
     options = {
         "--host": LOOPBACK,
@@ -51,24 +45,15 @@ def launch_of(
         "--max-logprobs": str(max(MOST_LOGPROBS, settings.kept_scores) + 1),
         "--uvicorn-log-level": "warning",  # else it has a line for every request
     }
-    number = gpu_number(settings)
     if settings.cache_gb is not None:
         options["--kv-cache-memory-bytes"] = str(int(settings.cache_gb * 1e9))
-    elif number < len(gpus) and (share := _share(gpus[number])) is not None:
+    elif card.gpu is not None and (share := _share(card.gpu)) is not None:
         options["--gpu-memory-utilization"] = f"{share:.2f}"
-    environment = QUIET | {"VLLM_API_KEY": endpoint.key.get_secret_value()}
-    if settings.device is not None and CUDA.fullmatch(settings.device):
-        environment["CUDA_VISIBLE_DEVICES"] = str(number)
+    environment = {**QUIET, **card.environment, "VLLM_API_KEY": endpoint.key.get_secret_value()}
     flat = [word for option in options.items() for word in option]
     flat.append("--enable-prompt-tokens-details")  # how many it knew already
     arguments = [*program.arguments, "serve", str(folder), *flat, *shlex.split(settings.vllm_options or "")]
     return Launch(arguments, environment, program.folder)
-
-
-def gpu_number(settings: Settings) -> int:
-    """Which of the machine's cards runs the model, or the first part of it."""
-    found = CUDA.fullmatch(settings.device or "")
-    return int(found[1]) if found else 0
 
 
 def _share(gpu: Gpu) -> float | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable
 
@@ -18,11 +19,11 @@ from components.engine.remote.server import ServedModel, Server
 from components.engine.sidecar.opening import started
 from components.engine.sidecar.sidecar import PAUSES, Sidecar
 from components.engine.sidecar.vllm.checkpoint import readable_by_vllm
-from components.engine.sidecar.vllm.command import gpu_number, launch_of
+from components.engine.sidecar.vllm.command import launch_of
 from components.engine.sidecar.vllm.dialect import VllmDialect
 from components.engine.sidecar.vllm.environment import find_vllm
 from components.engine.sidecar.vllm.failures import advise, quote
-from components.engine.sidecar.vllm.gpus import read_gpus
+from components.engine.sidecar.vllm.gpus import card_of, read_gpus
 from components.engine.sidecar.vllm.vocabulary import read_vocabulary
 from components.settings import Settings
 
@@ -46,7 +47,7 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
     Raises:
         CheckpointError: there is no usable checkpoint, or no room on the disk.
         MessagesError: the model was not made for chatting.
-        EngineError: vLLM cannot be had, does not read the checkpoint, or does not get ready.
+        EngineError: the card is not there, vLLM cannot be had, does not read the checkpoint, or does not get ready.
     """
     checkpoint = find_checkpoint(settings)
     if checkpoint.is_gguf:
@@ -56,12 +57,13 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         )
     vocabulary, defaults, stored = read_vocabulary(checkpoint.path)
     gpus = read_gpus()
+    card = card_of(settings.device, gpus, os.environ)
     program = find_vllm(settings, gpus, on_stage)
     folder = readable_by_vllm(checkpoint, settings, on_stage)
     on_stage("starting")
     sidecar = Sidecar(
         NAME,
-        lambda endpoint: launch_of(program, folder, checkpoint.name, endpoint, settings, gpus),
+        lambda endpoint: launch_of(program, folder, checkpoint.name, endpoint, settings, card),
         patience=PATIENCE_SECONDS,
         advice=advise,
         quote=quote,
@@ -74,7 +76,7 @@ def load_vllm(settings: Settings, on_stage: Callable[[Stage], None]) -> Engine:
         info = EngineInfo(
             model=checkpoint.name,
             is_demo=checkpoint.is_demo,
-            device=gpus[number].name if (number := gpu_number(settings)) < len(gpus) else "cpu",
+            device=card.gpu.name if card.gpu else "cuda" if gpus else "cpu",
             dtype=stored if settings.dtype == "auto" else settings.dtype,
             context_length=context_length,
             defaults=defaults.fitting(context_length),

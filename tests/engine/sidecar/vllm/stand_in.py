@@ -10,7 +10,7 @@ JSON:
 - old: whether it is a vLLM that tells no token ids;
 - loads: the file that it waits for before it is ready;
 - asked: the file to which it writes the bodies of the requests for replies, a line each;
-- tells: the file to which it writes the options that it was given.
+- tells: the file to which it writes the options that it was given, and CUDA's variables.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def main() -> None:
     options = parse()
     key = os.environ["VLLM_API_KEY"]
     if "tells" in told:
-        Path(told["tells"]).write_text(json.dumps(vars(options)))
+        cuda = {name: value for name, value in os.environ.items() if name.startswith("CUDA_")}
+        Path(told["tells"]).write_text(json.dumps(vars(options) | cuda))
     core = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(f"INFO api_server.py:1: pids {os.getpid()} {core.pid}", flush=True)
     if "fails" in told:

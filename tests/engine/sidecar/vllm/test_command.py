@@ -1,24 +1,30 @@
 """How vLLM is called, and what its log says when it fails."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.engine.errors import EngineError
 from components.engine.sidecar.process import Endpoint, Launch
 from components.engine.sidecar.vllm.command import launch_of
 from components.engine.sidecar.vllm.environment import Program
 from components.engine.sidecar.vllm.failures import advise, quote
-from components.engine.sidecar.vllm.gpus import Gpu
+from components.engine.sidecar.vllm.gpus import Gpu, card_of
 from components.settings import Settings, SettingsError, get_settings
 
-FREE = Gpu("NVIDIA A100", 40960, 40700)
-SHARED = Gpu("NVIDIA A100", 40960, 20480)
+FREE = Gpu("NVIDIA A100", 40960, 40700, "GPU-1234abcd")
+SHARED = Gpu("NVIDIA A100", 40960, 20480, "GPU-12345678")
+SMALL = Gpu("NVIDIA T4", 15360, 7680, "GPU-abcdef00")
 
 
-def launch(*gpus: Gpu, **options: Any) -> Launch:
+def launch(*gpus: Gpu, environment: Mapping[str, str] | None = None, **options: Any) -> Launch:
     program = Program(("/opt/vllm/bin/vllm",), Path("/opt/vllm/bin"))
-    return launch_of(program, Path("/models/Llama"), "Baichuan2", Endpoint.new(), Settings(**options), gpus)
+    settings = Settings(**options)
+    card = card_of(settings.device, gpus, environment or {})
+    return launch_of(program, Path("/models/Llama"), "Baichuan2", Endpoint.new(), settings, card)
 
 
 def option(launch: Launch, name: str) -> str | None:
@@ -53,6 +59,69 @@ def test_the_card_that_was_asked_for_is_the_only_one_it_sees() -> None:
 
     assert started.environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert option(started, "--gpu-memory-utilization") == "0.47"
+
+
+@pytest.mark.parametrize("visible", ["3", "3,0", " 3 , 1", "GPU-12345678", "GPU-12345678-0000,0"])
+def test_the_first_card_that_is_left_is_measured(visible: str) -> None:
+    last = replace(SHARED, uuid="GPU-12345678-0000")
+    started = launch(FREE, FREE, FREE, last, environment={"CUDA_VISIBLE_DEVICES": visible})
+
+    assert option(started, "--gpu-memory-utilization") == "0.47"
+    assert "CUDA_VISIBLE_DEVICES" not in started.environment
+
+
+@pytest.mark.parametrize(
+    ("visible", "chosen"),
+    [("2,3", "3"), ("3,1", "1"), ("GPU-1234abcd,GPU-12345678", "GPU-12345678"), ("0,MIG-1234", "MIG-1234")],
+)
+def test_the_card_that_was_asked_for_is_one_of_those_that_are_left(visible: str, chosen: str) -> None:
+    gpus = [FREE, SHARED, FREE, replace(SHARED, uuid="GPU-99999999")]
+    started = launch(*gpus, device="cuda:1", environment={"CUDA_VISIBLE_DEVICES": visible})
+
+    assert started.environment["CUDA_VISIBLE_DEVICES"] == chosen
+    measured = not chosen.startswith("MIG")  # of a part of a card nobody tells what is free
+
+    assert option(started, "--gpu-memory-utilization") == ("0.47" if measured else None)
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "said"),
+    [
+        ("2,3", "cuda:2", "CUDA_VISIBLE_DEVICES=2,3 leaves 2 of this machine's cards"),
+        ("2,9,3", "cuda:1", "leaves 1 of"),  # CUDA reads no further than to the first that is not there
+        ("-1", "cuda:0", "leaves 0 of"),
+        ("", "cuda:0", "leaves 0 of"),
+        (None, "cuda:4", "nvidia-smi shows 4 of"),
+    ],
+)
+def test_a_card_that_is_not_there_is_said(visible: str | None, device: str, said: str) -> None:
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+
+    with pytest.raises(EngineError, match=said) as caught:
+        launch(FREE, FREE, FREE, FREE, device=device, environment=environment)
+    assert str(caught.value).startswith(f"BAICHUAN_DEVICE={device} is not there: ")
+
+
+def test_without_a_driver_to_ask_the_card_that_was_asked_for_is_taken_all_the_same() -> None:
+    assert launch(device="cuda:1").environment["CUDA_VISIBLE_DEVICES"] == "1"
+    hidden = {"CUDA_VISIBLE_DEVICES": "4,5"}
+    assert launch(device="cuda:1", environment=hidden).environment["CUDA_VISIBLE_DEVICES"] == "5"
+
+
+def test_cards_are_counted_as_they_are_measured() -> None:
+    for device in (None, "cuda:1"):
+        assert launch(SMALL, FREE, device=device).environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert "CUDA_DEVICE_ORDER" not in launch().environment
+
+
+def test_an_order_that_was_set_is_kept_and_different_cards_are_not_mistaken_for_each_other() -> None:
+    environment = {"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}
+    mixed = launch(SMALL, FREE, environment=environment)
+    alike = launch(SHARED, SHARED, environment=environment)
+
+    assert "CUDA_DEVICE_ORDER" not in mixed.environment
+    assert option(mixed, "--gpu-memory-utilization") is None
+    assert option(alike, "--gpu-memory-utilization") == "0.47"
 
 
 def test_the_key_is_no_argument_and_nobody_is_told_of_use() -> None:

@@ -18,7 +18,7 @@ from components.engine.sidecar.vllm.environment import Program, find_vllm
 from components.engine.sidecar.vllm.gpus import Gpu, read_gpus
 from components.settings import Settings
 
-CARD = Gpu("NVIDIA GeForce RTX 4090", 24564, 24200)
+CARD = Gpu("NVIDIA GeForce RTX 4090", 24564, 24200, "GPU-8932f937")
 METADATA = "Metadata-Version: 2.1\nName: vllm\nVersion: 0.0.1\n"
 
 
@@ -156,7 +156,9 @@ def test_what_is_no_program_is_refused(settings: Settings, tmp_path: Path) -> No
 def test_cards_are_read_from_their_drivers_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(make_program(tmp_path / "bin" / "nvidia-smi").parent))
     assert read_gpus() == []
-    make_program(tmp_path / "bin" / "nvidia-smi", "#!/bin/sh\necho 'NVIDIA GeForce RTX 4090, 24564, 24200'\n")
+    make_program(
+        tmp_path / "bin" / "nvidia-smi", "#!/bin/sh\necho 'GPU-8932f937, NVIDIA GeForce RTX 4090, 24564, 24200'\n"
+    )
     assert read_gpus() == [CARD]
     make_program(tmp_path / "bin" / "nvidia-smi", "#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n")
     assert read_gpus() == []

@@ -17,6 +17,7 @@ from components.model.export.gguf_file import export_gguf
 from components.sampling.parameters import SamplingParams
 from tests.engine.sidecar.test_sidecar import assert_gone, pids, told
 from tests.engine.sidecar.vllm.conftest import NAME, REPLY, STAND_IN, Load
+from tests.engine.sidecar.vllm.test_environment import make_program
 from tests.server import running_server
 from tests.tiny import TINY_PATH
 
@@ -81,6 +82,35 @@ def test_a_llama_is_served_as_it_is(load: Load, models: Path, tmp_path: Path) ->
     assert stages == ["starting"]
     assert json.loads((tmp_path / "options.json").read_text())["model"] == str(llama)
     assert ask(engine) == REPLY
+
+
+NVIDIA_SMI = """#!/bin/sh
+echo 'GPU-00000000, NVIDIA T4, 15360, 15300'
+echo 'GPU-11111111, NVIDIA A100, 40960, 40700'
+echo 'GPU-22222222, NVIDIA A100, 40960, 8192'
+echo 'GPU-33333333, NVIDIA A100, 40960, 20480'
+"""
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "share"),
+    [(None, "3", 0.47), (None, "2,3", 0.17), ("cuda:1", "3", 0.47), ("cuda:1", "GPU-22222222", 0.17)],
+    ids=["the first that is left", "the first of several", "the second that is left", "the second by its name"],
+)
+def test_the_card_that_is_used_is_the_one_that_is_measured(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str | None, visible: str, share: float
+) -> None:
+    make_program(tmp_path / "bin" / "nvidia-smi", NVIDIA_SMI)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible if device is None else f"1,{visible}")
+
+    engine = load({"tells": str(tmp_path / "options.json")}, device=device)
+
+    told = json.loads((tmp_path / "options.json").read_text())
+    assert told["CUDA_VISIBLE_DEVICES"] == visible
+    assert told["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert told["gpu_memory_utilization"] == share
+    assert engine.info.device == "NVIDIA A100"
 
 
 def test_a_gguf_file_is_not_for_vllm(load: Load, tmp_path: Path, models: Path) -> None:
