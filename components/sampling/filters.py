@@ -66,22 +66,37 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class ExactStep:
-    """What is left after all filters, in three numbers.
+class Left:
+    """What is left behind one filter, in three numbers.
 
-    The odds of a token whose score, after biases and penalties, is at least ``lowest`` are
-    ``exp(score / temperature - log_total)``, those of all others 0. At temperature 0 there is one token with odds 1, of
-    equal ones the one with the smallest id, and ``log_total`` is 0.
+    The odds of these tokens are ``exp(score / temperature - log_total)``, with scores after biases and penalties, and
+    those of all others 0. At temperature 0 they are those of temperature 1.
 
     Attributes:
-        kept: how many tokens may come next.
-        lowest: the lowest score among these.
+        cut: the filter; None for what there is before all of them.
+        kept: how many tokens are left.
+        lowest: the lowest score among these; of tokens that are as likely some may be cut.
         log_total: log of the sum of exp(score / temperature) over these.
     """
 
+    cut: Cut | None
     kept: int
     lowest: float
     log_total: float
+
+
+@dataclass(frozen=True)
+class ExactStep:
+    """What sampling chooses from at one place, without drawing.
+
+    Attributes:
+        likeliest: the token of the highest score, of equal ones the smallest id.
+        stages: what there is before the filters, and then what each that is on left, in the order of ``Cut``. The next
+            token is drawn from the last.
+    """
+
+    likeliest: int
+    stages: tuple[Left, ...]
 
 
 def penalize(scores: "Array", repetition: "Array | float", taken_off: "Array | float" = 0.0) -> "Array":

@@ -60,14 +60,19 @@ class Outlook:
     Attributes:
         ids: the kept tokens, and the one that came where it is none of them, ``[n]``.
         odds: ``[n]``; in the middle of what is possible.
-        error: how far any of them may be off.
-        cut: which filter ruled each out; None for those that may come, or of which that is not known.
+        errors: how far each of them may be off, ``[n]``.
+        cut: which filter ruled each out; None for those that may come, or where it may be one filter or another.
     """
 
     ids: NDArray[np.int32]
     odds: Floats
-    error: float
+    errors: Floats
     cut: list[Cut | None]
+
+    @property
+    def error(self) -> float:
+        """How far any of them may be off."""
+        return float(self.errors.max())
 
     @property
     def suffices(self) -> bool:
@@ -120,8 +125,10 @@ def look(
     if sampling.temperature < MIN_TEMPERATURE:
         return _greedy(ranked)
     hidden = _Hidden.of(step, ranked, vocabulary, sampling, seen)
-    if not ranked.sure:
-        return Outlook(ranked.ids, np.full(len(ranked.ids), 0.5), 0.5, [None] * len(ranked.ids))
+    is_filtered = 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0
+    if is_filtered and not ranked.sure:  # filters go by ranks, and not even the first is known
+        half = np.full(len(ranked.ids), 0.5)
+        return Outlook(ranked.ids, half, half, [None] * len(ranked.ids))
     return _Survivors(ranked, hidden, sampling.temperature).filtered(sampling, vocabulary)
 
 
@@ -199,8 +206,8 @@ def _greedy(ranked: _Ranked) -> Outlook:
     odds = np.zeros(count)
     odds[0] = 1.0
     if ranked.sure == 0 or (ranked.may_swap and count > 1 and ranked.may_tie(0, 1)):
-        return Outlook(ranked.ids, odds, 1.0, [None] * count)
-    return Outlook(ranked.ids, odds, 0.0, [None, *[Cut.TEMPERATURE] * (count - 1)])
+        return Outlook(ranked.ids, odds, np.ones(count), [None] * count)
+    return Outlook(ranked.ids, odds, np.zeros(count), [None, *[Cut.TEMPERATURE] * (count - 1)])
 
 
 @dataclass
@@ -224,7 +231,7 @@ class _Hidden:
         low, high = step.rest - REST_SLACK, step.rest + REST_SLACK
         if len(ranked.ids) > len(step.ids):
             low, high = _less(low, step.score), _less(high, step.score)
-        if unknown <= 0 or high == -math.inf or not ranked.sure:
+        if unknown <= 0 or high == -math.inf:
             return cls()
         power, top = 1 / sampling.temperature, ranked.scores[0]
         own = min(float(step.scores[-1]) + float(ranked.errors.max()), high)  # before penalties
@@ -281,7 +288,7 @@ class _Survivors:
         low = np.where(np.equal(self._states, IN), self._low / most, 0.0)
         high = np.where(np.equal(self._states, OUT), 0.0, self._high / np.maximum(max(least, TINY), self._high))
         cut = [cut if state == OUT else None for cut, state in zip(self._cut, self._states, strict=True)]
-        return Outlook(self._ranked.ids, (low + high) / 2, float((high - low).max() / 2), cut)
+        return Outlook(self._ranked.ids, (low + high) / 2, (high - low) / 2, cut)
 
     def _mass(self) -> tuple[float, float]:
         """What is left weighs so much at the least and at the most."""
@@ -292,7 +299,8 @@ class _Survivors:
 
     def _rule_out(self, rank: int, cut: Cut) -> None:
         if self._states[rank] != OUT:
-            self._states[rank], self._cut[rank] = OUT, cut
+            self._cut[rank] = cut if self._states[rank] == IN else None  # a filter before may have cut it
+            self._states[rank] = OUT
 
     def _top_k(self, count: int) -> None:
         ranked = self._ranked

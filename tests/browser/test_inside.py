@@ -170,6 +170,22 @@ def test_tokens_are_walked_through_with_the_keyboard(chat: ChatPage) -> None:
     expect(inside.root.locator(".numbers")).to_contain_text("before the filters")
 
 
+def watch(chat: ChatPage) -> list[str | bytes]:
+    """What the page sends to the server from now on: it is opened anew, so that its connection is seen."""
+    sent: list[str | bytes] = []
+    chat.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    chat.open("/?temperature=0&repetition_penalty=1&max_new_tokens=24")
+    return sent
+
+
+def wait_until_quiet(chat: ChatPage, sent: list[str | bytes]) -> None:
+    """Let the page's own runs end: on a busy machine they come late."""
+    assert sent
+    while sent:
+        sent.clear()
+        chat.page.wait_for_timeout(2000)
+
+
 def level_of(odds: float) -> str:
     """The colour of a token with these odds."""
     return f"o{sum(odds < bound for bound in LEVELS)}" if odds else "forbidden"
@@ -188,15 +204,10 @@ def level_of(odds: float) -> str:
 def test_moved_sliders_show_what_a_real_run_would_have_without_a_message_to_the_server(
     chat: ChatPage, plain: PlainRun, settings: dict[str, float]
 ) -> None:
-    sent: list[str | bytes] = []
-    chat.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    chat.open("/?temperature=0&repetition_penalty=1&max_new_tokens=24")
+    sent = watch(chat)
     chat.ask(CAPITAL)
     inside = Inside(chat)
-    assert sent
-    while sent:  # on a busy machine the page's own runs come late
-        sent.clear()
-        chat.page.wait_for_timeout(2000)
+    wait_until_quiet(chat, sent)
     for name, value in settings.items():
         inside.move(name, value)
     wanted = plain.odds(**settings)  # type: ignore[arg-type]
@@ -211,8 +222,7 @@ def test_moved_sliders_show_what_a_real_run_would_have_without_a_message_to_the_
         inside.tokens.nth(place).click()
         expect(inside.place).to_contain_text(f"token {place + 1} of")
         row = inside.root.locator(".row.chosen")
-        if row.count():
-            assert float(row.get_attribute("data-odds") or "nan") == pytest.approx(odds, abs=1e-3)
+        assert float(row.get_attribute("data-odds") or "nan") == pytest.approx(odds, abs=1e-3)
         best = inside.rows.first
         assert float(best.get_attribute("data-odds") or "nan") == pytest.approx(float(wanted[place].max()), abs=1e-3)
     assert ("forbidden" in levels) == (min(came) == 0)
@@ -255,10 +265,12 @@ def test_another_token_is_gone_on_with_beside_the_reply(chat: ChatPage) -> None:
 
 
 def test_what_the_kept_scores_do_not_tell_the_model_is_asked_once(chat: ChatPage, plain: PlainRun) -> None:
+    sent = watch(chat)
     chat.ask(CAPITAL)
-    sent: list[str | bytes] = []
     inside = Inside(chat)
-    settings = {"temperature": 2.0, "repetition_penalty": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+    wait_until_quiet(chat, sent)
+    # The temperature last: until then everything is known.
+    settings = {"repetition_penalty": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "temperature": 2.0}
     for name, value in settings.items():
         inside.move(name, value)
     expect(inside.summary).to_contain_text("the model is asked")
@@ -268,4 +280,29 @@ def test_what_the_kept_scores_do_not_tell_the_model_is_asked_once(chat: ChatPage
     for level, odds in zip(inside.levels(), came, strict=True):
         assert level in {level_of(max(odds - 1e-3, 1e-9)), level_of(odds + 1e-3)}
     assert inside.root.locator("input[data-name=temperature]").input_value() == "2", "the view is as it was"
-    assert sent == []
+    # The bars take the answer, too, before the filters and behind them.
+    inside.tokens.nth(3).click()
+    for rank, row in enumerate(inside.rows.all()):
+        odds = float(np.sort(wanted[3])[::-1][rank])
+        if "chosen" not in (row.get_attribute("class") or ""):
+            assert float(row.get_attribute("data-odds") or "nan") == pytest.approx(odds, abs=1e-3)
+        assert "≈" not in (row.get_attribute("aria-label") or "")
+    # And it is remembered.
+    inside.move("temperature", 0)
+    inside.move("temperature", 2)
+    chat.page.wait_for_timeout(2000)
+    expect(inside.summary).not_to_contain_text("the model is asked")
+    [question] = [frame if isinstance(frame, bytes) else frame.encode() for frame in sent]
+    assert b'"ask"' in question
+
+
+def test_an_answer_of_the_model_leaves_the_focus_where_it_is(chat: ChatPage) -> None:
+    chat.ask(CAPITAL)
+    inside = Inside(chat)
+    for name, value in {"top_k": 0, "top_p": 1, "temperature": 2}.items():
+        inside.move(name, value)
+    row = inside.rows.nth(3)
+    row.focus()
+    expect(inside.summary).to_contain_text("the model is asked")
+    expect(inside.summary).not_to_contain_text("do not suffice")
+    expect(row).to_be_focused()

@@ -1,6 +1,7 @@
 """The view of a reply's tokens by itself, in a real browser: every number it shows is worked out here once more."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from mimetypes import guess_type
@@ -13,13 +14,15 @@ from playwright.sync_api import Locator, Page, Route, expect
 from components.engine.interface import Piece
 from components.sampling.filters import filter_scores
 from components.sampling.kept import KeptScores, StepScores
+from components.sampling.parameters import SamplingParams
+from components.sampling.what_if import Seen
 from components.ui.chat.inside import SLIDERS
 from components.ui.components.mounting import FOLDER
-from components.ui.components.packing import pack_for_view
+from components.ui.components.packing import pack_answer, pack_for_view, tokens_of
 from components.ui.texts import EN
 from tests.browser.chat_page import PATIENCE_MS
 from tests.browser.conftest import NewBrowser
-from tests.sampling.steps import keep, scores_of
+from tests.sampling.steps import Case, exactly, keep, penalized, real_stages, scores_of
 
 SITE = "http://view.test/"
 PAGE = """<!doctype html><link rel=stylesheet href=style.css><div id=parent style="width: 20rem"></div>"""
@@ -56,6 +59,7 @@ class View:
         ]
         header = {"view": "1", "version": "1", "texts": asdict(EN.inside), "canBranch": True, "canAsk": True, **told}
         self.settings = PLAIN | settings
+        self.steps = steps
         packed = pack_for_view(
             KeptScores(VOCABULARY, steps),
             frozenset(),
@@ -66,11 +70,12 @@ class View:
             """async (bytes) => {
                 window.sent = [];
                 window.view = (await import("./view.js")).default;
-                window.show = (data) => view({
-                    data, parentElement: document.getElementById("parent"),
+                window.show = (data) => window.leave = view({
+                    data, parentElement: document.getElementById("parent") ?? document.createElement("div"),
                     setTriggerValue: (name, value) => sent.push([name, value]),
                 });
-                show(new Uint8Array(bytes));
+                window.packed = new Uint8Array(bytes);
+                show(packed);
             }""",
             list(packed),
         )
@@ -99,6 +104,21 @@ class View:
         """Of the bars, in percent."""
         of_bars = self.page.locator(f".row .{kind}").evaluate_all("bars => bars.map(bar => bar.style.width)")
         return [float(width.rstrip("%px")) for width in of_bars]
+
+    def answer(self, settings: dict[str, float], places: Sequence[int]) -> None:
+        """Let the model answer."""
+        sampling = SamplingParams.model_validate(settings)
+        tokens = tokens_of(KeptScores(VOCABULARY, self.steps))
+        answers = []
+        for place in places:
+            seen = Seen(frozenset(), Counter(step.token for step in self.steps[:place]))
+            step = exactly(Case(SCORES, self.steps[place], sampling, seen))
+            answers.append(pack_answer(place, step, tokens, PIECES[step.likeliest]))
+        self.page.evaluate("data => void show(data)", {"view": "1", "settings": settings, "answers": answers})
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def focused(self) -> Locator:
+        return self.page.locator(":focus")
 
     def colours(self) -> list[str]:
         names = self.tokens.evaluate_all("tokens => tokens.map(token => token.className)")
@@ -137,6 +157,15 @@ def behind(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: 
     odds = np.zeros(VOCABULARY)
     odds[filtered.order] = filtered.odds
     return odds
+
+
+def penalized_behind(view: View, place: int) -> list[str | None]:
+    """Of every token which of top_k and top_p cut it at a place, behind the penalties."""
+    sampling = SamplingParams.model_validate(view.settings)
+    seen = Seen(frozenset(), Counter(step.token for step in view.steps[:place]))
+    case = Case(SCORES, view.steps[place], sampling, seen)
+    stages = real_stages(case)
+    return [next((str(cut) for cut, odds in stages if odds[token] == 0), None) for token in range(VOCABULARY)]
 
 
 def test_the_bars_show_what_each_filter_leaves_and_what_it_cuts(open_view: Open) -> None:
@@ -188,6 +217,73 @@ def test_on_the_logarithmic_scale_a_millionth_is_nothing(open_view: Open) -> Non
     assert view.widths("solid") == pytest.approx(wanted, abs=0.01)
     view.page.get_by_role("checkbox").uncheck()
     assert view.widths("solid") == pytest.approx((100 * behind(0.4)).tolist(), abs=0.01)
+
+
+def test_before_the_filters_odds_that_are_known_only_roughly_say_so(open_view: Open) -> None:
+    view = open_view([0], {"top_k": 5}, kept=10)
+    before = view.page.get_by_role("radio", name=EN.inside.before)
+
+    def numbers() -> list[str]:
+        return view.page.locator(".number").all_inner_texts()
+
+    about = view.page.get_by_text(EN.inside.approximate)
+    assert not any("≈" in number for number in numbers())
+    before.click()
+    assert not any("≈" in number for number in numbers()), "at temperature 1 all is known of the hidden tokens"
+    expect(about).to_be_hidden()
+    view.move("temperature", 1.6)
+    assert all("≈" in number for number in numbers())
+    expect(before).to_contain_text("≈")
+    expect(before).to_have_attribute("title", EN.inside.approximate)
+    expect(about).to_be_visible()
+    label = view.rows.nth(2).get_attribute("aria-label") or ""
+    assert "before the filters ≈ " in label
+    assert "Σ ≈ " in label
+    view.click("top_k", "radio")
+    assert not any("≈" in number for number in numbers())
+    assert view.odds() == pytest.approx(behind(1.6, 5)[:10].tolist(), abs=1e-4)
+    assert "before the filters ≈ " in (view.rows.nth(2).get_attribute("aria-label") or "")
+    expect(about).to_be_visible()  # the pale bars are those before the filters
+
+
+def test_behind_a_filter_hidden_tokens_that_it_leaves_weigh_too(open_view: Open) -> None:
+    view = open_view([0], {"top_p": 0.99, "min_p": 0.3}, kept=10)
+    view.page.get_by_role("radio", name="top_p").click()
+    real = behind(1.0, 0, 0.99)
+    assert real[10:].sum() > 0.02
+    assert view.odds() == pytest.approx(real[:10].tolist(), abs=0.02)
+    assert all("≈" in number for number in view.page.locator(".number").all_inner_texts())
+    view.click("min_p", "radio")
+    assert view.odds() == pytest.approx(behind(1.0, 0, 0.99, 0.3)[:10].tolist(), abs=1e-4)
+    assert not any("≈" in number for number in view.page.locator(".number").all_inner_texts())
+
+
+@pytest.mark.parametrize("opened_at", [0.0, 1.7])
+def test_at_temperature_0_the_odds_before_are_those_of_temperature_1(open_view: Open, opened_at: float) -> None:
+    view = open_view([0, 20], {"temperature": opened_at}, kept=10)
+    view.tokens.nth(1).click()
+    view.tokens.nth(0).click()
+    view.move("temperature", 0)
+    view.click(EN.inside.before, "radio")
+    assert view.odds() == pytest.approx(behind()[:10].tolist(), abs=1e-4)
+    view.click("temperature", "radio")
+    assert view.odds() == [1.0] + [0.0] * 9
+
+
+def test_the_line_of_top_p_adds_up_what_top_k_left(open_view: Open) -> None:
+    view = open_view([0], {"temperature": 2.0, "top_k": 5, "top_p": 0.85})
+    points = (view.page.locator(".cumulative polyline").get_attribute("points") or "").split()
+    sums = [float(point.split(",")[0]) for point in points]
+    assert sums[:5] == pytest.approx(np.cumsum(behind(2.0, 5))[:5].tolist(), abs=1e-6)
+    assert sums[4:] == pytest.approx([1.0] * 8)
+    kept = int((behind(2.0, 5, 0.85) > 0).sum())
+    assert sums[kept - 2] < 0.85 <= sums[kept - 1], "what top_p cuts lies beyond its line"
+    for row, told in enumerate(sums[:5]):
+        assert f"Σ {100 * told:.1f} %" in (view.rows.nth(row).get_attribute("aria-label") or "")
+    legend = EN.inside.cumulative.replace("{stage}", EN.inside.behind.replace("{filter}", "top_k"))
+    expect(view.page.get_by_text(legend)).to_be_visible()
+    view.move("top_k", 0)
+    expect(view.page.get_by_text(EN.inside.cumulative.replace("{stage}", EN.inside.before))).to_be_visible()
 
 
 def test_the_line_of_top_p_adds_up_the_odds(open_view: Open) -> None:
@@ -337,13 +433,200 @@ def test_the_model_is_asked_once_for_what_the_kept_scores_do_not_tell(open_view:
     assert view.sent == [("ask", {**asked, "settings": settings})]
     assert all(colour.endswith(" unknown") for colour in view.colours())
     odds = behind(2.0)
-    told = {"kept": VOCABULARY, "lowest": float(SCORES.min()), "log_total": float(np.logaddexp.reduce(SCORES / 2))}
-    answers = [{"place": place, **told} for place in (0, 1)]
-    view.page.evaluate("data => show(data)", {"view": "1", "settings": settings, "answers": answers})
+    view.answer(settings, [0, 1])
     expect(view.summary).not_to_contain_text("the model is asked")
     assert view.colours() == [level_of(odds[0]), level_of(odds[3])]
     view.page.wait_for_timeout(1000)
     assert len(view.sent) == 1
+
+
+def test_what_the_model_answered_says_which_filter_cut_a_token(open_view: Open) -> None:
+    settings = PLAIN | {"temperature": 1.8, "top_k": 20, "top_p": 0.8, "min_p": 0.3}
+    view = open_view([0], settings, kept=16)
+    view.answer(settings, [0])
+    view.page.get_by_role("button", name="Show all 16").click()
+    stages = {
+        "top_k": behind(1.8, 20),
+        "top_p": behind(1.8, 20, 0.8),
+        "min_p": behind(1.8, 20, 0.8, 0.3),
+    }
+    for name, real in {EN.inside.before: behind(1.8), **stages}.items():
+        view.click(name, "radio")
+        assert view.odds() == pytest.approx(real[:16].tolist(), abs=1e-4)
+    assert not any("≈" in number for number in view.page.locator(".number").all_inner_texts())
+    for rank in range(16):
+        first = next((name for name, odds in stages.items() if odds[rank] == 0), None)
+        label = view.rows.nth(rank).get_attribute("aria-label") or ""
+        assert (f"cut by {first}" in label) == (first is not None)
+        assert "temperature" not in label
+    assert {"top_p", "min_p"} == {
+        next((name for name, odds in stages.items() if odds[rank] == 0), None) for rank in range(16)
+    } - {None}
+
+
+def test_where_it_is_not_known_which_filter_cut_a_token_it_is_said_that_one_did(open_view: Open) -> None:
+    view = open_view([0, 0, 1, 2, 3], {"repetition_penalty": 1.5, "top_k": 8, "top_p": 0.5}, kept=9, canAsk=False)
+    view.tokens.nth(4).click()
+    labels = [row.get_attribute("aria-label") or "" for row in view.rows.all()]
+    real = penalized_behind(view, 4)
+    for label, row in zip(labels, view.rows.all(), strict=True):
+        cut = real[int(row.get_attribute("data-token") or 0)]
+        assert "cut by" not in label or (cut and (f"cut by {cut}" in label or "cut by the filters" in label))
+    assert any("cut by the filters" in label for label in labels)
+
+
+def test_answers_to_the_last_few_settings_are_remembered(open_view: Open) -> None:
+    view = open_view([0, 3], kept=4)
+    asked = []
+    for temperature in (2.0, 1.5, 2.0, 1.5):
+        view.move("temperature", temperature)
+        if temperature not in asked:
+            asked.append(temperature)
+            view.page.wait_for_function(f"sent.length == {len(asked)}")
+            view.answer(view.settings | {"temperature": temperature}, [0, 1])
+        expect(view.summary).not_to_contain_text("the model is asked")
+        odds = behind(temperature)
+        assert view.colours() == [level_of(odds[0]), level_of(odds[3])]
+    view.page.wait_for_timeout(1000)
+    assert len(view.sent) == 2
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_greedy_decoding_would_do_is_asked_and_told_where_the_kept_scores_do_not_say(
+    open_view: Open, temperature: float
+) -> None:
+    # Behind the penalties any of the hidden tokens may be the likeliest.
+    view = open_view([0, 1, 0, 2], {"temperature": temperature, "repetition_penalty": 2.0}, kept=2)
+    expect(view.summary).to_contain_text(EN.inside.greedy_asking.replace("{place}", "2"))
+    view.page.wait_for_function("sent.length > 0")
+    [(name, value)] = view.sent
+    assert name == "ask"
+    assert 1 in value["places"]
+    view.answer(view.settings, value["places"])
+    scores = penalized(
+        Case(SCORES, view.steps[2], SamplingParams.model_validate(view.settings), Seen(frozenset(), Counter([0, 1])))
+    )
+    likeliest = int(scores.argmax())
+    assert likeliest >= 2, "a token that was not kept there"
+    expect(view.summary).to_contain_text(f"first differs at token 3, with ␣w{likeliest}")
+    expect(view.page.locator(".greedy")).to_have_text(" w0")
+    view.page.wait_for_timeout(1000)
+    assert len(view.sent) == 1
+
+
+def test_a_control_that_is_used_keeps_the_focus(open_view: Open) -> None:
+    view = open_view([0, *EMOJI, 3], {"top_k": 12, "top_p": 0.9})
+    stage = view.page.get_by_role("radio", name="top_k")
+    stage.focus()
+    stage.press("Enter")
+    expect(stage).to_be_checked()
+    expect(stage).to_be_focused()
+    box = view.page.get_by_role("checkbox")
+    box.focus()
+    box.press("Space")
+    expect(box).to_be_checked()
+    expect(box).to_be_focused()
+    more = view.page.get_by_role("button", name="Show all 24")
+    more.focus()
+    more.press("Enter")
+    expect(view.rows).to_have_count(24)
+    fewer = view.page.get_by_role("button", name=EN.inside.fewer)
+    expect(fewer).to_be_focused()
+    fewer.press("Space")
+    expect(view.rows).to_have_count(12)
+    expect(more).to_be_focused()
+    view.tokens.nth(1).click()
+    part = view.page.locator(".part").nth(1)
+    part.focus()
+    part.press("Enter")
+    expect(part).to_have_attribute("aria-pressed", "true")
+    expect(part).to_be_focused()
+
+
+def test_a_bar_keeps_the_focus_and_says_the_new_numbers_when_an_answer_comes(open_view: Open) -> None:
+    settings = PLAIN | {"temperature": 2.0}
+    view = open_view([0, 3], settings, kept=10)
+    bar = view.rows.nth(4)
+    bar.focus()
+    expect(view.numbers).to_contain_text("after ≈")
+    view.answer(settings, [0, 1])
+    expect(bar).to_be_focused()
+    expect(view.numbers).not_to_contain_text("≈")
+    assert view.numbers.inner_text() == bar.get_attribute("aria-label")
+
+
+def test_the_token_that_came_is_always_shown_with_its_odds(open_view: Open) -> None:
+    view = open_view([0, 15, 20], {"temperature": 2.0, "top_k": 18})
+    odds, where = behind(2.0, 18), view.page.locator(".where")
+    height = view.page.locator(".view").evaluate("view => view.offsetHeight")
+    expect(where).to_have_text(f"token 1 of 3 · {100 * odds[0]:.1f} %")
+    view.tokens.nth(1).click()
+    expect(where).to_have_text(f"token 2 of 3 · {100 * odds[15]:.1f} %")
+    expect(view.rows).to_have_count(12)
+    expect(view.page.locator(".row.chosen")).to_be_visible()
+    expect(view.rows.last).to_have_attribute("data-rank", "15")
+    assert view.odds() == pytest.approx([*odds[:11], odds[15]], abs=1e-6)
+    assert view.page.locator(".view").evaluate("view => view.offsetHeight") == height
+    view.tokens.nth(2).click()
+    expect(where).to_have_text("token 3 of 3 · 0 % · cut by top_k")
+    view.page.get_by_role("button", name="Show all 24").click()
+    expect(view.page.locator(".row.chosen")).to_have_attribute("data-rank", "20")
+    assert view.odds() == pytest.approx(odds.tolist(), abs=1e-6)
+
+
+def test_while_a_slider_moves_tokens_out_of_sight_get_their_colours_too(open_view: Open) -> None:
+    tokens = [(7 * index) % 6 for index in range(1500)]
+    view = open_view(tokens)
+    seen = view.page.evaluate(
+        """async () => {
+            const input = document.querySelector("input[data-name=top_k]"), seen = [];
+            const summary = document.querySelector(".summary");
+            const last = document.querySelector(".tokens").lastElementChild;
+            for (let move = 0; move < 40; move++) {
+                input.value = 4 + move % 2;
+                input.dispatchEvent(new Event("input"));
+                await new Promise(requestAnimationFrame);
+                seen.push([summary.textContent, last.className]);
+            }
+            return seen;
+        }"""
+    )
+    assert tokens[-1] == 5
+    assert any("could not have been written" in summary for summary, _ in seen)
+    assert "forbidden" in {name for _, name in seen}
+    assert len({summary for summary, _ in seen}) > 2
+    # And where it rests at last, all are as there.
+    view.move("top_k", 3)
+    odds = behind(1.0, 3)
+    expect(view.summary).to_contain_text(str(sum(token >= 3 for token in tokens)))
+    assert view.colours() == [level_of(odds[token]) if odds[token] else "forbidden" for token in tokens]
+
+
+def test_a_view_that_is_taken_away_is_forgotten_and_comes_back_as_it_was(open_view: Open) -> None:
+    view = open_view([0, 3], kept=4)
+    view.move("temperature", 1.5)
+    view.page.evaluate(
+        """() => {
+            window.gone = document.querySelector(".view");
+            document.getElementById("parent").remove();
+            leave();
+        }"""
+    )
+    before = view.page.evaluate("gone.querySelector('.summary').textContent")
+    assert "the model is asked" in before
+    view.answer(view.settings | {"temperature": 1.5}, [0, 1])
+    assert view.page.evaluate("gone.querySelector('.summary').textContent") == before
+    view.page.wait_for_timeout(1000)
+    assert view.sent == [], "nobody looks at it any more"
+    view.page.evaluate(
+        """() => {
+            const parent = document.createElement("div");
+            parent.id = "parent";
+            document.body.append(parent);
+            show(packed);
+        }"""
+    )
+    expect(view.page.locator("input[data-name=temperature]")).to_have_value("1.5")
 
 
 def test_where_the_model_cannot_be_asked_it_is_said_that_the_scores_do_not_suffice(open_view: Open) -> None:

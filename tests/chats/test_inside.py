@@ -176,9 +176,10 @@ def test_exact_steps_are_what_a_run_would_choose_from(start: Start, tiny: Model,
     for place, step in zip(places, steps, strict=True):
         odds, order = (logits[place].double() / 0.7).softmax(-1).sort(descending=True)
         kept = int((odds.cumsum(0) < 0.4).sum()) + 1
-        assert step.kept == kept
-        assert step.lowest == pytest.approx(float(logits[place][order[kept - 1]]), abs=1e-4)
-        assert step.log_total == pytest.approx(float((logits[place][order[:kept]] / 0.7).logsumexp(0)), abs=1e-4)
+        left = step.stages[-1]
+        assert left.kept == kept
+        assert left.lowest == pytest.approx(float(logits[place][order[kept - 1]]), abs=1e-4)
+        assert left.log_total == pytest.approx(float((logits[place][order[:kept]] / 0.7).logsumexp(0)), abs=1e-4)
     with pytest.raises(PromptError, match="places 0 to"):
         exact_steps(chat, local, reply, sampling, [len(receipt.tokens) + 1])
     assert exact_steps(chat, local, reply, sampling, []) == []

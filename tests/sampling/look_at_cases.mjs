@@ -12,6 +12,7 @@ const found = JSON.parse(readFileSync(0, "utf8")).map(({step, settings, ...token
   return {
     ids: [...lens.order.subarray(0, count)].map((place) => lens.ids[place]),
     odds: [...lens.odds.subarray(0, count)],
+    doubts: [...lens.doubts.subarray(0, count)],
     cut: [...lens.cut.subarray(0, count)],
     error: lens.error,
   };

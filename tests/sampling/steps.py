@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from components.sampling.filters import additive_penalty, filter_scores, penalize
+from components.sampling.filters import Cut, ExactStep, Left, additive_penalty, filter_scores, penalize
 from components.sampling.kept import StepScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import Seen
@@ -36,17 +36,54 @@ def keep(scores: Scores, count: int, token: int) -> StepScores:
     return StepScores(order, scores[order], rest, token, float(scores[token]))
 
 
-def real_odds(case: Case) -> NDArray[np.float64]:
-    """The odds of every token by the scores of all."""
+def penalized(case: Case) -> Scores:
+    """The scores of all tokens as the penalties leave them."""
     scores = case.scores.copy()
     sampling, seen = case.sampling, case.seen
     for token in sorted({*seen.counts, *seen.prompt}):
         taken_off = additive_penalty(sampling.presence_penalty, sampling.frequency_penalty, seen.counts[token])
         one: NDArray[Any] = scores[token : token + 1]
         scores[token] = penalize(one, np.float32(sampling.repetition_penalty), np.float32(taken_off))[0]  # type: ignore[type-var, index]
-    filtered = filter_scores(
-        scores.astype(np.float64), sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
-    )
+    return scores
+
+
+def real_odds(case: Case) -> NDArray[np.float64]:
+    """The odds of every token by the scores of all."""
+    sampling = case.sampling
+    return _odds(penalized(case), sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
+
+
+def real_stages(case: Case) -> list[tuple[Cut | None, NDArray[np.float64]]]:
+    """The odds of every token before the filters, and behind each that is on; the last are the real ones."""
+    scores, sampling = penalized(case), case.sampling
+    if sampling.temperature == 0:
+        return [(None, _odds(scores, 1.0)), (Cut.TEMPERATURE, _odds(scores, 0.0))]
+    on = {"top_k": sampling.top_k > 0, "top_p": sampling.top_p < 1, "min_p": sampling.min_p > 0}
+    names = [name for name, is_on in on.items() if is_on]
+    return [
+        (
+            Cut(names[count - 1]) if count else None,
+            _odds(scores, sampling.temperature, **{name: getattr(sampling, name) for name in names[:count]}),
+        )
+        for count in range(len(names) + 1)
+    ]
+
+
+def exactly(case: Case) -> ExactStep:
+    """What the model answers when it is asked for this step."""
+    scores = penalized(case).astype(np.float64)
+    stages = []
+    for cut, odds in real_stages(case):
+        left = scores[odds > 0]
+        total = float(np.logaddexp.reduce(left / (case.sampling.temperature or 1.0)))
+        stages.append(Left(cut, len(left), float(left.min()), total))
+    return ExactStep(int(scores.argmax()), tuple(stages))
+
+
+def _odds(
+    scores: Scores, temperature: float, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+) -> NDArray[np.float64]:
+    filtered = filter_scores(scores.astype(np.float64), temperature, top_k, top_p, min_p)
     odds = np.zeros(len(scores))
     odds[filtered.order] = filtered.odds
     return odds

@@ -20,7 +20,8 @@ from tests.server import ROOT
 
 SCRIPT = Path(__file__).with_name("look_at_cases.mjs")
 
-CUTS: list[Cut | None] = [None, Cut.TEMPERATURE, Cut.TOP_K, Cut.TOP_P, Cut.MIN_P]
+CUTS: list[Cut | None] = [None, Cut.TEMPERATURE, Cut.TOP_K, Cut.TOP_P, Cut.MIN_P, None]
+"""As the module numbers them; the last is one of them, it is not known which."""
 
 CASES = 5000
 
@@ -83,6 +84,7 @@ def as_input(case: Case, errors: list[float]) -> dict[str, Any]:
 def assert_same(outlook: Outlook, found: dict[str, Any]) -> None:
     assert outlook.ids.tolist() == found["ids"]
     np.testing.assert_allclose(found["odds"], outlook.odds, atol=1e-9)
+    np.testing.assert_allclose(found["doubts"], outlook.errors, atol=1e-9)
     assert abs(outlook.error - found["error"]) < 1e-9
     assert outlook.cut == [CUTS[cut] for cut in found["cut"]]
 

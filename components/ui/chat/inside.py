@@ -20,7 +20,7 @@ from components.store.rows import Message, Reply
 from components.ui.chat.actions import LOOKED_INTO, Action, request_action
 from components.ui.chat.icons import draw_icon_button
 from components.ui.components.mounting import token_view
-from components.ui.components.packing import pack_for_view
+from components.ui.components.packing import pack_answer, pack_for_view, tokens_of
 from components.ui.texts import Texts
 
 _VIEW = "inside_view"
@@ -168,8 +168,9 @@ def _draw_answers(chat: Chat, message: Message, inside: _Inside, engine: Engine,
         except (EngineError, StoreError) as error:
             question["problem"] = str(error)
         else:
-            answers = zip(places, map(asdict, steps), strict=True)
-            question["answers"] = [{"place": place, **step} for place, step in answers]
+            tokens, pieces = tokens_of(inside.kept), engine.pieces([step.likeliest for step in steps])
+            answers = zip(places, steps, pieces, strict=True)
+            question["answers"] = [pack_answer(place, step, tokens, piece) for place, step, piece in answers]
     data = {"view": str(message.id), "settings": asked.settings, "answers": question["answers"]}
     token_view()(key=f"answers_{message.id}", data=data)
     if question["problem"]:

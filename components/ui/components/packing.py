@@ -7,13 +7,14 @@ others as their distance from the likeliest one's, in steps small enough that od
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.engine.interface import Piece
+from components.sampling.filters import ExactStep
 from components.sampling.kept import KeptScores
 
 FINE_STEP, COARSE_STEP = 1e-4, 2e-3
@@ -56,7 +57,7 @@ def pack_for_view(
     ids = np.concatenate([step.ids for step in steps]) if steps else np.zeros(0, dtype=np.int32)
     scores = np.concatenate([step.scores for step in steps]) if steps else np.zeros(0, dtype=np.float32)
     chosen = np.array([step.token for step in steps], dtype=np.int32)
-    distinct = np.unique(np.concatenate([ids, chosen]))  # sorted: places in it are ordered as the ids are
+    distinct = tokens_of(kept)
     pieces = pieces_of(distinct.tolist())
     flags = [
         int(token in prompt) + 2 * piece.is_control for token, piece in zip(distinct.tolist(), pieces, strict=True)
@@ -85,6 +86,31 @@ def pack_for_view(
     }
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     return b"".join([len(head).to_bytes(4, "little"), head, *(_planes(array) for _, array in arrays)])
+
+
+def tokens_of(kept: KeptScores) -> NDArray[np.int32]:
+    """The ids of all tokens that the view knows, sorted: it names a token by its place in these."""
+    ids = [step.ids for step in kept.steps]
+    return np.unique(np.concatenate([*ids, np.array([step.token for step in kept.steps], dtype=np.int32)]))
+
+
+def pack_answer(place: int, step: ExactStep, tokens: NDArray[np.int32], piece: Piece) -> dict[str, Any]:
+    """What the model says of one place, as the view takes it.
+
+    Args:
+        place: in the reply.
+        step: the answer.
+        tokens: those that the view knows; see ``tokens_of``.
+        piece: the likeliest token's, which the view shows though it may not know that token.
+    """
+    at = int(np.searchsorted(tokens, step.likeliest))
+    is_known = at < len(tokens) and int(tokens[at]) == step.likeliest
+    return {
+        "place": place,
+        "likeliest": at if is_known else -1,
+        "text": list(piece.text),
+        "stages": [asdict(left) for left in step.stages],
+    }
 
 
 def round_scores(scores: NDArray[np.float32], lengths: NDArray[np.uint16]) -> Rounded:

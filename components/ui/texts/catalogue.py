@@ -160,6 +160,7 @@ class InsideTexts:
     greedy_same: str
     greedy_differs: str
     greedy_unknown: str
+    greedy_asking: str
     forbidden: str
     lacking: str
     asking: str
@@ -173,8 +174,11 @@ class InsideTexts:
     all: str
     fewer: str
     cumulative: str
+    behind: str
+    approximate: str
     score: str
     cut: str
+    cut_by_some: str
     came: str
     go_on: str
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
-    LogitsProcessorList,
+    LogitsProcessor,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
@@ -34,7 +34,7 @@ from components.model.cpu_kernels import CpuKernels, Wide
 from components.model.loading import load_model
 from components.model.quantization import Quantize
 from components.sampling import choosing
-from components.sampling.filters import ExactStep
+from components.sampling.filters import Cut, ExactStep, Left
 from components.sampling.kept import StepScores
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
@@ -187,21 +187,26 @@ def test_the_scores_of_a_reply_are_read_afterwards(engine: LocalEngine, tiny: Ti
 
 
 def of_transformers(logits: torch.Tensor, before: Sequence[int], sampling: SamplingParams) -> ExactStep:
-    """What its processors leave, the reply's penalties and temperature among them."""
+    """What its processors leave one after the other, the reply's penalties and temperature among them."""
     ids = torch.tensor([before])
     penalized = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty)(ids, logits[None].clone())
+    likeliest = int(penalized[0].argmax())
     if sampling.temperature == 0:
-        return ExactStep(1, float(penalized.max()), 0.0)
-    processors = LogitsProcessorList([TemperatureLogitsWarper(sampling.temperature)])
-    if sampling.top_k:
-        processors.append(TopKLogitsWarper(sampling.top_k))
-    if sampling.top_p < 1:
-        processors.append(TopPLogitsWarper(sampling.top_p))
-    if sampling.min_p:
-        processors.append(MinPLogitsWarper(sampling.min_p))
-    left = processors(ids, penalized.clone())[0]
-    kept = left > -torch.inf
-    return ExactStep(int(kept.sum()), float(penalized[0][kept].min()), float(left.logsumexp(-1)))
+        largest, lowest = float(penalized.max()), float(penalized.min())
+        every = Left(None, len(logits), lowest, float(penalized[0].logsumexp(-1)))
+        return ExactStep(likeliest, (every, Left(Cut.TEMPERATURE, 1, largest, largest)))
+    processors: dict[Cut | None, LogitsProcessor] = {
+        None: TemperatureLogitsWarper(sampling.temperature),
+        **({Cut.TOP_K: TopKLogitsWarper(sampling.top_k)} if sampling.top_k else {}),
+        **({Cut.TOP_P: TopPLogitsWarper(sampling.top_p)} if sampling.top_p < 1 else {}),
+        **({Cut.MIN_P: MinPLogitsWarper(sampling.min_p)} if sampling.min_p else {}),
+    }
+    left, stages = penalized.clone(), []
+    for cut, processor in processors.items():
+        left = processor(ids, left)
+        kept = left[0] > -torch.inf
+        stages.append(Left(cut, int(kept.sum()), float(penalized[0][kept].min()), float(left[0].logsumexp(-1))))
+    return ExactStep(likeliest, tuple(stages))
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,7 @@ def of_transformers(logits: torch.Tensor, before: Sequence[int], sampling: Sampl
         {"top_k": 0, "top_p": 1.0, "min_p": 0.2},
         {"top_k": 100, "top_p": 0.9, "min_p": 0.05, "temperature": 1.0},
         {"top_k": 0, "top_p": 0.9, "min_p": 0.05, "temperature": 1.0},
+        {"top_k": 0, "top_p": 0.99, "min_p": 0.9, "temperature": 1.5},  # top_p's border is far behind min_p's
     ],
     ids=str,
 )
@@ -230,9 +236,11 @@ def test_exact_steps_are_what_transformers_processors_leave(
     for place, step in zip(places, told.exact, strict=True):
         before = [*prompt, *tokens[:place]]
         wanted = of_transformers(logits[len(before) - 1], before, sampling)
-        assert step.kept == wanted.kept
-        assert step.lowest == pytest.approx(wanted.lowest, abs=1e-4)
-        assert step.log_total == pytest.approx(wanted.log_total, abs=1e-4)
+        assert step.likeliest == wanted.likeliest
+        for left, other in zip(step.stages, wanted.stages, strict=True):
+            assert (left.cut, left.kept) == (other.cut, other.kept)
+            assert left.lowest == pytest.approx(other.lowest, abs=1e-4)
+            assert left.log_total == pytest.approx(other.log_total, abs=1e-4)
 
 
 def test_presence_and_frequency_count_the_reply_alone(engine: LocalEngine, tiny: Tiny) -> None:
@@ -245,8 +253,10 @@ def test_presence_and_frequency_count_the_reply_alone(engine: LocalEngine, tiny:
     logits[-1, 5] -= 0.5 + 3 * 0.25
     logits[-1, 9] -= 0.5 + 0.25
     for step, wanted in zip(told.exact, (logits[len(prompt) - 1], logits[-1]), strict=True):
-        assert step.kept == len(wanted)
-        assert step.log_total == pytest.approx(float(wanted.logsumexp(-1)), abs=1e-4)
+        assert step.likeliest == int(wanted.argmax())
+        [left] = step.stages
+        assert left.kept == len(wanted)
+        assert left.log_total == pytest.approx(float(wanted.logsumexp(-1)), abs=1e-4)
 
 
 def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
@@ -300,7 +310,7 @@ def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
         assert ours.ids.tolist() == theirs.ids.tolist()
         assert ours.scores.tolist() == theirs.scores.tolist()
         assert ours.rest == pytest.approx(theirs.rest, abs=1e-5)
-    assert [step.lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
+    assert [step.stages[-1].lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
 
 
 @pytest.mark.parametrize(("any_rows", "wide"), [("int8", "bfloat16"), ("int8", "float16"), ("wide", "bfloat16")])

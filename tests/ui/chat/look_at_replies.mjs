@@ -3,6 +3,7 @@
 import {readFileSync} from "node:fs";
 
 import {Reply} from "../../../components/ui/components/token_view/looking.js";
+import {addUp} from "../../../components/ui/components/token_view/stages.js";
 import {cellsOf, unpack} from "../../../components/ui/components/token_view/unpack.js";
 
 const found = JSON.parse(readFileSync(0, "utf8")).map(({packed, looks}) => {
@@ -13,16 +14,17 @@ const found = JSON.parse(readFileSync(0, "utf8")).map(({packed, looks}) => {
     for (const [from, to] of pieces) reply.look(settings, from, to);
     const places = [];
     for (let place = 0; place < steps; place++) {
-      reply.lookAt(place, settings);
-      const {lens} = reply, {count} = lens;
+      const stages = reply.lookAt(place, settings), {lens} = reply, {odds, cuts} = stages.at(-1);
       places.push({
         odds: reply.odds[place],
         suffices: reply.suffices[place],
-        all: [...lens.order.subarray(0, count)].map((at, rank) => [lens.ids[at], lens.odds[rank], lens.cut[rank]]),
+        all: Array.from(odds, (one, rank) => [lens.ids[lens.order[rank]], one, cuts[rank]]),
         error: lens.error,
+        stages: stages.map((stage) => ({...stage, odds: [...stage.odds], doubts: [...stage.doubts], cuts: [...stage.cuts]})),
+        sum: (({cut, sums, doubts}) => ({cut, sums: [...sums], doubts: [...doubts]}))(addUp(stages)),
       });
     }
-    return {places, told: reply.told(), hasExact: reply.hasExact(settings)};
+    return {places, told: reply.told(), unknown: reply.unknown(), hasExact: reply.hasExact(settings)};
   });
   return {cells: cellsOf(unpacked), starts: [...starts], scores: [...scores], errors: [...errors], looked};
 });

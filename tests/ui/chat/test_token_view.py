@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from components.engine.interface import Piece
 from components.sampling import what_if
+from components.sampling.filters import Cut, ExactStep, Left
 from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import SUFFICIENT, Seen, greedy_difference
-from components.ui.components.packing import pack_for_view
-from tests.sampling.steps import VALUES, Case, Scores, keep, real_odds, scores_of
+from components.ui.components.packing import pack_answer, pack_for_view, tokens_of
+from tests.sampling.steps import VALUES, Case, Scores, exactly, keep, penalized, real_odds, real_stages, scores_of
 from tests.server import ROOT
 
 SCRIPT = Path(__file__).with_name("look_at_replies.mjs")
@@ -80,20 +82,14 @@ def random_sampling(chance: random.Random) -> SamplingParams:
     return SamplingParams.model_validate({name: chance.choice(values) for name, values in VALUES.items()})
 
 
-def exactly(case: Case) -> dict[str, float]:
-    """What the model answers when it is asked for this step: see ``ExactStep``."""
-    sampling, odds = case.sampling, real_odds(case)
-    plain = case.sampling.model_copy(update={"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0})
-    penalized = np.log(real_odds(Case(case.scores, case.step, plain, case.seen)))
-    # Odds tell scores but for what is added to all: a token that nothing changed tells that.
-    unchanged = [t for t in range(len(odds)) if t not in case.seen.counts and t not in case.seen.prompt]
-    shift = float(case.scores[unchanged[0]] - penalized[unchanged[0]])
-    scores = penalized + shift
-    left = np.flatnonzero(odds)
-    log_total = 0.0
-    if sampling.temperature:
-        log_total = float(np.logaddexp.reduce(scores[left] / sampling.temperature))
-    return {"kept": len(left), "lowest": float(scores[left].min()), "log_total": log_total}
+BY_SOME = 5
+CUTS: list[Cut | None] = [None, Cut.TEMPERATURE, Cut.TOP_K, Cut.TOP_P, Cut.MIN_P]
+"""As the page's modules number them."""
+
+
+def first_cuts(stages: Sequence[tuple[Cut | None, NDArray[np.float64]]]) -> list[Cut | None]:
+    """Of every token the filter that cut it."""
+    return [next((cut for cut, odds in stages if odds[token] == 0), None) for token in range(VOCABULARY)]
 
 
 @pytest.mark.parametrize("is_bfloat16", [True, False])
@@ -110,6 +106,24 @@ def test_scores_arrive_within_the_error_that_is_told_and_those_of_bfloat16_as_th
         if is_bfloat16:
             assert not errors.any()
         assert (errors[kept > -30] <= 2e-3).all(), "what settings make matter is known well"
+
+
+def assert_are_the_stages(
+    case: Case, told: dict[str, Any], ids: Sequence[int]
+) -> Sequence[tuple[Cut | None, NDArray[np.float64]]]:
+    """Every stage says what the filters really make of all scores, and top_p's sums are of what it is given."""
+    stages = real_stages(case)
+    known = [ids[token] for token, _, _ in told["all"]]
+    for (cut, real), found in zip(stages, told["stages"], strict=True):
+        assert CUTS[found["cut"]] == cut
+        assert (np.abs(np.array(found["odds"]) - real[known]) <= np.array(found["doubts"]) + 1e-6).all()
+        assert found["suffices"] == (max(found["doubts"]) <= SUFFICIENT)
+    names = [cut for cut, _ in stages]
+    given = names.index(Cut.TOP_P) - 1 if Cut.TOP_P in names else 0
+    assert CUTS[told["sum"]["cut"]] == names[given]
+    sums = np.cumsum(stages[given][1][known])
+    assert (np.abs(np.array(told["sum"]["sums"]) - sums) <= np.array(told["sum"]["doubts"]) + 1e-6).all()
+    return stages
 
 
 def test_what_settings_make_of_a_reply_is_what_a_run_says() -> None:
@@ -135,9 +149,11 @@ def test_what_settings_make_of_a_reply_is_what_a_run_says() -> None:
                 if is_bfloat16:
                     here = what_if.look(case.step, VOCABULARY, sampling, case.seen)
                     assert told["error"] == pytest.approx(here.error, abs=1e-6), "as the server's own module says"
+                stages = assert_are_the_stages(case, told, ids)
                 for token, odds, cut in told["all"]:
                     assert abs(odds - real[ids[token]]) <= told["error"] + 1e-6
                     assert not cut or real[ids[token]] == 0
+                    assert cut in (0, BY_SOME) or not is_bfloat16 or CUTS[cut] == first_cuts(stages)[ids[token]]
                 assert bool(told["suffices"]) == (told["error"] <= SUFFICIENT)
                 came = real[written.kept.steps[place].token]
                 if told["suffices"]:
@@ -162,8 +178,13 @@ def test_what_the_model_answers_holds_for_the_settings_it_was_asked_with() -> No
     pieces = [Piece(b"x", is_control=False)] * VOCABULARY
     for _ in range(40):
         written = write(chance, is_bfloat16=True)
-        sampling = random_sampling(chance).model_copy(update={"temperature": 1.3})
-        answers = [{"place": place, **exactly(written.case(place, sampling))} for place in range(STEPS)]
+        temperature = chance.choice((0.0, 0.4, 1.3, 1.3, 2.0))
+        sampling = random_sampling(chance).model_copy(update={"temperature": temperature})
+        tokens = tokens_of(written.kept)
+        answers = [
+            pack_answer(place, exactly(written.case(place, sampling)), tokens, Piece(b"x", is_control=False))
+            for place in range(STEPS)
+        ]
         settings, parts = settings_of(sampling), [[0, STEPS]]
         other = settings | {"temperature": 0.9}
         looks = [
@@ -178,9 +199,22 @@ def test_what_the_model_answers_holds_for_the_settings_it_was_asked_with() -> No
         assert answered["hasExact"]
         assert not changed["hasExact"]
         assert answered["told"]["lacking"] == 0
+        assert answered["unknown"] == []
+        likeliest = [int(penalized(written.case(place, sampling)).argmax()) for place in range(STEPS)]
+        differs = [place for place, step in enumerate(written.kept.steps) if likeliest[place] != step.token]
+        assert answered["told"]["greedy"] == (differs[0] if differs else -1)
+        assert answered["told"]["isGreedySure"]
+        ids = tokens_of(written.kept).tolist()
         for place, told in enumerate(answered["places"]):
-            real = real_odds(written.case(place, sampling))
-            assert abs(told["odds"] - real[written.kept.steps[place].token]) <= SUFFICIENT + 1e-6
+            case = written.case(place, sampling)
+            stages = real_stages(case)
+            cuts = first_cuts(stages)
+            assert abs(told["odds"] - stages[-1][1][case.step.token]) <= SUFFICIENT + 1e-6
+            for (_, real), found_there in zip(stages, told["stages"], strict=True):
+                assert found_there["suffices"]
+                for (token, _, _), odds in zip(told["all"], found_there["odds"], strict=True):
+                    assert abs(odds - real[ids[token]]) <= SUFFICIENT + 1e-6
+            assert [CUTS[cut] for _, _, cut in told["all"]] == [cuts[ids[token]] for token, _, _ in told["all"]]
         unknown += changed["told"]["lacking"]
     assert unknown, "or the answers were not needed"
 
@@ -230,3 +264,17 @@ def test_bytes_that_are_no_character_are_written_out_and_swallow_nothing() -> No
         (6, 1, "日"),
         (7, 1, "<F0><9F>"),
     ]
+
+
+def test_an_answer_names_the_likeliest_token_as_the_view_does() -> None:
+    scores = scores_of([0.0, 3.0, 2.0, 1.0])
+    kept = KeptScores(4, [keep(scores, 2, 3)])  # tokens 1, 2, and 3 that came
+    piece = Piece("日".encode(), is_control=False)
+    stages = (Left(None, 4, 0.0, 3.4), Left(Cut.TOP_K, 1, 3.0, 3.0))
+    answers = [pack_answer(5, ExactStep(token, stages), tokens_of(kept), piece) for token in (0, 1, 3)]
+    assert [answer["likeliest"] for answer in answers] == [-1, 0, 2]
+    assert answers[0]["place"] == 5
+    assert bytes(answers[0]["text"]).decode() == "日"
+    told = json.loads(json.dumps(answers[0]["stages"]))
+    assert told[0] == {"cut": None, "kept": 4, "lowest": 0.0, "log_total": 3.4}
+    assert told[1]["cut"] == "top_k"

@@ -1,6 +1,10 @@
 // A reply's tokens under settings: how likely each was, what rules it out, and whether the kept scores suffice to say.
 
-import {Lens, MIN_TEMPERATURE, NO_CUT, SUFFICIENT, changes} from "./sampling.js";
+import {Lens, SUFFICIENT, changes} from "./sampling.js";
+import {byAnswer, lookThrough, readAnswer, stagesOf} from "./stages.js";
+
+const SAME = -1, STRANGE = -2;  // instead of a token: the one that came; one that was not kept
+const REMEMBERED = 8;  // settings whose answers are kept
 
 export class Reply {
   constructor(unpacked) {
@@ -9,12 +13,12 @@ export class Reply {
     for (let place = 0; place < this.steps; place++) most = Math.max(most, this.starts[place + 1] - this.starts[place]);
     this.lens = new Lens(most + 1);
     this.odds = new Float64Array(this.steps);
-    this.cuts = new Uint8Array(this.steps);
     this.suffices = new Uint8Array(this.steps);
-    this.likeliest = new Int32Array(this.steps);  // -1 where it came
+    this.likeliest = new Int32Array(this.steps);
     this.isSure = new Uint8Array(this.steps);
     this.counts = new Int32Array(this.flags.length);
-    this.exact = null;
+    this.exact = new Map();
+    this.answers = undefined;  // to the settings that were looked at last
     this.inPrompt = this.header.hiddenInPrompt;
     for (const flag of this.flags) this.inPrompt += flag & 1;
     this.step = {vocabulary: this.header.vocabulary};
@@ -22,16 +26,19 @@ export class Reply {
 
   /** Answers of the model's for some places, which hold for these settings. */
   takeExact(settings, answers) {
-    this.exact = {settings: JSON.stringify(settings), places: new Map(answers.map((one) => [one.place, one]))};
+    const key = JSON.stringify(settings);
+    this.exact.delete(key);  // the newest stands last
+    this.exact.set(key, new Map(answers.map((one) => [one.place, readAnswer(one)])));
+    if (this.exact.size > REMEMBERED) this.exact.delete(this.exact.keys().next().value);
   }
 
   hasExact(settings) {
-    return this.exact !== null && this.exact.settings === JSON.stringify(settings);
+    return this.exact.has(JSON.stringify(settings));
   }
 
-  /** Fills in the odds and cuts of the tokens that came in these places. */
+  /** Fills in the odds of the tokens that came in these places, and which token was the likeliest. */
   look(settings, from, to) {
-    const {lens, counts, chosen} = this, exact = this.hasExact(settings) ? this.exact.places : null;
+    const {lens, counts, chosen} = this, last = stagesOf(settings).at(-1).cut;
     this.begin(settings);
     for (let before = 0; before < from; before++) this.note(chosen[before]);
     for (let place = from; place < to; place++) {
@@ -40,19 +47,13 @@ export class Reply {
       const at = this.chosenAt[place] < 0 ? this.step.count - 1 : this.chosenAt[place];
       let rank = 0;
       while (lens.order[rank] !== at) rank++;
-      let odds = lens.odds[rank], cut = lens.cut[rank], suffices = lens.error <= SUFFICIENT;
-      const answer = exact?.get(place);
-      if (!suffices && answer) {
-        odds = oddsBy(answer, lens.ranked[rank], settings);
-        cut = odds ? NO_CUT : cut || 1;
-        suffices = true;
-      }
-      this.odds[place] = odds;
-      this.cuts[place] = suffices ? cut : NO_CUT;
-      this.suffices[place] = suffices ? 1 : 0;
+      const answer = this.answers?.get(place), suffices = lens.error <= SUFFICIENT;
+      this.odds[place] = answer ? byAnswer(answer, lens, rank, settings, last).odds : lens.odds[rank];
+      this.suffices[place] = suffices || answer ? 1 : 0;
       const isSure = lens.sure > 0 && !(lens.maySwap && lens.count > 1 && lens.mayTie(0, 1));
-      this.likeliest[place] = isSure && lens.order[0] === at ? -1 : lens.ids[lens.order[0]];
-      this.isSure[place] = isSure ? 1 : 0;
+      const likeliest = isSure || !answer ? lens.ids[lens.order[0]] : answer.likeliest < 0 ? STRANGE : answer.likeliest;
+      this.isSure[place] = isSure || answer ? 1 : 0;
+      this.likeliest[place] = this.isSure[place] && likeliest === chosen[place] ? SAME : likeliest;
       this.note(chosen[place]);
     }
     counts.fill(0);
@@ -60,38 +61,43 @@ export class Reply {
 
   /** What ``look`` found in all places: how many do not suffice, how many are ruled out, and where greedy differs. */
   told() {
-    const told = {lacking: 0, forbidden: 0, greedy: -1, greedyToken: -1, isGreedySure: true};
+    const told = {lacking: 0, forbidden: 0, greedy: -1, greedyPiece: null, isGreedySure: true};
     for (let place = 0; place < this.steps; place++) {
       if (!this.suffices[place]) told.lacking++;
       else if (this.odds[place] === 0) told.forbidden++;
-      if (told.greedy < 0 && this.likeliest[place] >= 0) {
-        told.greedy = place;
-        told.greedyToken = this.likeliest[place];
-        told.isGreedySure = this.isSure[place] === 1;
-      }
+      const likeliest = this.likeliest[place];
+      if (told.greedy >= 0 || likeliest === SAME) continue;
+      told.greedy = place;
+      told.greedyPiece = likeliest === STRANGE ? this.answers?.get(place)?.text : this.pieces[likeliest];
+      told.isGreedySure = this.isSure[place] === 1 && told.greedyPiece !== undefined;
     }
     return told;
   }
 
-  /** Leaves in the lens what could have come at one place. */
+  /** Of which places the kept scores do not tell the odds, or, as far as it matters, which token was the likeliest. */
+  unknown() {
+    const places = [];
+    let differs = false;
+    for (let place = 0; place < this.steps; place++) {
+      if (!this.suffices[place] || (!differs && !this.isSure[place])) places.push(place);
+      differs ||= this.isSure[place] === 1 && this.likeliest[place] !== SAME;
+    }
+    return places;
+  }
+
+  /** What could have come at one place, stage by stage: see `lookThrough`. */
   lookAt(place, settings) {
     this.begin(settings);
     for (let before = 0; before < place; before++) this.note(this.chosen[before]);
     this.fill(place);
-    this.lens.look(this.step, settings);
+    const stages = lookThrough(this.lens, this.step, settings, this.answers?.get(place));
     this.counts.fill(0);
-    const answer = this.hasExact(settings) && this.lens.error > SUFFICIENT ? this.exact.places.get(place) : undefined;
-    if (!answer) return;
-    const {lens} = this;
-    for (let rank = 0; rank < lens.count; rank++) {
-      lens.odds[rank] = oddsBy(answer, lens.ranked[rank], settings);
-      lens.cut[rank] = lens.odds[rank] ? NO_CUT : lens.cut[rank] || 1;
-    }
-    lens.error = 0;
+    return stages;
   }
 
   begin(settings) {
     this.counts.fill(0);
+    this.answers = this.exact.get(JSON.stringify(settings));
     this.isChanged = changes(settings);
     Object.assign(this.step, {distinct: this.inPrompt, inReply: 0, mostOften: 0});
   }
@@ -130,10 +136,4 @@ export class Reply {
     lens.prompt[kept] = flags[token] & 1;
     step.count++;
   }
-}
-
-function oddsBy(answer, score, settings) {
-  if (score < answer.lowest - 1e-4) return 0;
-  if (settings.temperature < MIN_TEMPERATURE) return 1 / answer.kept;
-  return Math.min(1, Math.exp(score / settings.temperature - answer.log_total));
 }

@@ -6,6 +6,7 @@
 export const SUFFICIENT = 1e-3;
 export const MIN_TEMPERATURE = 1e-5;
 export const NO_CUT = 0, BY_TEMPERATURE = 1, BY_TOP_K = 2, BY_TOP_P = 3, BY_MIN_P = 4;
+export const BY_SOME = 5;  // one of the filters: it is not known which
 
 const REST_SLACK = 1e-5, ROUNDING = 1e-6, TINY = 1e-300;
 const OUT = 0, MAYBE = 1, IN = 2;
@@ -21,7 +22,8 @@ export function changes(settings) {
  * Before `look`, fill in for each of `count` tokens: `ids`, `scores` (of the model, the likeliest first), `errors` (by
  * how much each score may be off), `counts` (how often it came in the reply so far) and `prompt` (1: it is in the
  * prompt). Where `isExtra`, the last of them is the token that came and is none of the kept ones. After it, by rank:
- * `order` (a place in these), `odds` and `cut`; and `error`, how far any of the odds may be off.
+ * `order` (a place in these), `ranked` (the scores after penalties), `odds`, `doubts` (how far each of the odds may be
+ * off) and `cut`; and `error`, the largest of these doubts.
  */
 export class Lens {
   constructor(size) {
@@ -32,6 +34,7 @@ export class Lens {
     this.prompt = new Uint8Array(size);
     this.order = new Int32Array(size);
     this.odds = new Float64Array(size);
+    this.doubts = new Float64Array(size);
     this.cut = new Uint8Array(size);
     this.error = 0;
     this.ranked = new Float64Array(size);
@@ -50,8 +53,10 @@ export class Lens {
   look(step, settings) {
     this.rank(step, settings);
     if (settings.temperature < MIN_TEMPERATURE) return this.takeLikeliest();
-    if (!this.sure) {
+    const isFiltered = (settings.top_k > 0 && settings.top_k < step.vocabulary) || settings.top_p < 1 || settings.min_p > 0;
+    if (isFiltered && !this.sure) {  // filters go by ranks, and not even the first is known
       this.odds.fill(0.5, 0, this.count);
+      this.doubts.fill(0.5, 0, this.count);
       this.cut.fill(NO_CUT, 0, this.count);
       this.error = 0.5;
       return;
@@ -119,6 +124,7 @@ export class Lens {
     this.cut.fill(isUnsure ? NO_CUT : BY_TEMPERATURE, 0, this.count);
     this.cut[0] = NO_CUT;
     this.error = isUnsure ? 1 : 0;
+    this.doubts.fill(this.error, 0, this.count);
   }
 
   weighHidden(step, settings) {
@@ -129,7 +135,7 @@ export class Lens {
       low = less(low, score);
       high = less(high, score);
     }
-    this.hiddenLow = this.hiddenHigh = this.hiddenEach = this.hiddenMass = 0;
+    this.hiddenLow = this.hiddenHigh = this.hiddenEach = 0;
     if (unknown <= 0 || high === -Infinity) return;
     const power = 1 / settings.temperature, top = this.ranked[0];
     let most = 0;
@@ -137,7 +143,6 @@ export class Lens {
     const own = Math.min(this.lowest + most, high);
     this.hiddenLow = exp(Math.min(spread(low, unknown, power), peaked(low, own, power)) - top * power);
     this.hiddenHigh = exp(Math.max(spread(high, unknown, power), peaked(high, own, power)) - top * power);
-    this.hiddenMass = (this.hiddenLow + this.hiddenHigh) / 2;
     this.hiddenEach = exp((this.cap - top) * power);
     if (this.hidden > 0) {
       this.hiddenLow = Math.max(0, this.hiddenLow - this.hidden * exp((own - top) * power));
@@ -148,7 +153,7 @@ export class Lens {
 
   filter(step, settings) {
     const {count, low, high, states} = this, {temperature} = settings;
-    const {ranked, off, cut, odds} = this, top = ranked[0];
+    const {ranked, off, cut, odds, doubts} = this, top = ranked[0];
     let lastOff = 0, factor = 1;  // errors are nearly all the same, and an exponential is what takes longest here
     for (let rank = 0; rank < count; rank++) {
       if (off[rank] !== lastOff) {
@@ -174,10 +179,11 @@ export class Lens {
       const from = state === IN ? low[rank] / heaviest : 0;
       const to = state === OUT ? 0 : most > lightest ? 1 : most / lightest;
       odds[rank] = (from + to) / 2;
-      if (to - from > error) error = to - from;
+      doubts[rank] = (to - from) / 2;
+      if (doubts[rank] > error) error = doubts[rank];
       if (state !== OUT) cut[rank] = NO_CUT;
     }
-    this.error = error / 2;
+    this.error = error;
   }
 
   /** What is left weighs between `lightest` and `heaviest`. */
@@ -195,8 +201,8 @@ export class Lens {
 
   ruleOut(rank, cut) {
     if (this.states[rank] === OUT) return;
+    this.cut[rank] = this.states[rank] === IN ? cut : BY_SOME;  // a filter before may have cut it
     this.states[rank] = OUT;
-    this.cut[rank] = cut;
   }
 
   applyTopK(wanted) {

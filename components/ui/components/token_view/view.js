@@ -3,7 +3,7 @@
 // Streamlit calls the default function again whenever something about the component changed; a view that is there
 // already then keeps what the reader did with it. Answers of the model's come through a second, empty component.
 
-import {Bars, element, visible} from "./bars.js";
+import {Bars, cutBy, element, oddsText, setText, visible} from "./bars.js";
 import {Reply} from "./looking.js";
 import {cellsOf, textOf, unpack} from "./unpack.js";
 
@@ -11,8 +11,9 @@ const LEVELS = [0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005];
 const ASK_AFTER_MS = 700;
 const PIECE = 300;  // tokens out of sight that a frame recolours
 
-const views = new Map();
+const views = new Map();  // that are on the page, by the reply that they show
 const viewOf = new WeakMap();
+let left = null;  // the view that was taken off the page last: where it comes back, the sliders stand as they did
 
 export default function tokenView({data, parentElement, setTriggerValue}) {
   if (!(data instanceof Uint8Array)) {
@@ -23,18 +24,15 @@ export default function tokenView({data, parentElement, setTriggerValue}) {
   const reply = unpack(data.slice());
   let view = viewOf.get(parentElement);
   if (view?.reply.header.version !== reply.header.version) {
-    const before = view ?? views.get(reply.header.view);
-    view?.root.remove();
+    const before = view ?? views.get(reply.header.view) ?? left;
+    view?.leave();
     view = new View(new Reply(reply), parentElement, before);
     viewOf.set(parentElement, view);
-    views.set(reply.header.view, view);
   }
-  if (!view.root.isConnected) parentElement.append(view.root);
   view.send = setTriggerValue;
+  view.come(parentElement);
   return () => {
-    view.root.remove();
-    clearTimeout(view.timer);
-    cancelAnimationFrame(view.later);
+    if (!view.root.isConnected) view.leave();  // else another call of this function has overtaken the one before
   };
 }
 
@@ -50,11 +48,17 @@ class View {
     this.current = 0;
     this.part = 0;  // which of a character's tokens
     this.asked = "";
+    this.old = 0;  // how many cells out of sight have yet to be looked at with these settings
+    this.next = 0;  // the first of them
     this.root = element("div", "view");
     this.summary = element("p", "summary");
     this.summary.setAttribute("aria-live", "polite");
     this.tokens = element("div", "tokens");
     this.heading = element("div", "heading");
+    this.name = element("strong");
+    this.where = element("span", "where");
+    this.parts = [];
+    this.heading.append(this.name, this.where);
     this.distribution = element("div", "distribution");
     this.bars = new Bars(this.distribution, this.texts, (place, rank) => this.send("branch", {place, rank, settings: this.settings}));
     this.root.append(this.sliders(), this.summary, this.tokens, this.heading, this.distribution);
@@ -62,6 +66,26 @@ class View {
     parent.append(this.root);
     this.recolour();
     this.select(0);
+  }
+
+  come(parent) {
+    const {view} = this.reply.header;
+    views.set(view, this);
+    if (left === this) left = null;
+    if (this.root.isConnected) return;
+    parent.append(this.root);
+    this.recolourSoon();
+  }
+
+  leave() {
+    const {view} = this.reply.header;
+    if (views.get(view) === this) views.delete(view);
+    left = this;
+    this.root.remove();
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.later);
+    this.frame = this.later = 0;
   }
 
   sliders() {
@@ -167,21 +191,41 @@ class View {
     if (!this.cells.length) return;
     const [first, count, text] = this.cells[cell];
     this.shown = [cell, part];
-    const where = this.texts.place.replace("{place}", first + part + 1).replace("{count}", this.reply.steps);
-    const parts = [element("strong", "", visible(text)), element("span", "where", where)];
-    for (let one = 0; count > 1 && one < count; one++) {
-      const button = element("button", "part", visible(textOf(this.reply.pieces[this.reply.chosen[first + one]])));
+    const place = first + part, stages = this.reply.lookAt(place, this.settings);
+    setText(this.name, visible(text));
+    setText(this.where, `${this.texts.place.replace("{place}", place + 1).replace("{count}", this.reply.steps)} · ${this.oddsAt(place, stages)}`);
+    this.showParts(first, count > 1 ? count : 0, part);
+    this.bars.draw(this.reply, place, this.settings, stages);
+  }
+
+  /** Of the token that came, behind all filters. */
+  oddsAt(place, stages) {
+    const {lens, chosen} = this.reply, last = stages.at(-1);
+    let rank = 0;
+    while (lens.ids[lens.order[rank]] !== chosen[place]) rank++;
+    return oddsText(last, rank) + (last.cuts[rank] ? ` · ${cutBy(this.texts, last.cuts[rank])}` : "");
+  }
+
+  /** The tokens of a character, to look at one by one; the buttons stay the same ones. */
+  showParts(first, count, part) {
+    while (this.parts.length < count) {
+      const one = this.parts.length, button = element("button", "part");
       button.type = "button";
-      button.setAttribute("aria-pressed", String(one === part));
       button.addEventListener("click", () => {
-        this.current = cell;
+        [this.current] = this.shown;
         this.part = one;
-        this.show(cell, one);
+        this.show(this.current, one);
       });
-      parts.push(button);
+      this.parts.push(button);
+      this.heading.append(button);
     }
-    this.heading.replaceChildren(...parts);
-    this.bars.draw(this.reply, first + part, this.settings);
+    const gone = this.parts.splice(count), focused = this.root.getRootNode().activeElement;
+    for (const button of gone) button.remove();
+    if (gone.includes(focused)) this.tokens.focus({preventScroll: true});
+    this.parts.forEach((button, one) => {
+      setText(button, visible(textOf(this.reply.pieces[this.reply.chosen[first + one]])));
+      button.setAttribute("aria-pressed", String(one === part));
+    });
   }
 
   recolourSoon() {
@@ -189,25 +233,36 @@ class View {
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.recolour();
-      this.show(...this.shown);
+      if (this.shown) this.show(...this.shown);
     });
   }
 
   /** At once what is in sight; what is scrolled away follows a piece a frame, so that no frame takes long. */
   recolour() {
-    cancelAnimationFrame(this.later);
     const {cells} = this;
-    if (cells.length > PIECE) {
-      const {scrollTop, clientHeight} = this.tokens;
-      this.lookAt(this.firstBelow(scrollTop), this.firstBelow(scrollTop + clientHeight) + 1);
-    }
-    const goOn = (cell) => {
-      this.lookAt(cell, cell + PIECE);
-      if (cell + PIECE < cells.length) this.later = requestAnimationFrame(() => goOn(cell + PIECE));
-      else this.finish();
-    };
-    if (cells.length > PIECE) this.later = requestAnimationFrame(() => goOn(0));
-    else goOn(0);
+    clearTimeout(this.timer);  // what is asked is asked with the settings at which the sliders rest
+    this.old = cells.length;
+    if (cells.length <= PIECE) return this.goOn();
+    const {scrollTop, clientHeight} = this.tokens;
+    this.lookAt(this.firstBelow(scrollTop), this.firstBelow(scrollTop + clientHeight) + 1);
+    this.goOnSoon();
+  }
+
+  goOnSoon() {
+    this.later ||= requestAnimationFrame(() => {
+      this.later = 0;
+      this.goOn();
+    });
+  }
+
+  /** The next piece, round and round: while a slider moves all the time, too, every token gets its turn. */
+  goOn() {
+    const {cells, next} = this, end = Math.min(next + PIECE, cells.length);
+    this.lookAt(next, end);
+    this.old -= end - next;
+    this.next = end === cells.length ? 0 : end;
+    if (this.next === 0 || this.old <= 0) this.finish();
+    if (this.old > 0) this.goOnSoon();
   }
 
   lookAt(from, to) {
@@ -217,7 +272,7 @@ class View {
     this.paint(from, last + 1);
   }
 
-  /** When all places are looked at. */
+  /** When all places were looked at: with the newest settings, or some while a slider stood elsewhere. */
   finish() {
     const before = this.told.greedy;
     this.told = this.reply.told();
@@ -226,7 +281,7 @@ class View {
       if (cell >= 0) this.paint(cell, cell + 1);
     }
     this.tell(this.told);
-    this.askSoon(this.told);
+    if (this.old <= 0) this.askSoon();
   }
 
   /** The first cell whose lower edge is below a height; the last one where none is. */
@@ -264,29 +319,28 @@ class View {
 
   tell(told) {
     const {texts, reply} = this, parts = [];
+    const isAsking = reply.header.canAsk && !reply.hasExact(this.settings);
     if (told.greedy < 0) parts.push(texts.greedy_same);
-    else if (!told.isGreedySure) parts.push(texts.greedy_unknown.replace("{place}", told.greedy + 1));
-    else {
-      const token = visible(textOf(reply.pieces[told.greedyToken]));
+    else if (!told.isGreedySure) {
+      parts.push((isAsking ? texts.greedy_asking : texts.greedy_unknown).replace("{place}", told.greedy + 1));
+    } else {
+      const token = visible(textOf(told.greedyPiece));
       parts.push(texts.greedy_differs.replace("{place}", told.greedy + 1).replace("{token}", () => token));
     }
     if (told.forbidden) parts.push(texts.forbidden.replace("{count}", told.forbidden));
-    if (told.lacking) {
-      const isAsking = reply.header.canAsk && !reply.hasExact(this.settings);
-      parts.push((isAsking ? texts.asking : texts.lacking).replace("{count}", told.lacking));
-    }
-    const text = parts.join("\n");
-    if (this.summary.textContent !== text) this.summary.textContent = text;
+    if (told.lacking) parts.push((isAsking ? texts.asking : texts.lacking).replace("{count}", told.lacking));
+    setText(this.summary, parts.join("\n"));
   }
 
   /** Once the slider rests, the model is asked for what the kept scores cannot tell: once for the same settings. */
-  askSoon(told) {
+  askSoon() {
     clearTimeout(this.timer);
     const settings = JSON.stringify(this.settings);
-    if (!told.lacking || !this.reply.header.canAsk || this.reply.hasExact(this.settings) || this.asked === settings) return;
+    if (!this.reply.header.canAsk || this.reply.hasExact(this.settings) || this.asked === settings) return;
+    const places = this.reply.unknown();
+    if (!places.length) return;
     this.timer = setTimeout(() => {
       this.asked = settings;
-      const places = Array.from(this.reply.suffices.keys()).filter((place) => !this.reply.suffices[place]);
       this.send("ask", {settings: this.settings, places});
     }, ASK_AFTER_MS);
   }
