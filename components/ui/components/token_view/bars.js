@@ -48,7 +48,7 @@ export class Bars {
     this.legend = element("p", "legend");
     this.about = element("span", "about", texts.approximate);
     this.adding = element("span");
-    this.legend.append(this.about, this.adding);
+    this.legend.append(this.adding, this.about);
     this.numbers = element("p", "numbers");
     this.more = element("button", "more");
     this.more.type = "button";
