@@ -10,6 +10,7 @@ import {cellsOf, textOf, unpack} from "./unpack.js";
 const LEVELS = [0.9, 0.7, 0.5, 0.35, 0.2, 0.1, 0.05, 0.02, 0.005];
 const ASK_AFTER_MS = 700;
 const PIECE = 300;  // tokens out of sight that a frame recolours
+const SMALL_PIECE = 100;  // and where what is in sight was recoloured in it, too
 
 const views = new Map();  // that are on the page, by the reply that they show
 const viewOf = new WeakMap();
@@ -50,6 +51,7 @@ class View {
     this.asked = "";
     this.old = 0;  // how many cells out of sight have yet to be looked at with these settings
     this.next = 0;  // the first of them
+    this.isMoving = false;  // whether a slider moved since the last piece
     this.root = element("div", "view");
     this.summary = element("p", "summary");
     this.summary.setAttribute("aria-live", "polite");
@@ -243,6 +245,7 @@ class View {
     clearTimeout(this.timer);  // what is asked is asked with the settings at which the sliders rest
     this.old = cells.length;
     if (cells.length <= PIECE) return this.goOn();
+    this.isMoving = true;
     const {scrollTop, clientHeight} = this.tokens;
     this.lookAt(this.firstBelow(scrollTop), this.firstBelow(scrollTop + clientHeight) + 1);
     this.goOnSoon();
@@ -257,7 +260,8 @@ class View {
 
   /** The next piece, round and round: while a slider moves all the time, too, every token gets its turn. */
   goOn() {
-    const {cells, next} = this, end = Math.min(next + PIECE, cells.length);
+    const {cells, next} = this, end = Math.min(next + (this.isMoving ? SMALL_PIECE : PIECE), cells.length);
+    this.isMoving = false;
     this.lookAt(next, end);
     this.old -= end - next;
     this.next = end === cells.length ? 0 : end;
