@@ -6,6 +6,7 @@ become equal that were not, and top_k would keep one too many. Models compute in
 16 bits of zeros there, and beside each other differ by little: packed, a score takes a few bits then.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -33,11 +34,12 @@ class StepScores:
     """One step of decoding.
 
     Attributes:
-        ids: token ids, ``[k]``, the likeliest first, of equal scores the smaller id first.
+        ids: token ids, ``[k]``, the likeliest first, of equal scores the smaller id first; none where another server
+            does not tell which tokens were likely.
         scores: their logits as the model gave them, before biases and penalties, ``[k]``.
         rest: log of the sum of exp(score) over all tokens that are not in ``ids``, at temperature 1; -inf for none.
         token: the id of the token that was chosen.
-        score: its logit; it may be none of ``ids``.
+        score: its logit; it may be none of ``ids``. NaN where another server does not tell it.
     """
 
     ids: NDArray[np.int32]
@@ -53,10 +55,36 @@ class StepScores:
         return (
             np.array_equal(self.ids, other.ids)
             and np.array_equal(self.scores, other.scores)
-            and (self.rest, self.token, self.score) == (other.rest, other.token, other.score)
+            and (self.rest, self.token) == (other.rest, other.token)
+            and np.array_equal(self.score, other.score, equal_nan=True)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def of_logprobs(cls, ids: Sequence[int], logprobs: Sequence[float], token: int, logprob: float | None) -> Self:
+        """A step of which a server tells log probabilities.
+
+        Args:
+            ids: the likeliest tokens, in any order; none where it does not tell them. Then all there is of this step
+                is the token that came, and nothing says that no other was likelier: so it stands beside ``ids``, as
+                every token that is none of the likeliest.
+            logprobs: theirs.
+            token: the one that was chosen.
+            logprob: its own; None where it is not told, and is known only if the token is one of the likeliest.
+        """
+        scores = np.array(logprobs, dtype=np.float32)
+        order = np.lexsort((np.array(ids, dtype=np.int32), -scores))
+        others = 1.0 - float(np.exp(scores.astype(np.float64)).sum())
+        rest = math.log(others) if others > 0 else -math.inf
+        if logprob is None:
+            logprob = next((own for id_, own in zip(ids, logprobs, strict=True) if id_ == token), math.nan)
+        return cls(np.array(ids, dtype=np.int32)[order], scores[order], rest, token, logprob)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of how likely the tokens were."""
+        return bool(len(self.ids)) or not math.isnan(self.score)
 
 
 @dataclass(frozen=True)

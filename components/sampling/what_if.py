@@ -5,6 +5,9 @@ is likelier than the last of those, and what they weigh together at temperature 
 temperature, and so the odds of every known token. Where the bounds lie close together the kept scores suffice; where
 they do not, only the model can tell.
 
+Some servers tell nothing but how likely the token was that came. Then any other may have been likelier, by as much as
+is left. And of a token of which not even that is told there are no odds.
+
 ``components/ui/components/token_view/sampling.js`` is the same in the browser, and a test holds the two together.
 """
 
@@ -58,10 +61,12 @@ class Outlook:
     """What could have come at one place of a reply, the likeliest first.
 
     Attributes:
-        ids: the kept tokens, and the one that came where it is none of them, ``[n]``.
-        odds: ``[n]``; in the middle of what is possible.
+        ids: the kept tokens, and the one that came where it is none of them but its score is known, ``[n]``.
+        odds: ``[n]``; in the middle of what is possible. Where only the token that came is known, and not whether
+            others were likelier, they are those that the model gave it: the middle would say the same of all of them.
         errors: how far each of them may be off, ``[n]``.
-        cut: which filter ruled each out; None for those that may come, or where it may be one filter or another.
+        cut: which filter ruled each out; None for those that may come, where it may be one filter or another, or of
+            which that is not known.
     """
 
     ids: NDArray[np.int32]
@@ -71,8 +76,8 @@ class Outlook:
 
     @property
     def error(self) -> float:
-        """How far any of them may be off."""
-        return float(self.errors.max())
+        """How far any of them may be off; 1 where nothing is known."""
+        return float(self.errors.max()) if len(self.errors) else 1.0
 
     @property
     def suffices(self) -> bool:
@@ -122,6 +127,10 @@ def look(
         errors: by how much each kept score may be off, ``[k]``; the order of the tokens is right even so.
     """
     ranked = _rank(step, sampling, seen, np.zeros(len(step.ids)) if errors is None else errors)
+    if not len(ranked.ids):
+        return Outlook(ranked.ids, ranked.scores, ranked.scores, [])
+    if not ranked.sure and not len(step.ids):
+        return _alone(step, ranked, vocabulary, sampling, seen)
     if sampling.temperature < MIN_TEMPERATURE:
         return _greedy(ranked)
     hidden = _Hidden.of(step, ranked, vocabulary, sampling, seen)
@@ -157,7 +166,7 @@ class _Ranked:
 
 
 def _rank(step: StepScores, sampling: SamplingParams, seen: Seen, errors: Floats) -> _Ranked:
-    is_extra = step.token not in step.ids
+    is_extra = step.token not in step.ids and not math.isnan(step.score)
     ids, scores = step.ids, step.scores
     if is_extra:
         ids = np.append(ids, np.int32(step.token))
@@ -178,8 +187,9 @@ def _rank(step: StepScores, sampling: SamplingParams, seen: Seen, errors: Floats
     if errors.any():  # equal by rounding only: those that are changed alike stand as they came
         order = np.lexsort((np.arange(len(ids)), -adjusted))
     hidden = seen.hidden(set(ids.tolist()), sampling)
-    cap = float(step.scores[-1]) + float(errors[len(step.ids) - 1])
-    cap = min(cap, step.rest + REST_SLACK)
+    cap = _others(step, is_extra, REST_SLACK)
+    if len(step.ids):
+        cap = min(cap, float(step.scores[-1]) + float(errors[len(step.ids) - 1]))
     cap = _raised(cap, sampling, seen) if hidden else cap
     changes = repetition != 1 or presence != 0 or frequency != 0
     sure = 0
@@ -191,8 +201,15 @@ def _rank(step: StepScores, sampling: SamplingParams, seen: Seen, errors: Floats
     return _Ranked(ids[order], adjusted[order], errors[order], cap, sure, changes and bool(errors.any()))
 
 
+def _others(step: StepScores, is_extra: bool, slack: float) -> float:
+    """The logarithm of what the unknown tokens weigh together at temperature 1, but for ``slack``."""
+    return _less(step.rest + slack, step.score) if is_extra else step.rest + slack
+
+
 def _raised(cap: float, sampling: SamplingParams, seen: Seen) -> float:
     """What a score of ``cap`` at the most can become."""
+    if cap == -math.inf:
+        return cap
     repetition = min(1.0, sampling.repetition_penalty)
     most = max(seen.counts.values(), default=0)
     presence, frequency = sampling.presence_penalty, sampling.frequency_penalty
@@ -208,6 +225,20 @@ def _greedy(ranked: _Ranked) -> Outlook:
     if ranked.sure == 0 or (ranked.may_swap and count > 1 and ranked.may_tie(0, 1)):
         return Outlook(ranked.ids, odds, np.ones(count), [None] * count)
     return Outlook(ranked.ids, odds, np.zeros(count), [None, *[Cut.TEMPERATURE] * (count - 1)])
+
+
+def _alone(step: StepScores, ranked: _Ranked, vocabulary: int, sampling: SamplingParams, seen: Seen) -> Outlook:
+    """Where nothing but the token that came is known, and others may have been likelier.
+
+    A filter then leaves it alone, or cuts it, or anything between; without filters it is known what the others weigh.
+    """
+    low, high = 0.0, 1.0
+    filters = 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0
+    if sampling.temperature >= MIN_TEMPERATURE and not filters:
+        hidden = _Hidden.of(step, ranked, vocabulary, sampling, seen)
+        low, high = 1 / (1 + hidden.high), 1 / (1 + hidden.low)
+    odds = min(max(_exp(step.score - step.rest), low), high)
+    return Outlook(ranked.ids, np.array([odds]), np.array([max(odds - low, high - odds)]), [None])
 
 
 @dataclass
@@ -228,13 +259,11 @@ class _Hidden:
     def of(cls, step: StepScores, ranked: _Ranked, vocabulary: int, sampling: SamplingParams, seen: Seen) -> "_Hidden":
         """Nothing but how many they are, their sum at temperature 1, and the cap is known of them."""
         unknown = vocabulary - len(ranked.ids)
-        low, high = step.rest - REST_SLACK, step.rest + REST_SLACK
-        if len(ranked.ids) > len(step.ids):
-            low, high = _less(low, step.score), _less(high, step.score)
+        low, high = (_others(step, len(ranked.ids) > len(step.ids), slack) for slack in (-REST_SLACK, REST_SLACK))
         if unknown <= 0 or high == -math.inf:
             return cls()
         power, top = 1 / sampling.temperature, ranked.scores[0]
-        own = min(float(step.scores[-1]) + float(ranked.errors.max()), high)  # before penalties
+        own = min(float(step.scores[-1]) + float(ranked.errors.max()), high) if len(step.ids) else high  # unpenalized
         lows, highs = ([_spread(one, unknown, power), _peaked(one, own, power)] for one in (low, high))
         found = cls(_exp(min(lows) - top * power), _exp(max(highs) - top * power), _exp((ranked.cap - top) * power))
         if changed := seen.hidden(set(ranked.ids.tolist()), sampling):

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,10 +116,10 @@ samplings = st.builds(SamplingParams, **{name: st.sampled_from(values) for name,
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Steps of small vocabularies, of which some or all scores are kept, with what came before."""
+    """Steps of small vocabularies, of which some or all scores are kept, or that of the token that came alone."""
     scores = draw(st.one_of(coarse, fine, peaked))
     tokens = st.integers(0, len(scores) - 1)
-    step = keep(scores, draw(st.integers(1, len(scores))), draw(tokens))
+    step = keep(scores, draw(st.integers(0, len(scores))), draw(tokens))
     seen = Seen(frozenset(draw(st.sets(tokens, max_size=6))), Counter(draw(st.lists(tokens, max_size=6))))
     return Case(scores, step, draw(samplings), seen)
 
@@ -137,3 +137,8 @@ def random_case(chance: random.Random) -> Case:
     seen = Seen(prompt, Counter(chance.choices(tokens, k=chance.randint(0, 6))))
     sampling = SamplingParams.model_validate({name: chance.choice(values) for name, values in VALUES.items()})
     return Case(scores_of(numbers), step, sampling, seen)
+
+
+def alone(case: Case) -> Case:
+    """The same with no score kept but that of the token that came."""
+    return replace(case, step=keep(case.scores, 0, case.step.token))

@@ -18,7 +18,7 @@ token_ids = st.integers(0, 2**31 - 1)
 def steps(draw: st.DrawFn) -> StepScores:
     ids = draw(arrays.arrays(np.int32, st.integers(0, 8), elements=token_ids))
     scores = draw(arrays.arrays(np.float32, len(ids), elements=scores_of_models))
-    rest, score = draw(st.floats(allow_nan=False)), draw(st.floats(allow_nan=False))
+    rest, score = draw(st.floats(allow_nan=False)), draw(st.floats())
     return StepScores(ids, scores, rest, draw(token_ids), score)
 
 
@@ -56,6 +56,21 @@ def test_what_was_packed_comes_back_to_the_bit(scores: KeptScores) -> None:
 def test_no_rest_is_no_rest() -> None:
     step = StepScores(np.array([1], np.int32), np.array([0.5], np.float32), -math.inf, 1, 0.5)
     assert KeptScores.unpack(KeptScores(1, (step,)).pack()).steps[0].rest == -math.inf
+
+
+def test_log_probabilities_are_kept_the_likeliest_first_with_what_is_left() -> None:
+    step = StepScores.of_logprobs([7, 3, 5], [-3.0, -1.0, -1.0], 7, None)
+    assert (step.ids.tolist(), step.scores.tolist()) == ([3, 5, 7], [-1.0, -1.0, -3.0])
+    assert step.rest == pytest.approx(math.log(1 - 2 * math.exp(-1) - math.exp(-3)))
+    assert step.score == -3.0, "it is listed"
+
+    more = StepScores.of_logprobs([1, 2], [-0.5, -0.5], 1, -0.5)
+    assert more.rest == -math.inf, "by rounding, or because a server counts its own way"
+    alone = StepScores.of_logprobs([], [], 4, -1.5)
+    assert (len(alone.ids), alone.rest, alone.score, alone.is_known) == (0, 0.0, -1.5, True)
+    nothing = StepScores.of_logprobs([], [], 4, None)
+    assert math.isnan(nothing.score)
+    assert not nothing.is_known
 
 
 def test_every_part_that_is_cut_off_is_noticed() -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 from components.sampling.filters import Cut
 from components.sampling.what_if import Outlook, look
 from tests.browser.browsers import launch_chromium
-from tests.sampling.steps import Case, random_case
+from tests.sampling.steps import Case, alone, random_case
 from tests.server import ROOT
 
 SCRIPT = Path(__file__).with_name("look_at_cases.mjs")
@@ -97,6 +97,8 @@ def test_both_find_the_same(run: Callable[[list[dict[str, Any]]], list[dict[str,
     drawn = [random_case(chance) for _ in range(CASES)]
     errors = [chance.choice((0.0, 0.0, 1e-4, 0.01, 0.3)) for _ in drawn]
     offs = [[0.0, *[size] * (len(case.step.ids) - 1)] for case, size in zip(drawn, errors, strict=True)]
+    drawn += [alone(random_case(chance)) for _ in range(CASES // 5)]
+    offs += [[]] * (CASES // 5)
     found = run([as_input(case, off) for case, off in zip(drawn, offs, strict=True)])
 
     for case, off, one in zip(drawn, offs, found, strict=True):

@@ -1,5 +1,6 @@
 """What the kept scores say is what the whole vocabulary's say, wherever they claim to suffice."""
 
+import math
 import random
 from collections import Counter
 from dataclasses import replace
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 
 from components.sampling.filters import Cut
-from components.sampling.kept import KeptScores
+from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import Seen, greedy_difference, look
-from tests.sampling.steps import Case, cases, keep, random_case, real_odds, scores_of
+from tests.sampling.steps import Case, alone, cases, keep, random_case, real_odds, scores_of
 
 
 def assert_within_its_error(case: Case) -> bool:
@@ -34,6 +35,8 @@ def test_they_do_in_thousands_of_steps_and_mostly_suffice() -> None:
     chance = random.Random(1)
     suffice = [assert_within_its_error(random_case(chance)) for _ in range(4000)]
     assert sum(suffice) > 0.7 * len(suffice)
+    suffice = [assert_within_its_error(alone(random_case(chance))) for _ in range(4000)]
+    assert any(suffice), "without filters, or where nothing else can be likelier"
 
 
 def zipf(vocabulary: int, seed: int) -> Case:
@@ -96,6 +99,49 @@ def test_the_token_that_came_is_known_though_it_is_not_among_the_likeliest() -> 
     outlook = look(case.step, 500, case.sampling, case.seen)
     assert outlook.ids[-1] == case.step.token
     assert outlook.odds_of(case.step.token) == pytest.approx(real_odds(case)[case.step.token], abs=1e-3)
+
+
+def told_alone(probability: float) -> StepScores:
+    """A step of a server that tells how likely the token was that came, and nothing else."""
+    return StepScores.of_logprobs([], [], 3, math.log(probability))
+
+
+PLAIN = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0)
+
+
+def test_a_token_of_which_no_other_is_told_has_its_own_odds() -> None:
+    unlikely, likely = look(told_alone(0.2), 500, PLAIN, Seen()), look(told_alone(0.8), 500, PLAIN, Seen())
+
+    for outlook, odds in ((unlikely, 0.2), (likely, 0.8)):
+        assert (outlook.ids.tolist(), outlook.cut) == ([3], [None])
+        assert outlook.odds_of(3) == pytest.approx(odds, abs=1e-4)
+        assert outlook.suffices
+
+
+def test_others_may_have_been_likelier_than_a_token_that_is_told_alone() -> None:
+    """By as much as is left: what is likelier than half is the likeliest, and of the rest nobody knows."""
+    greedy = PLAIN.model_copy(update={"temperature": 0.0})
+    one = PLAIN.model_copy(update={"top_k": 1})
+    for sampling in (greedy, one):
+        outlook = look(told_alone(0.2), 500, sampling, Seen())
+        assert outlook.odds_of(3) == pytest.approx(0.2), "as the model gave it"
+        assert outlook.error == pytest.approx(0.8), "it may have been cut, or the only one left"
+        assert look(told_alone(0.8), 500, sampling, Seen()).odds_of(3) == 1.0
+    kept = KeptScores(0, [told_alone(0.8), told_alone(0.2)])
+    assert greedy_difference(kept, PLAIN, ()) == (1, False)
+
+
+@pytest.mark.parametrize("sampling", [PLAIN, SamplingParams(), SamplingParams(temperature=0.0)], ids=str)
+def test_a_token_of_which_nothing_is_told_has_no_odds(sampling: SamplingParams) -> None:
+    nothing = StepScores.of_logprobs([], [], 3, None)
+    outlook = look(nothing, 500, sampling, Seen(counts=Counter({3: 1})))
+
+    assert not nothing.is_known
+    assert (len(outlook.ids), len(outlook.odds), outlook.suffices) == (0, 0, False)
+    others = look(StepScores.of_logprobs([5, 6], [-0.5, -2.0], 3, None), 500, sampling, Seen())
+    assert others.ids.tolist() == [5, 6], "the others have theirs"
+    kept = KeptScores(0, [told_alone(0.8), nothing])
+    assert greedy_difference(kept, PLAIN, ()) == (1, False)
 
 
 def test_a_greedy_reply_differs_first_where_another_token_is_the_likeliest() -> None:

@@ -69,7 +69,7 @@ def pack_for_view(
         ("ids", _narrow(np.searchsorted(distinct, ids), len(distinct))),
         ("chosen", _narrow(np.searchsorted(distinct, chosen), len(distinct))),
         ("codes", _differences(rounded.codes)),
-        ("tops", np.array([step.scores[0] for step in steps], dtype=np.float32)),
+        ("tops", np.array([step.scores[0] if len(step.scores) else 0 for step in steps], dtype=np.float32)),
         ("rests", np.array([step.rest for step in steps], dtype=np.float32)),
         ("chosenScores", np.array([step.score for step in steps], dtype=np.float32)),
         ("flags", np.array(flags, dtype=np.uint8)),
@@ -114,10 +114,11 @@ def pack_answer(place: int, step: ExactStep, tokens: NDArray[np.int32], piece: P
 
 
 def round_scores(scores: NDArray[np.float32], lengths: NDArray[np.uint16]) -> Rounded:
-    """Scores of steps of these lengths, the likeliest first, in two bytes each."""
+    """Scores of steps of these lengths, the likeliest first, in two bytes each. A step may have none."""
     bits = scores.view(np.uint32)
     if not (bits & 0xFFFF).any():
         return Rounded((bits >> 16).astype(np.uint16), is_exact=True)
+    lengths = lengths[lengths > 0]
     starts = np.cumsum(lengths, dtype=np.int64) - lengths
     tops = np.repeat(scores[starts].astype(np.float64), lengths)
     gaps = tops - scores

@@ -164,6 +164,9 @@ class InsideTexts:
     forbidden: str
     lacking: str
     asking: str
+    untold: str
+    untold_here: str
+    alone: str
     stages: str
     before: str
     after: str

@@ -2,13 +2,14 @@
 
 import base64
 import json
+import math
 import os
 import random
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from numpy.typing import NDArray
 from components.engine.interface import Piece
 from components.sampling import what_if
 from components.sampling.filters import Cut, ExactStep, Left
-from components.sampling.kept import KeptScores
+from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import SUFFICIENT, Seen, greedy_difference
-from components.ui.components.packing import pack_answer, pack_for_view, tokens_of
+from components.ui.components.packing import UNKNOWN_VOCABULARY, pack_answer, pack_for_view, tokens_of
 from tests.sampling.steps import VALUES, Case, Scores, exactly, keep, penalized, real_odds, real_stages, scores_of
 from tests.server import ROOT
 
@@ -217,6 +218,51 @@ def test_what_the_model_answers_holds_for_the_settings_it_was_asked_with() -> No
             assert [CUTS[cut] for _, _, cut in told["all"]] == [cuts[ids[token]] for token, _, _ in told["all"]]
         unknown += changed["told"]["lacking"]
     assert unknown, "or the answers were not needed"
+
+
+PARTLY_TOLD = [
+    StepScores.of_logprobs([0, 1], [-0.3, -1.7], 0, -0.3),
+    StepScores.of_logprobs([], [], 2, math.log(0.2)),
+    StepScores.of_logprobs([], [], 2, math.log(0.8)),
+    StepScores.of_logprobs([], [], 3, None),
+    StepScores.of_logprobs([0, 1], [-0.4, -1.9], 3, None),
+    StepScores.of_logprobs([0, 1], [-0.4, -1.9], 3, -4.0),
+    StepScores.of_logprobs([], [], 0, math.log(0.3)),
+]
+"""As another server may tell the steps of one reply."""
+
+
+@pytest.mark.parametrize("steps", [PARTLY_TOLD, [step for step in PARTLY_TOLD if not len(step.ids)]], ids=len)
+def test_steps_are_shown_as_far_as_a_server_tells_them(steps: list[StepScores]) -> None:
+    ids = sorted({id_ for step in steps for id_ in (*step.ids.tolist(), step.token)})
+    kept = KeptScores(0, steps, normalized=True, texts=(b"a", b"b", b"c", b"d"))
+    samplings = [
+        SamplingParams.model_validate({"repetition_penalty": 1.0, **changes})
+        for changes in (
+            {},
+            {"temperature": 1.0, "top_k": 0, "top_p": 1.0},
+            {"temperature": 0.0},
+            {"temperature": 1.5, "top_k": 0, "top_p": 1.0, "presence_penalty": 0.5},
+        )
+    ]
+    looks = [{"settings": settings_of(sampling), "pieces": [[0, len(steps)]]} for sampling in samplings]
+    pieces = [Piece(text, is_control=False) for text in kept.texts]
+    [found] = look([{**as_input(kept, frozenset(), pieces), "looks": looks}])
+    for sampling, looked in zip(samplings, found["looked"], strict=True):
+        outlooks = list(what_if.look_through(replace(kept, vocabulary=UNKNOWN_VOCABULARY), sampling, ()))
+        for step, outlook, told in zip(steps, outlooks, looked["places"], strict=True):
+            assert [ids[token] for token, _, _ in told["all"]] == outlook.ids.tolist()
+            assert [odds for _, odds, _ in told["all"]] == pytest.approx(outlook.odds, abs=1e-3)
+            assert told["error"] == pytest.approx(outlook.error, abs=1e-3)
+            own = outlook.odds_of(step.token) if step.token in outlook.ids else None
+            assert told["odds"] == (None if own is None else pytest.approx(own, abs=1e-3))  # JSON has no NaN
+        assert looked["told"]["untold"] == sum(math.isnan(step.score) for step in steps)
+        lacking = sum(not one.suffices for one, step in zip(outlooks, steps, strict=True) if not math.isnan(step.score))
+        assert looked["told"]["lacking"] == lacking
+        greedy, is_sure = greedy_difference(kept, sampling, ())
+        assert (looked["told"]["greedy"], looked["told"]["isGreedySure"]) == (greedy, is_sure)
+    neutral = [told["odds"] for told in found["looked"][1]["places"] if told["odds"] is not None]
+    assert neutral == pytest.approx([math.exp(step.score) for step in steps if not math.isnan(step.score)], abs=1e-3)
 
 
 TEXTS = [

@@ -194,11 +194,16 @@ export class Bars {
 
   /** The numbers of the row that was pointed at, as they are now; a hint where the place is another one. */
   tellAgain(isSamePlace) {
-    const {texts, rows} = this, {reply} = this.drawn;
+    const {texts, rows} = this, {reply, place} = this.drawn;
     const stays = rows.includes(this.told) && (isSamePlace || this.told.root.matches(":hover, :focus"));
     if (!stays) this.told = null;
-    const hint = `${texts.hint} ${reply.header.canBranch ? texts.branch_hint : texts.no_branch}`;
-    setText(this.numbers, this.told ? this.told.told : hint);
+    const hints = [
+      reply.isTold(place) ? "" : texts.untold_here,
+      reply.hasOthers(place) ? "" : texts.alone,
+      reply.lens.count ? texts.hint : "",
+      reply.header.canBranch ? texts.branch_hint : texts.no_branch,
+    ];
+    setText(this.numbers, this.told ? this.told.told : hints.filter(Boolean).join(" "));
   }
 
   width(odds, doubt) {

@@ -36,7 +36,10 @@ export class Reply {
     return this.exact.has(JSON.stringify(settings));
   }
 
-  /** Fills in the odds of the tokens that came in these places, and which token was the likeliest. */
+  /**
+   * Fills in the odds of the tokens that came in these places, NaN where nobody told how likely one was, and which token
+   * was the likeliest.
+   */
   look(settings, from, to) {
     const {lens, counts, chosen} = this, last = stagesOf(settings).at(-1).cut;
     this.begin(settings);
@@ -44,14 +47,16 @@ export class Reply {
     for (let place = from; place < to; place++) {
       this.fill(place);
       lens.look(this.step, settings);
-      const at = this.chosenAt[place] < 0 ? this.step.count - 1 : this.chosenAt[place];
-      let rank = 0;
-      while (lens.order[rank] !== at) rank++;
-      const answer = this.answers?.get(place), suffices = lens.error <= SUFFICIENT;
-      this.odds[place] = answer ? byAnswer(answer, lens, rank, settings, last).odds : lens.odds[rank];
-      this.suffices[place] = suffices || answer ? 1 : 0;
+      const answer = this.answers?.get(place);
+      if (this.isTold(place)) {
+        this.tell(place, answer, settings, last);
+      } else {
+        this.odds[place] = NaN;
+        this.suffices[place] = 0;
+      }
       const isSure = lens.sure > 0 && !(lens.maySwap && lens.count > 1 && lens.mayTie(0, 1));
-      const likeliest = isSure || !answer ? lens.ids[lens.order[0]] : answer.likeliest < 0 ? STRANGE : answer.likeliest;
+      const first = lens.count ? lens.ids[lens.order[0]] : chosen[place];
+      const likeliest = isSure || !answer ? first : answer.likeliest < 0 ? STRANGE : answer.likeliest;
       this.isSure[place] = isSure || answer ? 1 : 0;
       this.likeliest[place] = this.isSure[place] && likeliest === chosen[place] ? SAME : likeliest;
       this.note(chosen[place]);
@@ -59,11 +64,34 @@ export class Reply {
     counts.fill(0);
   }
 
-  /** What ``look`` found in all places: how many do not suffice, how many are ruled out, and where greedy differs. */
+  /** Whether it is known how likely the token was that came. */
+  isTold(place) {
+    return this.chosenAt[place] >= 0 || !Number.isNaN(this.chosenScores[place]);
+  }
+
+  /** Whether it is known which other tokens were likely in a place. */
+  hasOthers(place) {
+    return this.starts[place + 1] > this.starts[place];
+  }
+
+  /** Fills in the odds of the token that came, from the lens, or where that does not suffice from an answer. */
+  tell(place, answer, settings, last) {
+    const {lens} = this, at = this.chosenAt[place] < 0 ? this.step.count - 1 : this.chosenAt[place];
+    let rank = 0;
+    while (lens.order[rank] !== at) rank++;
+    this.odds[place] = answer ? byAnswer(answer, lens, rank, settings, last).odds : lens.odds[rank];
+    this.suffices[place] = answer || lens.error <= SUFFICIENT ? 1 : 0;
+  }
+
+  /**
+   * What ``look`` found in all places: of how many tokens nobody told how likely they were, how many do not suffice, how
+   * many are ruled out, and where greedy differs.
+   */
   told() {
-    const told = {lacking: 0, forbidden: 0, greedy: -1, greedyPiece: null, isGreedySure: true};
+    const told = {untold: 0, lacking: 0, forbidden: 0, greedy: -1, greedyPiece: null, isGreedySure: true};
     for (let place = 0; place < this.steps; place++) {
-      if (!this.suffices[place]) told.lacking++;
+      if (!this.isTold(place)) told.untold++;
+      else if (!this.suffices[place]) told.lacking++;
       else if (this.odds[place] === 0) told.forbidden++;
       const likeliest = this.likeliest[place];
       if (told.greedy >= 0 || likeliest === SAME) continue;
@@ -124,7 +152,7 @@ export class Reply {
         lens.prompt[i] = flags[token] & 1;
       }
     }
-    step.isExtra = this.chosenAt[place] < 0;
+    step.isExtra = this.chosenAt[place] < 0 && this.isTold(place);
     step.count = kept;
     step.rest = this.rests[place];
     if (!step.isExtra) return;

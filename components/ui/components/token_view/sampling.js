@@ -45,13 +45,18 @@ export class Lens {
   }
 
   /**
-   * @param step {count, isExtra, rest, vocabulary, distinct, inReply, mostOften}: how many tokens are filled in; the
-   *   logarithm of what the others weigh; how many tokens there are; how many distinct ones are in prompt and reply so
-   *   far, and in the reply alone; and how often the commonest came in it.
+   * @param step {count, isExtra, rest, vocabulary, distinct, inReply, mostOften}: how many tokens are filled in, none
+   *   where nothing is known; the logarithm of what all weigh that are not kept; how many tokens there are; how many
+   *   distinct ones are in prompt and reply so far, and in the reply alone; and how often the commonest came in it.
    * @param settings temperature, top_k, top_p, min_p and the three penalties.
    */
   look(step, settings) {
     this.rank(step, settings);
+    if (!this.count) {
+      this.error = 1;
+      return;
+    }
+    if (!this.sure && this.count === 1 && step.isExtra) return this.takeAlone(step, settings);
     if (settings.temperature < MIN_TEMPERATURE) return this.takeLikeliest();
     const isFiltered = (settings.top_k > 0 && settings.top_k < step.vocabulary) || settings.top_p < 1 || settings.min_p > 0;
     if (isFiltered && !this.sure) {  // filters go by ranks, and not even the first is known
@@ -99,10 +104,10 @@ export class Lens {
       order[at] = i;
     }
     this.hidden = !changed ? 0 : (repetition !== 1 ? step.distinct : step.inReply) - known;
-    let lastError = this.errors[kept - 1];
-    if (changed && (this.counts[kept - 1] || this.prompt[kept - 1])) lastError *= widened;
-    this.lowest = Math.fround(this.scores[kept - 1]);
-    this.cap = Math.min(this.lowest + lastError, step.rest + REST_SLACK);
+    let lastError = kept ? this.errors[kept - 1] : 0;
+    if (kept && changed && (this.counts[kept - 1] || this.prompt[kept - 1])) lastError *= widened;
+    this.lowest = kept ? Math.fround(this.scores[kept - 1]) : Infinity;
+    this.cap = Math.min(this.lowest + lastError, others(step, scores, REST_SLACK));
     if (this.hidden > 0) this.cap = raised(this.cap, settings, step.mostOften);
     this.sure = 0;
     while (this.sure < count) {
@@ -127,14 +132,24 @@ export class Lens {
     this.doubts.fill(this.error, 0, this.count);
   }
 
+  /** Nothing but the token that came is known, and others may have been likelier: see what_if.py. */
+  takeAlone(step, settings) {
+    const {temperature, top_k, top_p, min_p} = settings;
+    let low = 0, high = 1;
+    if (temperature >= MIN_TEMPERATURE && !(top_k > 0 && top_k < step.vocabulary) && top_p >= 1 && min_p <= 0) {
+      this.weighHidden(step, settings);
+      low = 1 / (1 + this.hiddenHigh);
+      high = 1 / (1 + this.hiddenLow);
+    }
+    const odds = Math.min(Math.max(exp(this.scores[0] - step.rest), low), high);
+    this.odds[0] = odds;
+    this.cut[0] = NO_CUT;
+    this.error = this.doubts[0] = Math.max(odds - low, high - odds);
+  }
+
   weighHidden(step, settings) {
     const unknown = step.vocabulary - this.count;
-    let low = step.rest - REST_SLACK, high = step.rest + REST_SLACK;
-    if (step.isExtra) {
-      const score = this.scores[this.count - 1];
-      low = less(low, score);
-      high = less(high, score);
-    }
+    const low = others(step, this.scores, -REST_SLACK), high = others(step, this.scores, REST_SLACK);
     this.hiddenLow = this.hiddenHigh = this.hiddenEach = 0;
     if (unknown <= 0 || high === -Infinity) return;
     const power = 1 / settings.temperature, top = this.ranked[0];
@@ -280,7 +295,13 @@ export class Lens {
   }
 }
 
+/** The logarithm of what the unknown tokens weigh together at temperature 1, but for `slack`. */
+function others({count, isExtra, rest}, scores, slack) {
+  return isExtra ? less(rest + slack, scores[count - 1]) : rest + slack;
+}
+
 function raised(cap, settings, mostOften) {
+  if (cap === -Infinity) return cap;
   const repetition = Math.min(1, settings.repetition_penalty);
   let added = 0;
   for (const often of [1, mostOften]) {

@@ -7,8 +7,8 @@ const FAR = 50;  // the last code stands for everything that far behind
 /**
  * @param bytes what came.
  * @returns the header, and by place in the reply: `starts` of its kept tokens in `ids`, `scores` and `errors`; `chosen`,
- *   `chosenScores` and `chosenAt` (its place among the kept ones, -1: none of them); `rests`. Tokens are named by their
- *   place in `flags` and `pieces`, which stand in the order of their ids.
+ *   `chosenScores` (NaN where nobody told) and `chosenAt` (its place among the kept ones, -1: none of them); `rests`.
+ *   Tokens are named by their place in `flags` and `pieces`, which stand in the order of their ids.
  */
 export function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);

@@ -195,12 +195,13 @@ class View {
     this.shown = [cell, part];
     const place = first + part, stages = this.reply.lookAt(place, this.settings);
     setText(this.name, visible(text));
-    setText(this.where, `${this.texts.place.replace("{place}", place + 1).replace("{count}", this.reply.steps)} · ${this.oddsAt(place, stages)}`);
+    const where = this.texts.place.replace("{place}", place + 1).replace("{count}", this.reply.steps);
+    setText(this.where, this.reply.isTold(place) ? `${where} · ${this.oddsAt(place, stages)}` : where);
     this.showParts(first, count > 1 ? count : 0, part);
     this.bars.draw(this.reply, place, this.settings, stages);
   }
 
-  /** Of the token that came, behind all filters. */
+  /** Of the token that came, behind all filters, where it is told how likely it was. */
   oddsAt(place, stages) {
     const {lens, chosen} = this.reply, last = stages.at(-1);
     let rank = 0;
@@ -303,21 +304,21 @@ class View {
     const {reply, cells, codes, spans, told} = this;
     for (let cell = from; cell < Math.min(to, cells.length); cell++) {
       const [first, count] = cells[cell];
-      let odds = 1, isForbidden = false, isKnown = true;
+      let odds = 1, isForbidden = false, isKnown = true, isTold = true;
       for (let place = first; place < first + count; place++) {
         odds *= reply.odds[place];
-        if (!reply.suffices[place]) isKnown = false;
+        if (!reply.isTold(place)) isTold = false;
+        else if (!reply.suffices[place]) isKnown = false;
         else if (reply.odds[place] === 0) isForbidden = true;
       }
       let level = 0;
       while (level < LEVELS.length && odds < LEVELS[level]) level++;
       const differs = told.isGreedySure && told.greedy >= first && told.greedy < first + count;
-      const code = level | (isForbidden ? 16 : 0) | (isKnown ? 0 : 32) | (differs ? 64 : 0);
+      const code = level | (isForbidden ? 16 : 0) | (isKnown ? 0 : 32) | (differs ? 64 : 0) | (isTold ? 0 : 128);
       if (code === codes[cell]) continue;
       codes[cell] = code;
-      spans[cell].className = isForbidden
-        ? `forbidden${differs ? " greedy" : ""}`
-        : `o${level}${isKnown ? "" : " unknown"}${differs ? " greedy" : ""}`;
+      const name = isForbidden ? "forbidden" : !isTold ? "untold" : `o${level}${isKnown ? "" : " unknown"}`;
+      spans[cell].className = differs ? `${name} greedy` : name;
     }
   }
 
@@ -333,6 +334,7 @@ class View {
     }
     if (told.forbidden) parts.push(texts.forbidden.replace("{count}", told.forbidden));
     if (told.lacking) parts.push((isAsking ? texts.asking : texts.lacking).replace("{count}", told.lacking));
+    if (told.untold) parts.push(texts.untold.replace("{count}", told.untold));
     setText(this.summary, parts.join("\n"));
   }
 
