@@ -88,8 +88,8 @@ def source_of(chat: Chat, engine: Engine, message: Message) -> Source:
     receipt = chat.receipt(chat.now(message))
     if receipt is None or not receipt.tokens or engine.info.vocabulary == 0:
         raise UnknownScoresError(
-            "The scores of this reply are not known: it was written by another server that told none, or was brought "
-            "in. Write it anew to look inside."
+            "The scores of this reply are not known: it was written by another server that told none, or not those of "
+            "all its tokens, or was brought in. To look inside, write it anew with a model whose server tells them."
         )
     here = engine.info.model
     if receipt.model != here:

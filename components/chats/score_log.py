@@ -1,9 +1,6 @@
 """Collects the scores of a reply while it grows."""
 
-import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from components.engine.events import ChosenToken, Delta, Finished
 from components.sampling.kept import KeptScores, StepScores
@@ -37,8 +34,8 @@ class ScoreLog:
 
     @property
     def kept(self) -> KeptScores | None:
-        """What there is so far; None where something is missing, or nobody asked for scores."""
-        if not self._is_whole or not self._steps:
+        """What there is so far; None where something is missing, nobody asked for scores, or no step tells anything."""
+        if not self._is_whole or not any(step.is_known for step in self._steps):
             return None
         return KeptScores(self._vocabulary, tuple(self._steps), bool(self._normalized), tuple(self._places))
 
@@ -55,12 +52,9 @@ class ScoreLog:
         self._steps += steps
 
     def _step(self, token: ChosenToken) -> StepScores:
-        ids = np.array([self._place(one.text) for one in token.top], dtype=np.int32)
-        scores = np.array([one.logprob for one in token.top], dtype=np.float32)
-        others = 1.0 - float(np.exp(scores.astype(np.float64)).sum())
-        return StepScores(
-            ids, scores, math.log(others) if others > 0 else -math.inf, self._place(token.text), token.logprob
-        )
+        places = [self._place(one.text) for one in token.top]
+        logprobs = [one.logprob for one in token.top]
+        return StepScores.of_logprobs(places, logprobs, self._place(token.text), token.logprob)
 
     def _place(self, text: bytes) -> int:
         return self._places.setdefault(text, len(self._places))

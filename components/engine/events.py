@@ -25,6 +25,10 @@ class Waiting:
     for_restart: bool = False
 
 
+LEAST_LOGPROB = -9999.0
+"""OpenAI's figure for the log probability of what cannot be, or of what nobody looked for; JSON has no infinity."""
+
+
 @dataclass(frozen=True)
 class TokenLogprob:
     """How likely a token was, as a natural logarithm. ``text`` is its bytes, which may end within a character."""
@@ -34,9 +38,14 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True)
-class ChosenToken(TokenLogprob):
-    """A token of the prompt or the reply, and the likeliest ones in its place, the likeliest first."""
+class ChosenToken:
+    """A token of the prompt or the reply, and the likeliest ones in its place, the likeliest first.
 
+    Some servers do not tell how likely it was (``logprob`` is None then), or which others there were.
+    """
+
+    text: bytes
+    logprob: float | None
     top: tuple[TokenLogprob, ...] = ()
 
 

@@ -150,10 +150,8 @@ class Writing:
     def _note(self, place: Place, event: Delta | Finished, seconds: float) -> None:
         with self._lock:
             sample = self._samples[place]
-            told = event.tokens
-            sample = replace(
-                sample, logprob=sample.logprob + sum(token.logprob for token in told), scored=sample.scored + len(told)
-            )
+            told = [token.logprob for token in event.tokens if token.logprob is not None]
+            sample = replace(sample, logprob=sample.logprob + sum(told), scored=sample.scored + len(told))
             match event:
                 case Delta(text, count):
                     sample = replace(sample, text=sample.text + text, tokens=sample.tokens + count)

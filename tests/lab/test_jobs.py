@@ -196,6 +196,19 @@ def test_log_probabilities_are_summed_over_tokens(jobs: Jobs, engine: ScriptedEn
     assert (sample.logprob, sample.scored) == (-3.0, 2)
 
 
+def test_a_token_whose_log_probability_is_not_told_is_none_of_those_that_are_summed(
+    jobs: Jobs, engine: ScriptedEngine
+) -> None:
+    engine.script = lambda _: [
+        Delta("a", tokens=(ChosenToken(b"a", None),)),
+        Delta("b", tokens=(ChosenToken(b"b", -2.0),)),
+    ]
+    sheet = grid(1)
+    jobs.start(engine, ASKER, sheet)
+    sample = finish(jobs, sheet).cells[0].samples[0]
+    assert (sample.text, sample.logprob, sample.scored) == ("ab", -2.0, 1)
+
+
 def test_a_server_that_tells_no_log_probabilities_still_answers(jobs: Jobs, engine: ScriptedEngine) -> None:
     def refuse(request: GenerationRequest) -> Iterator[str | UnsupportedError]:
         yield UnsupportedError("no logprobs") if request.logprobs is not None else "fine"

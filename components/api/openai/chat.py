@@ -9,7 +9,7 @@ from starlette.responses import Response
 from components.api.generation import GeneratedText
 from components.api.openai.chat_request import ChatCompletionRequest
 from components.api.openai.choices import ChoiceWriter, finish_reason, respond
-from components.api.openai.logprobs import chosen
+from components.api.openai.logprobs import chat_logprobs
 from components.api.openai.models import engine_for
 from components.api.openai.response_schemas import (
     CalledFunction,
@@ -112,7 +112,7 @@ class ChatChoiceWriter(ChoiceWriter):
         return "tool_calls" if reason == "stop" and reader and reader.has_call else reason
 
     def _logprobs(self, tokens: Sequence[ChosenToken]) -> ChatLogprobs | None:
-        return {"content": [chosen(token) for token in tokens], "refusal": None} if self._with_logprobs else None
+        return {"content": chat_logprobs(tokens), "refusal": None} if self._with_logprobs else None
 
 
 def _told(text: str, pieces: Sequence[CallPiece]) -> ChoiceDelta:

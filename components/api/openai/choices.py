@@ -194,7 +194,7 @@ def _best(texts: Sequence[GeneratedText], written: int, choices: int) -> list[Ge
 
 def _likelihood(text: GeneratedText) -> float:
     tokens = [*(token for delta in text.deltas for token in delta.tokens), *text.finished.tokens]
-    logprobs = [token.logprob for token in tokens]
+    logprobs = [token.logprob for token in tokens if token.logprob is not None]
     return sum(logprobs) / len(logprobs) if logprobs else 0.0
 
 

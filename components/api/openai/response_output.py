@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import uuid4
 
-from components.api.openai.logprobs import chosen
+from components.api.openai.logprobs import chat_logprobs
 from components.api.openai.response_schemas import ChosenToken, OutputCall, OutputMessage, OutputText
 from components.api.openai.tool_calls import CallPiece, ToolCallReader
 from components.engine.events import Delta
@@ -34,7 +34,7 @@ class ResponseOutput:
     def push(self, delta: Delta) -> Iterator[Event]:
         """What a piece of the reply adds."""
         if self._with_logprobs:
-            self._untold += [chosen(token) for token in delta.tokens]
+            self._untold += chat_logprobs(delta.tokens)
         text, pieces = (delta.text, []) if self._reader is None else self._reader.push(delta.text)
         yield from self._say(text)
         for piece in pieces:

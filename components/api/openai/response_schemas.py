@@ -132,8 +132,9 @@ class TextLogprobs(TypedDict):
     """The log probabilities of a text, or of a piece of it.
 
     ``top_logprobs`` holds the token that was chosen, too. ``text_offset`` counts characters from the text's beginning.
-    With echo the prompt's tokens come first; its first token, before which nothing stands, has null. Tokens that show
-    no text are told, too: a part of a character or of a stop text, and the token that ended the text.
+    With echo the prompt's tokens come first; its first token, before which nothing stands, has null, as has one of
+    which another server did not tell how likely it was. Tokens that show no text are told, too: a part of a character
+    or of a stop text, and the token that ended the text.
     """
 
     tokens: list[str]

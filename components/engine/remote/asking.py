@@ -13,7 +13,7 @@ from components.engine.errors import EngineError, EngineNotReadyError, Unsupport
 from components.engine.events import FinishReason, Waiting
 from components.engine.interface import GenerationRequest
 from components.engine.remote.calls import KEPT_SCORES, refused_by
-from components.engine.remote.chunks import read_prompt
+from components.engine.remote.chunks import read_prompt, usage_of
 from components.engine.remote.failures import (
     DroppedError,
     broken_off,
@@ -159,7 +159,7 @@ class Asker:
             raise UnsupportedError(
                 f"{self._server.who} does not tell the log probabilities of prompts: leave echo or logprobs out."
             )
-        reply.usage = answer.usage
+        reply.usage = usage_of(answer.usage)
         reply.tell_prompt(prompt)
 
     def _too_late(self) -> EngineError:

@@ -1,14 +1,12 @@
 """From the chunks of a stream to what the engine tells its reader."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from openai.types import Completion, CompletionUsage
-from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
-from openai.types.chat.chat_completion_token_logprob import TopLogprob
-from openai.types.completion_choice import Logprobs
+from openai.types.chat import ChatCompletionChunk
 
-from components.engine.events import ChosenToken, PromptRead, TokenLogprob
+from components.engine.events import ChosenToken, PromptRead
+from components.engine.remote.logprobs import entries, field, text_of, tokens_of_chat, tokens_of_text
 from components.sampling.kept import StepScores
 
 
@@ -39,27 +37,26 @@ class Part:
     without_id: int = 0
 
 
-def read_chat_chunk(chunk: ChatCompletionChunk) -> Part:
-    """A chunk of a chat completion."""
+def read_chat_chunk(chunk: ChatCompletionChunk, top: int | None) -> Part:
+    """A chunk of a chat completion; ``top`` is how many likeliest tokens were asked for."""
     text, end = "", None
     tokens: tuple[ChosenToken, ...] = ()
-    for choice in chunk.choices:
-        text = choice.delta.content or ""
-        end = choice.finish_reason
-        if choice.logprobs and choice.logprobs.content:
-            tokens = tuple(map(_chosen, choice.logprobs.content))
-    return Part(text, tokens, end, chunk.usage, chunk.system_fingerprint)
+    for choice in entries(chunk.choices):
+        text = text_of(field(field(choice, "delta"), "content"))
+        end = text_of(field(choice, "finish_reason")) or None
+        tokens = tokens_of_chat(field(choice, "logprobs"), text, top)
+    return Part(text, tokens, end, usage_of(chunk.usage), chunk.system_fingerprint)
 
 
 def read_completion_chunk(chunk: Completion, top: int | None) -> Part:
-    """A chunk of a plain completion; ``top`` is how many likeliest tokens were asked for."""
+    """The same of a plain completion."""
     text, end = "", None
     tokens: tuple[ChosenToken, ...] = ()
-    for choice in chunk.choices:
-        text, end = choice.text, choice.finish_reason
-        if choice.logprobs:
-            tokens = tuple(_chosen_of_completion(choice.logprobs, top or 0))
-    return Part(text, tokens, end, chunk.usage, chunk.system_fingerprint)
+    for choice in entries(chunk.choices):
+        text = text_of(field(choice, "text"))
+        end = text_of(field(choice, "finish_reason")) or None
+        tokens = tokens_of_text(field(choice, "logprobs"), text, top)
+    return Part(text, tokens, end, usage_of(chunk.usage), chunk.system_fingerprint)
 
 
 def read_prompt(completion: Completion, top: int) -> PromptRead | None:
@@ -69,31 +66,17 @@ def read_prompt(completion: Completion, top: int) -> PromptRead | None:
         completion: all of it.
         top: how many likeliest tokens were asked for.
     """
-    told = completion.choices[0].logprobs if completion.choices else None
-    if told is None or not told.tokens or not told.token_logprobs or told.token_logprobs[0] is not None:
+    choices = entries(completion.choices)
+    told = field(choices[0], "logprobs") if choices else None
+    if not all(isinstance(token, str) for token in entries(field(told, "tokens"))):
         return None
-    likeliest = told.top_logprobs and told.top_logprobs[1:]
-    others = Logprobs(tokens=told.tokens[1:], token_logprobs=told.token_logprobs[1:], top_logprobs=likeliest)
-    return PromptRead(told.tokens[0].encode(), tuple(_chosen_of_completion(others, top)))
+    first, *others = tokens_of_text(told, "", top) or (None,)
+    if first is None or first.logprob is not None or (others and all(one.logprob is None for one in others)):
+        return None
+    return PromptRead(first.text, tuple(others))
 
 
-def _chosen(token: ChatCompletionTokenLogprob) -> ChosenToken:
-    return ChosenToken(
-        _bytes(token), token.logprob, tuple(TokenLogprob(_bytes(t), t.logprob) for t in token.top_logprobs)
-    )
-
-
-def _bytes(token: ChatCompletionTokenLogprob | TopLogprob) -> bytes:
-    return bytes(token.bytes) if token.bytes is not None else token.token.encode()
-
-
-def _chosen_of_completion(logprobs: Logprobs, top: int) -> Iterable[ChosenToken]:
-    tokens = logprobs.tokens or []
-    likeliest = logprobs.top_logprobs or [{}] * len(tokens)
-    for token, logprob, others in zip(tokens, logprobs.token_logprobs or [], likeliest, strict=False):
-        yield ChosenToken(token.encode(), logprob, tuple(_sorted(others or {}))[:top])
-
-
-def _sorted(logprobs: Mapping[str, float]) -> Iterable[TokenLogprob]:
-    pairs = sorted(logprobs.items(), key=lambda pair: -pair[1])
-    return (TokenLogprob(token.encode(), logprob) for token, logprob in pairs)
+def usage_of(usage: CompletionUsage | None) -> CompletionUsage | None:
+    """A server's count of tokens; None where it counts only some, or none."""
+    counts = (field(usage, "prompt_tokens"), field(usage, "completion_tokens"))
+    return usage if all(isinstance(count, int) for count in counts) else None

@@ -196,10 +196,11 @@ class Server:
             async with stream:
                 yield read_events(stream.response.aiter_bytes(), call.read, stream.response.request)
         elif call.chat:
+            top = call.standard.get("top_logprobs")
             async with await self._client.chat.completions.create(
                 **call.standard, stream=True, extra_body=call.extensions
             ) as chat:
-                yield (read_chat_chunk(chunk) async for chunk in chat)
+                yield (read_chat_chunk(chunk, top) async for chunk in chat)
         else:
             top = call.standard.get("logprobs")
             async with await self._client.completions.create(

@@ -8,16 +8,13 @@ the same one.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from components.engine.errors import SchemaError, UnsupportedError
-from components.engine.events import ChosenToken, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.remote.chunks import Part
+from components.engine.remote.logprobs import chosen_token, entries, field, likeliest, logprob_of
 from components.engine.remote.reply_by_ids import END_TOKEN
 from components.engine.remote.server import Call
 from components.model.split_characters import SplitCharacters
@@ -133,24 +130,27 @@ class _Events:
                 end, written = "stop", written - 1
             reused = event.get("timings", {}).get("cache_n")
             return Part("", (), end, None, None, reused=reused, without_id=written)
-        ids, told = list(event.get("tokens") or ()), event.get("completion_probabilities") or ()
+        ids, told = list(event.get("tokens") or ()), entries(event.get("completion_probabilities"))
         logprobs, kept = self._request.logprobs, self._request.kept_scores
-        tokens = tuple(_chosen(one, logprobs) for one in told) if logprobs is not None else ()
-        scores = tuple(_scores(one, kept) for one in told) if kept else ()
+        tokens = tuple(chosen_token(one, logprobs) for one in told) if logprobs is not None else ()
+        scores = tuple(step for one in told if (step := _scores(one, kept))) if kept else ()
         if (left_out := written - len(ids)) > 0 and ids:
             ids = [*self._split.before(ids[0], event.get("content", ""), left_out), *ids]
             scores = ()
         return Part("", tokens, None, None, None, tuple(ids), scores, without_id=written - len(ids))
 
 
-def _chosen(told: dict[str, Any], count: int) -> ChosenToken:
-    top = tuple(TokenLogprob(bytes(one["bytes"]), one["logprob"]) for one in told["top_logprobs"][:count])
-    return ChosenToken(bytes(told["bytes"]), told["logprob"], top)
+def _scores(told: object, count: int) -> StepScores | None:
+    """What is kept of one step; None where it does not say which token came, so that nothing is kept of the reply."""
+    token = _id(told)
+    if token is None:
+        return None
+    others = ((_id(one), logprob_of(field(one, "logprob"))) for one in entries(field(told, "top_logprobs")))
+    top = likeliest(others, count)
+    own = logprob_of(field(told, "logprob"))
+    return StepScores.of_logprobs([id_ for id_, _ in top], [one for _, one in top], token, own)
 
 
-def _scores(told: dict[str, Any], count: int) -> StepScores:
-    top = told["top_logprobs"][:count]
-    scores = np.array([one["logprob"] for one in top], dtype=np.float32)
-    others = 1.0 - float(np.exp(scores.astype(np.float64)).sum())
-    rest = math.log(others) if others > 0 else -math.inf
-    return StepScores(np.array([one["id"] for one in top], dtype=np.int32), scores, rest, told["id"], told["logprob"])
+def _id(told: object) -> int | None:
+    id_ = field(told, "id")
+    return id_ if isinstance(id_, int) else None

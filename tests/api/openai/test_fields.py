@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.api.application import build_api
-from components.engine.events import ChosenToken, Delta
+from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.sampling.parameters import MAX_SEED
 from tests.api.scripted_server import serving_engine
@@ -369,6 +369,39 @@ def test_the_best_of_several_are_the_likeliest(monkeypatch: pytest.MonkeyPatch) 
     assert [choice["index"] for choice in answer["choices"]] == [0, 1]
     assert answer["usage"]["prompt_tokens"] == 2, "a prompt counts once"
     assert all(choice["logprobs"] is None for choice in answer["choices"])
+
+
+def partly_told(_: GenerationRequest) -> list[Delta]:
+    """As another server tells its tokens that leaves something out."""
+    others = (TokenLogprob(b"a", -0.5), TokenLogprob(b"b", -1.5))
+    tokens = [ChosenToken(b"a", -0.5, others), ChosenToken(b"b", None, others), ChosenToken(b"c", -2.0)]
+    return [Delta(token.text.decode(), 1, (token,)) for token in tokens]
+
+
+def test_of_a_chat_those_log_probabilities_are_told_that_another_server_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving_engine(ScriptedEngine(partly_told), monkeypatch) as address:
+        (choice,) = send(address, "ChatCompletionRequest", logprobs=True, top_logprobs=2).json()["choices"]
+
+    assert choice["message"]["content"] == "abc"
+    told = [(one["token"], one["logprob"], len(one["top_logprobs"])) for one in choice["logprobs"]["content"]]
+    assert told == [("a", -0.5, 2), ("c", -2.0, 0)]
+
+
+def test_of_a_text_each_token_is_told_and_null_for_what_another_server_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving_engine(ScriptedEngine(partly_told), monkeypatch) as address:
+        (choice,) = send(address, "CompletionRequest", logprobs=2).json()["choices"]
+        best = send(address, "CompletionRequest", best_of=2, n=1)
+
+    assert choice["text"] == "abc"
+    assert choice["logprobs"] == {
+        "tokens": ["a", "b", "c"],
+        "token_logprobs": [-0.5, None, -2.0],
+        "top_logprobs": [{"a": -0.5, "b": -1.5}, {"a": -0.5, "b": -1.5}, {"c": -2.0}],
+        "text_offset": [0, 1, 2],
+    }
+    assert best.json()["choices"][0]["text"] == "abc"
 
 
 @pytest.mark.parametrize(

@@ -361,7 +361,7 @@ def test_log_probabilities_are_the_models_own(engine: LocalEngine) -> None:
     assert [token.logprob for token in sampled[0].top] == pytest.approx(first, abs=1e-3)
     assert all(token.top[0].logprob == token.logprob and token.top[0].text == token.text for token in greedy)
     assert all(len(token.top) == 3 for token in greedy)
-    assert any(token.logprob < token.top[0].logprob for token in sampled)
+    assert any((token.logprob or 0.0) < token.top[0].logprob for token in sampled)
     written = b"".join(token.text for token in greedy).decode(errors="ignore")
     assert CHATS[0]["greedy_text"].startswith(written)
 

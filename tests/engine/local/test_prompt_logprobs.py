@@ -54,6 +54,7 @@ def assert_equals_a_plain_pass(read: PromptRead, tiny: Tiny, tokens: Sequence[in
     wanted = plain_logprobs(tiny, tokens)
     assert len(read.others) == len(tokens) - 1
     for place, told in enumerate(read.others):
+        assert told.logprob is not None
         assert told.logprob == pytest.approx(float(wanted[place, tokens[place + 1]]), abs=1e-4)
         likeliest = wanted[place].topk(top).values.tolist()
         assert [one.logprob for one in told.top] == pytest.approx(likeliest, abs=1e-4)

@@ -5,7 +5,7 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +34,8 @@ class OpenAIStub:
         requests: path and body of each POST.
         pieces: of every reply.
         ids: each piece's tokens, and the end's, for whoever asks for token ids as vLLM tells them; None tells none.
+        logprobs: what it tells as the log probabilities of a piece, or of a prompt's text, instead of what it should.
+        usage: what it tells as usage, instead of what it should.
         refusals: answers to the next requests for replies, instead of replies.
         unknown: parameters that it refuses to know.
         pages: what anybody may get, by path.
@@ -52,6 +54,8 @@ class OpenAIStub:
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pieces: list[str] = field(default_factory=lambda: ["百川", "归", "海", "。"])
     ids: dict[str, list[int]] | None = None
+    logprobs: Callable[[str], object] | None = None
+    usage: object = None
     refusals: list[Refusal] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     key: str | None = None
@@ -137,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream(body)
             else:
                 choice = _echoed_choice(body) if stub.echoes else _plain_choice(stub.pieces[0], body)
-                self._json(200, _chunk(choice) | {"usage": _usage(body, 0)})
+                choice |= _told_instead(stub, str(choice["text"]), body)
+                self._json(200, _chunk(choice) | {"usage": _usage(body, 0) if stub.usage is None else stub.usage})
 
     def _stream(self, body: dict[str, Any]) -> None:
         stub = self.server.stub
@@ -155,12 +160,14 @@ class _Handler(BaseHTTPRequestHandler):
             if index == stub.drop_before or (index == stub.stall_before and not self._stall()):
                 return
             choice = _chat_choice(piece, body) if chat else _plain_choice(piece, body)
+            choice |= _told_instead(stub, piece, body)
             self._event(_chunk(choice | _told_ids(stub, piece, body)))
         longest = len(stub.pieces) == body["max_tokens"]
         last = {"index": 0, "delta": {}, "text": "", "finish_reason": "length" if longest else "stop"}
         self._event(_chunk(last | _told_ids(stub, "" if longest else END, body)))
         if stub.counts and "stream_options" in body:
-            self._event(_chunk(None) | {"usage": _usage(body, round(stub.tokens_per_piece * len(stub.pieces)))})
+            usage = _usage(body, round(stub.tokens_per_piece * len(stub.pieces)))
+            self._event(_chunk(None) | {"usage": usage if stub.usage is None else stub.usage})
         self._write(b"data: [DONE]\n\n")
         if stub.chunked:
             self.wfile.write(b"0\r\n\r\n")
@@ -213,7 +220,9 @@ def _chunk(choice: dict[str, Any] | None) -> dict[str, Any]:
 def _chat_choice(piece: str, body: dict[str, Any]) -> dict[str, Any]:
     choice: dict[str, Any] = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
     if body.get("logprobs"):
-        top = [{"token": piece, "bytes": list(piece.encode()), "logprob": -0.5}] * body["top_logprobs"]
+        own = {"token": piece, "bytes": list(piece.encode()), "logprob": -0.5}
+        others = [{"token": f"{piece}{n}", "bytes": None, "logprob": -2.0 - n} for n in range(body["top_logprobs"] - 1)]
+        top = [own, *others] if body["top_logprobs"] else []
         choice["logprobs"] = {"content": [{"token": piece, "bytes": None, "logprob": -0.5, "top_logprobs": top}]}
     return choice
 
@@ -224,6 +233,12 @@ def _plain_choice(piece: str, body: dict[str, Any]) -> dict[str, Any]:
         top = [{"b": -2.0, piece: -0.5, "a": -1.0}]
         choice["logprobs"] = {"tokens": [piece], "token_logprobs": [-0.5], "top_logprobs": top, "text_offset": [0]}
     return choice
+
+
+def _told_instead(stub: OpenAIStub, text: str, body: dict[str, Any]) -> dict[str, Any]:
+    if stub.logprobs is None or body.get("logprobs") is None:
+        return {}
+    return {"logprobs": stub.logprobs(text)}
 
 
 def _told_ids(stub: OpenAIStub, piece: str, body: dict[str, Any]) -> dict[str, Any]:

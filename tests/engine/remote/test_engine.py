@@ -28,36 +28,12 @@ from components.engine.replay import replay
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings, SettingsError
+from tests.engine.remote.conftest import KEY, Connect
 from tests.engine.remote.openai_stub import MODEL, OpenAIStub, Refusal, running_stub
 from tests.server import ROOT, free_port
 
-KEY = "sk-very-secret-0123456789"
 QUESTION: list[Message] = [{"role": "user", "content": "你是谁"}]
 SHORT = SamplingParams(max_new_tokens=64)
-
-Connect = Callable[..., RemoteEngine]
-
-
-@pytest.fixture
-def stub() -> Iterator[OpenAIStub]:
-    with running_stub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def remote(stub: OpenAIStub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Connects engines to the stub; options are settings. Of our own choice, they wait milliseconds between tries."""
-    monkeypatch.setattr("components.engine.remote.failures.FIRST_DELAY_SECONDS", 0.01)
-    engines = []
-
-    def make(**options: Any) -> RemoteEngine:
-        settings = Settings(**{"engine": "openai", "openai_base_url": stub.url, "openai_api_key": KEY, **options})
-        engines.append(engine := connect(settings, lambda _: None))
-        return engine
-
-    yield make
-    for engine in engines:
-        engine.close()
 
 
 def ask(engine: RemoteEngine, text: str = "你是谁", **sampling: Any) -> list[Event]:

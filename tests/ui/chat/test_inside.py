@@ -1,18 +1,26 @@
 """The view of a reply's tokens, as the page hands it over and takes what comes back from it."""
 
+import base64
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.engine.events import ChosenToken, Delta, TokenLogprob
+from components.engine.host import Ready
 from components.engine.interface import GenerationRequest
+from components.engine.remote.connecting import connect
 from components.sampling.parameters import SamplingParams
+from components.settings import Settings
 from components.ui.chat.inside import _Branch, _Question
-from components.ui.texts import EN
+from components.ui.texts import EN, ZH, Texts
+from tests.engine.remote.openai_stub import OpenAIStub, running_stub
 from tests.scripted_engine import ScriptedEngine
+from tests.ui.chat.test_token_view import look
+from tests.ui.conftest import OpenPage, StillHost
 
 
 def with_log_probabilities(_: GenerationRequest) -> Iterable[Delta]:
@@ -22,18 +30,22 @@ def with_log_probabilities(_: GenerationRequest) -> Iterable[Delta]:
         yield Delta(text, 1, (ChosenToken(text.encode(), -0.25, top),))
 
 
-def open_inside(page: AppTest) -> AppTest:
+def open_inside(page: AppTest, texts: Texts = EN) -> AppTest:
     page.chat_input(key="question").set_value("hello").run()
-    next(button for button in page.button if button.label == EN.inside.open or button.help == EN.inside.open).click()
+    next(button for button in page.button if texts.inside.open in (button.label, button.help)).click()
     page.run()
     assert not page.exception
     return page
 
 
+def sent(page: AppTest) -> list[bytes]:
+    """What the views on the page are sent."""
+    return [element.proto.bytes for element in page.get("bidi_component")]
+
+
 def headers(page: AppTest) -> list[dict[str, Any]]:
-    """What stands at the beginning of what the views on the page are sent."""
-    sent = [element.proto.bytes for element in page.get("bidi_component")]
-    return [json.loads(one[4 : 4 + int.from_bytes(one[:4], "little")]) for one in sent]
+    """What stands at the beginning of it."""
+    return [json.loads(one[4 : 4 + int.from_bytes(one[:4], "little")]) for one in sent(page)]
 
 
 def test_of_a_reply_without_scores_it_is_said_that_there_are_none(page: AppTest) -> None:
@@ -54,6 +66,96 @@ def test_of_another_servers_reply_the_view_says_what_it_cannot_do(page: AppTest,
     assert problems.pop("repetition_penalty") == EN.inside.needs_logits
     assert not any(problems.values())
     assert header["settings"]["repetition_penalty"] == 1.0, "what log probabilities would become by it, nobody knows"
+
+
+@pytest.fixture
+def stub() -> Iterator[OpenAIStub]:
+    with running_stub() as stub:
+        stub.pieces = ["Hi", " there", "!"]
+        yield stub
+
+
+@pytest.fixture
+def remote(stub: OpenAIStub, open_page: OpenPage) -> Iterator[AppTest]:
+    """The page whose model runs on another server."""
+    engine = connect(Settings(engine="openai", openai_base_url=stub.url), lambda _: None)
+    yield open_page(StillHost(Ready(engine, 1.0)))
+    engine.close()
+
+
+def told(**other: object) -> Callable[[str], object]:
+    """What a server tells of each token, with something else about it."""
+    top = [{"token": "Hi", "logprob": -0.5}, {"token": "No", "logprob": -1.5}]
+
+    def tell(piece: str) -> object:
+        own = -0.5 if piece == "Hi" else -2.0
+        return {"content": [{"token": piece, "logprob": own, "top_logprobs": top, **other}]}
+
+    return tell
+
+
+def told_of_some(piece: str) -> object:
+    """Of each token something else."""
+    logprobs = {"Hi": -0.25, " there": None, "!": -3.0}
+    return {"content": [{"token": piece, "logprob": logprobs[piece], "top_logprobs": [] if piece == "Hi" else None}]}
+
+
+OWN: list[float | None] = [math.exp(-0.5), math.exp(-2.0), math.exp(-2.0)]
+IN_VIEW: dict[str, tuple[Callable[[str], object] | None, list[float | None]]] = {
+    "all": (None, [math.exp(-0.5)] * 3),
+    "some others": (told(), OWN),
+    "top_logprobs: []": (told(top_logprobs=[]), OWN),
+    "top_logprobs: null": (told(top_logprobs=None), OWN),
+    "others without log probability": (told(top_logprobs=[{"token": "No"}]), OWN),
+    "logprob: null": (told(logprob=None), [math.exp(-0.5), None, None]),
+    "each otherwise": (told_of_some, [math.exp(-0.25), None, math.exp(-3.0)]),
+}
+"""What a server tells, and the odds that the view then shows of each token as the model gave them."""
+
+
+@pytest.mark.parametrize("case", IN_VIEW)
+def test_of_another_servers_reply_the_view_shows_what_that_tells(stub: OpenAIStub, remote: AppTest, case: str) -> None:
+    stub.logprobs, odds = IN_VIEW[case]
+    page = open_inside(remote.run())
+    for _ in range(2):
+        page.run()  # the view stays open
+        assert not page.exception
+    ((packed, header),) = zip(sent(page), headers(page), strict=True)
+    plain = header["settings"] | {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0}
+    looks = [{"settings": settings, "pieces": [[0, 3]]} for settings in (plain, header["settings"])]
+    [found] = look([{"packed": base64.b64encode(packed).decode(), "looks": looks}])
+    assert [text for _, _, text in found["cells"]] == stub.pieces
+    places = found["looked"][0]["places"]
+    assert [place["odds"] for place in places] == [one if one is None else pytest.approx(one, abs=1e-3) for one in odds]
+    assert found["looked"][0]["told"]["untold"] == odds.count(None)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        lambda _: None,
+        lambda _: {},
+        lambda _: {"content": None},
+        lambda _: {"content": []},
+        lambda piece: {"content": [{"token": piece}]},
+        told(logprob=None, top_logprobs=None),
+        lambda piece: None if piece == "!" else told()(piece),
+    ],
+    ids=["null", "empty", "content: null", "content: []", "tokens alone", "nothing of them", "not of all"],
+)
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_of_a_server_that_tells_nothing_the_page_says_so(
+    stub: OpenAIStub, remote: AppTest, logprobs: Callable[[str], object], locale: str
+) -> None:
+    texts = EN if locale == "en-US" else ZH
+    remote.context["locale"] = locale
+    stub.logprobs = logprobs
+    page = open_inside(remote.run(), texts)
+    for _ in range(2):
+        assert texts.inside.nothing in [info.value for info in page.info]
+        assert not headers(page)
+        page.run()
+        assert not page.exception
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,15 @@ this process: random numbers are vLLM's own, so a seed gives another reply, and,
 changes the rounding, not always the same one.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from components.engine.errors import EngineError, UnsupportedError
 from components.engine.events import ChosenToken, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.remote.chunks import Part
 from components.engine.remote.forms import form_fields
+from components.engine.remote.logprobs import likeliest, logprob_at, top_at
 from components.engine.remote.server import Call
 from components.model.token_texts import TokenBytes
 from components.sampling.kept import StepScores
@@ -97,36 +95,32 @@ class VllmDialect:
             )
         if ids and end == "stop" and choice.get("stop_reason") is None:
             ids = ids[:-1]  # the last one is the model's end token, which is no part of the reply
-        steps = _steps(choice["logprobs"], len(ids)) if choice.get("logprobs") else []
+        steps = _steps(choice.get("logprobs"), ids)
         tokens = tuple(self._chosen(*step, request.logprobs) for step in steps) if request.logprobs is not None else ()
         scores = tuple(_scores(*step, request.kept_scores) for step in steps) if request.kept_scores else ()
         return Part("", tokens, end, None, None, tuple(ids), scores, reused)
 
-    def _chosen(self, token: int, logprob: float, top: dict[int, float], count: int) -> ChosenToken:
-        likeliest = tuple(TokenLogprob(self._written_out(id_), top[id_]) for id_ in list(top)[:count])
-        return ChosenToken(self._written_out(token), logprob, likeliest)
+    def _chosen(self, token: int, logprob: float | None, top: Sequence[tuple[int, float]], count: int) -> ChosenToken:
+        others = tuple(TokenLogprob(self._written_out(id_), one) for id_, one in top[:count])
+        return ChosenToken(self._written_out(token), logprob, others)
 
 
-def _steps(logprobs: dict[str, Any], count: int) -> list[tuple[int, float, dict[int, float]]]:
-    """Of each step the chosen token, its log probability, and those of the likeliest, the likeliest first."""
-    told = zip(logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True)
+def _steps(logprobs: object, ids: Sequence[int]) -> list[tuple[int, float | None, list[tuple[int, float]]]]:
+    """Of each step the chosen token, its log probability if it is told, and the likeliest with theirs."""
+    if not isinstance(logprobs, dict):
+        return []
+    tops = (((_id(name), one) for name, one in top_at(logprobs, place)) for place in range(len(ids)))
     return [
-        (_id(token), logprob, dict(sorted(((_id(one), value) for one, value in top.items()), key=_likeliest_first)))
-        for token, logprob, top in list(told)[:count]
+        (id_, logprob_at(logprobs, place), likeliest(top, None))
+        for place, (id_, top) in enumerate(zip(ids, tops, strict=True))
     ]
 
 
-def _scores(token: int, logprob: float, top: dict[int, float], count: int) -> StepScores:
-    ids = list(top)[:count]
-    scores = np.array([top[id_] for id_ in ids], dtype=np.float32)
-    others = 1.0 - float(np.exp(scores.astype(np.float64)).sum())
-    rest = math.log(others) if others > 0 else -math.inf
-    return StepScores(np.array(ids, dtype=np.int32), scores, rest, token, logprob)
+def _scores(token: int, logprob: float | None, top: Sequence[tuple[int, float]], count: int) -> StepScores:
+    kept = top[:count]
+    return StepScores.of_logprobs([id_ for id_, _ in kept], [one for _, one in kept], token, logprob)
 
 
-def _id(token: str) -> int:
-    return int(token.removeprefix(MARK))
-
-
-def _likeliest_first(step: tuple[int, float]) -> tuple[float, int]:
-    return -step[1], step[0]
+def _id(token: str) -> int | None:
+    number = token.removeprefix(MARK)
+    return int(number) if number.isdecimal() else None
