@@ -1,9 +1,13 @@
 """Collects the scores of a reply while it grows."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from components.engine.events import ChosenToken, Delta, Finished
+from components.engine.events import LEAST_LOGPROB, ChosenToken, Delta, Finished
 from components.sampling.kept import KeptScores, StepScores
+
+ROUNDING = 1e-3
+"""So far two figures for the log probability of one token may lie apart: each is rounded as its server likes."""
 
 
 class ScoreLog:
@@ -28,7 +32,9 @@ class ScoreLog:
         self._vocabulary = vocabulary
         self._steps = list(begun.steps) if begun else []
         self._normalized = begun.normalized if begun else None
-        self._places = {text: place for place, text in enumerate(begun.texts)} if begun else {}
+        self._places: dict[tuple[bytes, int], int] = {}
+        for text, number in numbered(begun.texts if begun else ()):
+            self._place(text, number)
         self._is_whole = is_whole
         self._tells_logprobs = tells_logprobs
 
@@ -37,7 +43,8 @@ class ScoreLog:
         """What there is so far; None where something is missing, nobody asked for scores, or no step tells anything."""
         if not self._is_whole or not any(step.is_known for step in self._steps):
             return None
-        return KeptScores(self._vocabulary, tuple(self._steps), bool(self._normalized), tuple(self._places))
+        texts = tuple(text for text, _ in self._places)
+        return KeptScores(self._vocabulary, tuple(self._steps), bool(self._normalized), texts)
 
     def note(self, event: Delta | Finished) -> None:
         """Take the scores of some tokens, as the engine tells them, or another server's log probabilities."""
@@ -52,12 +59,51 @@ class ScoreLog:
         self._steps += steps
 
     def _step(self, token: ChosenToken) -> StepScores:
-        places = [self._place(one.text) for one in token.top]
-        logprobs = [one.logprob for one in token.top]
-        return StepScores.of_logprobs(places, logprobs, self._place(token.text), token.logprob)
+        """A step of a server that tells its tokens by their texts, which take the place of ids."""
+        top = [one for one in token.top if one.logprob > LEAST_LOGPROB]
+        logprob = token.logprob if token.logprob is not None and token.logprob > LEAST_LOGPROB else None
+        least = min((one.logprob for one in top), default=0.0)
+        names = numbered(one.text for one in top)
+        alike = [one.logprob for one in top if one.text == token.text]
+        chosen = (token.text, _which(alike, logprob, least))
+        # Some list the token that came though others are likelier. As the last, it says nothing of those not listed.
+        if chosen in names and alike[chosen[1]] == least:
+            logprob = least if logprob is None else logprob
+            top.pop(names.index(chosen))
+            names.remove(chosen)
+        places = [self._place(*name) for name in names]
+        return StepScores.of_logprobs(places, [one.logprob for one in top], self._place(*chosen), logprob)
 
-    def _place(self, text: bytes) -> int:
-        return self._places.setdefault(text, len(self._places))
+    def _place(self, text: bytes, number: int) -> int:
+        return self._places.setdefault((text, number), len(self._places))
+
+
+def numbered(texts: Iterable[bytes]) -> list[tuple[bytes, int]]:
+    """The texts of one step's tokens, each with how many before it are the same: several tokens may have one text.
+
+    Half characters all show as a replacement character, and what is written as a byte may be a letter, too.
+    """
+    counts: Counter[bytes] = Counter()
+    names = []
+    for text in texts:
+        names.append((text, counts[text]))
+        counts[text] += 1
+    return names
+
+
+def _which(alike: Sequence[float], logprob: float | None, least: float) -> int:
+    """Which of the listed tokens with its text the token is that came; their number where it may be none of them.
+
+    Args:
+        alike: their log probabilities.
+        logprob: its own, if that is told.
+        least: the least of all that are listed; one that is not listed has no more.
+    """
+    if logprob is None:
+        return 0 if len(alike) == 1 else len(alike)
+    nearest = min(range(len(alike)), key=lambda number: abs(alike[number] - logprob), default=0)
+    is_listed = bool(alike) and (logprob > least + ROUNDING or abs(alike[nearest] - logprob) <= ROUNDING)
+    return nearest if is_listed else len(alike)
 
 
 def matching(scores: KeptScores | None, tokens: Sequence[int], text: str) -> KeptScores | None:
