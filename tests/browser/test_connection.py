@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from bench.proxy import CountingProxy
 from tests.browser.chat_page import ChatPage, get
+from tests.browser.conftest import NewBrowser
 from tests.server import free_port
 
 
@@ -37,21 +38,20 @@ def line(scripted_server: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def chat(usual_context: BrowserContext, line: Line) -> Iterator[ChatPage]:
+def chat(new_browser: NewBrowser, line: Line) -> ChatPage:
     """A page at the other end of the line."""
-    chat = ChatPage(usual_context.new_page(), line.address)
+    chat = ChatPage(new_browser().new_page(), line.address)
     chat.open()
-    yield chat
-    chat.page.close()
+    return chat
 
 
 @pytest.mark.parametrize("ends", ["while the reader is away", "once the reader is back"])
 @pytest.mark.parametrize("session", ["kept", "forgotten"])
 def test_who_was_offline_sees_the_whole_reply_without_a_reload(
-    usual_context: BrowserContext, scripted_server: str, line: Line, chat: ChatPage, session: str, ends: str
+    scripted_server: str, line: Line, chat: ChatPage, session: str, ends: str
 ) -> None:
     def now(what: str) -> int:
-        return int(get(usual_context, f"{scripted_server}/test/now").json()[what])
+        return int(get(chat.page.context, f"{scripted_server}/test/now").json()[what])
 
     chat.type("halves")
     expect(chat.reply).to_contain_text("First half.")
@@ -59,15 +59,15 @@ def test_who_was_offline_sees_the_whole_reply_without_a_reload(
     line.cut()
     chat.wait_until(lambda: now("pages") == 0, "the server does not notice that the page is gone")
     if session == "forgotten":
-        get(usual_context, f"{scripted_server}/test/forget")
+        get(chat.page.context, f"{scripted_server}/test/forget")
     if ends == "while the reader is away":
-        get(usual_context, f"{scripted_server}/test/go_on")
+        get(chat.page.context, f"{scripted_server}/test/go_on")
         chat.wait_until(lambda: now("replies") == 0, "the reply does not end")
     expect(chat.reply).not_to_contain_text("Second half.")
     line.restore()
     if ends == "once the reader is back":
         chat.wait_until(lambda: now("pages") == 1, "the page does not connect again")
-        get(usual_context, f"{scripted_server}/test/go_on")
+        get(chat.page.context, f"{scripted_server}/test/go_on")
 
     expect(chat.reply).to_contain_text("First half. Second half.")
     chat.wait_for_end()

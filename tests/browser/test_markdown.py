@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.conftest import PageFactory
+from tests.browser.conftest import NewBrowser, PageFactory
 from tests.browser.markdown_app import texts
 from tests.markdown.replies import REPLIES
 from tests.markdown.streamlit_renderer import Block, reference
@@ -120,9 +119,9 @@ def test_the_page_shows_what_replies_say(seen: ChatPage) -> None:
     assert {REPLIES[n].says: drawn[n] for n in wanted if drawn[n] != wanted[n]} == {}
 
 
-def test_the_page_shows_any_text_as_commonmark_has_it(usual_context: BrowserContext, tmp_path: Path) -> None:
+def test_the_page_shows_any_text_as_commonmark_has_it(new_browser: NewBrowser, tmp_path: Path) -> None:
     with running_server(tmp_path / "log", {}, "tests/browser/markdown_app.py", "/_stcore/health") as url:
-        page = usual_context.new_page()
+        page = new_browser().new_page()
         page.goto(url)
         page.get_by_text("The end.").wait_for()
         shown = {
