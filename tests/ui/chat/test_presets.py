@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.chats.replies import Replies
 from components.sampling.parameters import SamplingParams
-from components.sampling.presets import BUILT_IN
+from components.sampling.presets import BUILT_IN, check_preset, write_presets
 from components.store.schema import presets
 from components.ui.texts import EN, ZH
 from tests.scripted_engine import ScriptedEngine
@@ -150,6 +150,20 @@ def test_a_preset_of_text_generation_webui_is_brought_in(page: AppTest, engine: 
     assert page.warning[0].value == EN.presets.left_out.format(names="top\\_a")
     ask(page, "hello")
     assert engine.requests[0].sampling == SamplingParams(temperature=1.31, top_p=0.14, top_k=49, repetition_penalty=1)
+
+
+def test_a_file_that_was_saved_here_brings_all_its_presets(page: AppTest) -> None:
+    two = [check_preset("One", {"temperature": 0.4}), check_preset("二", {"top_k": 77, "min_p": 0.05})]
+    open_menu(page).file_uploader(key="preset_file").upload(
+        "presets.json", write_presets(two).encode(), "application/json"
+    ).run()
+    assert not page.exception
+    assert not page.warning
+    assert set(options(page)[3:]) == {"One", "二"}
+    choose(page, "二")
+    assert (page.slider(key="top_k").value, page.slider(key="min_p").value) == (77, 0.05)
+    choose(page, "One")
+    assert (page.slider(key="temperature").value, page.slider(key="top_k").value) == (0.4, 0)
 
 
 def test_a_link_carries_what_is_set(page: AppTest, open_another: Callable[[], AppTest]) -> None:
