@@ -134,8 +134,7 @@ def look(
     if sampling.temperature < MIN_TEMPERATURE:
         return _greedy(ranked)
     hidden = _Hidden.of(step, ranked, vocabulary, sampling, seen)
-    is_filtered = 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0
-    if is_filtered and not ranked.sure:  # filters go by ranks, and not even the first is known
+    if _is_filtered(sampling, vocabulary) and not ranked.sure:  # filters go by ranks, and not even the first is known
         half = np.full(len(ranked.ids), 0.5)
         return Outlook(ranked.ids, half, half, [None] * len(ranked.ids))
     return _Survivors(ranked, hidden, sampling.temperature).filtered(sampling, vocabulary)
@@ -201,6 +200,10 @@ def _rank(step: StepScores, sampling: SamplingParams, seen: Seen, errors: Floats
     return _Ranked(ids[order], adjusted[order], errors[order], cap, sure, changes and bool(errors.any()))
 
 
+def _is_filtered(sampling: SamplingParams, vocabulary: int) -> bool:
+    return 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0
+
+
 def _others(step: StepScores, is_extra: bool, slack: float) -> float:
     """The logarithm of what the unknown tokens weigh together at temperature 1, but for ``slack``."""
     return _less(step.rest + slack, step.score) if is_extra else step.rest + slack
@@ -233,8 +236,7 @@ def _alone(step: StepScores, ranked: _Ranked, vocabulary: int, sampling: Samplin
     A filter then leaves it alone, or cuts it, or anything between; without filters it is known what the others weigh.
     """
     low, high = 0.0, 1.0
-    filters = 0 < sampling.top_k < vocabulary or sampling.top_p < 1 or sampling.min_p > 0
-    if sampling.temperature >= MIN_TEMPERATURE and not filters:
+    if sampling.temperature >= MIN_TEMPERATURE and not _is_filtered(sampling, vocabulary):
         hidden = _Hidden.of(step, ranked, vocabulary, sampling, seen)
         low, high = 1 / (1 + hidden.high), 1 / (1 + hidden.low)
     odds = min(max(_exp(step.score - step.rest), low), high)

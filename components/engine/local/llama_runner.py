@@ -240,8 +240,9 @@ class LlamaRunner(Runner):
         rows, shape = self._captured_rows, self._shape
         gathered = CAPTURED_TOKENS * (self.bytes_per_token // shape.layers + GATHERED_BYTES)
         # At the most two of the widest are there at once: gate and up with their product, or the logits in two types.
-        padded = max(rows, self._most_rows)  # of a step that seeds are exact in
-        between = gathered + 2 * padded * max(4 * self.vocabulary, 2 * self._dtype.itemsize * self._intermediate)
+        # A step that seeds are exact in may have more rows than are captured.
+        widest = max(4 * self.vocabulary, 2 * self._dtype.itemsize * self._intermediate)
+        between = gathered + 2 * self._most_rows * widest
         kernels = LAYER_KERNELS * shape.layers + OTHER_KERNELS
         return StepGraphs.most_bytes(self._captured_numbers, rows, self.vocabulary, between, kernels)
 

@@ -58,8 +58,7 @@ export class Lens {
     }
     if (!this.sure && this.count === 1 && step.isExtra) return this.takeAlone(step, settings);
     if (settings.temperature < MIN_TEMPERATURE) return this.takeLikeliest();
-    const isFiltered = (settings.top_k > 0 && settings.top_k < step.vocabulary) || settings.top_p < 1 || settings.min_p > 0;
-    if (isFiltered && !this.sure) {  // filters go by ranks, and not even the first is known
+    if (isFiltered(settings, step.vocabulary) && !this.sure) {  // filters go by ranks, and not even the first is known
       this.odds.fill(0.5, 0, this.count);
       this.doubts.fill(0.5, 0, this.count);
       this.cut.fill(NO_CUT, 0, this.count);
@@ -134,9 +133,8 @@ export class Lens {
 
   /** Nothing but the token that came is known, and others may have been likelier: see what_if.py. */
   takeAlone(step, settings) {
-    const {temperature, top_k, top_p, min_p} = settings;
     let low = 0, high = 1;
-    if (temperature >= MIN_TEMPERATURE && !(top_k > 0 && top_k < step.vocabulary) && top_p >= 1 && min_p <= 0) {
+    if (settings.temperature >= MIN_TEMPERATURE && !isFiltered(settings, step.vocabulary)) {
       this.weighHidden(step, settings);
       low = 1 / (1 + this.hiddenHigh);
       high = 1 / (1 + this.hiddenLow);
@@ -293,6 +291,10 @@ export class Lens {
       if (rank < kept ? ranked[rank] - off[rank] <= reach : ranked[rank] + off[rank] >= floor) states[rank] = MAYBE;
     }
   }
+}
+
+function isFiltered({top_k, top_p, min_p}, vocabulary) {
+  return (top_k > 0 && top_k < vocabulary) || top_p < 1 || min_p > 0;
 }
 
 /** The logarithm of what the unknown tokens weigh together at temperature 1, but for `slack`. */
