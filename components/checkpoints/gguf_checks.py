@@ -7,7 +7,7 @@ from pathlib import Path
 from components.checkpoints.content import CURE
 from components.checkpoints.errors import LoadError
 from components.checkpoints.gguf import LONGEST_TEXT, TOKENS, GgufHeader
-from components.checkpoints.gguf_shape import Fields, shape_of
+from components.checkpoints.gguf_shape import Fields, Shape, shape_of
 
 SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
@@ -38,8 +38,8 @@ OTHER_TYPES = {
 }
 
 
-def check_usable(file: Path, header: GgufHeader) -> None:
-    """See that a file holds a whole model that writes text, and its tokenizer.
+def check_usable(file: Path, header: GgufHeader) -> Shape:
+    """See that a file holds a whole model that writes text, and its tokenizer; returns the model's shape.
 
     Raises:
         LoadError: it does not; the text says what it holds instead, or what is missing.
@@ -57,7 +57,7 @@ def check_usable(file: Path, header: GgufHeader) -> None:
     _check_tokenizer(file, header)
     if not header.weights:
         raise LoadError(f"{file} holds only a vocabulary, no weights. Take a whole file of this model.")
-    shape_of(file, header)
+    return shape_of(file, header)
 
 
 def _check_tokenizer(file: Path, header: GgufHeader) -> None:

@@ -18,7 +18,7 @@ from openai import APIError
 from components.checkpoints.demo import GENERATION_DEFAULTS
 from components.checkpoints.gguf import GgufHeader, read_header
 from components.checkpoints.gguf_checks import check_usable
-from components.checkpoints.gguf_shape import LEAST_CONTEXT, Shape, shape_of
+from components.checkpoints.gguf_shape import LEAST_CONTEXT, Shape
 from components.checkpoints.locate import Checkpoint
 from components.engine.fingerprinting import learn_fingerprint
 from components.engine.interface import Engine, EngineInfo, GenerationRequest, Stage
@@ -89,8 +89,7 @@ def load_llama_cpp(
         EngineError: llama.cpp does not load it.
     """
     header = read_header(checkpoint.path)
-    check_usable(checkpoint.path, header)
-    shape = shape_of(checkpoint.path, header)
+    shape = check_usable(checkpoint.path, header)
     tokenizer = GgufTokenizer(header)
     chat_format = tokenizer.chat_format()
     chat_format.encode(WARM_UP)
