@@ -200,6 +200,7 @@ def test_looks_of_the_lab(open_page: PageFactory, device: str, lang: str, scheme
     for name in ("compare", "grid"):
         if name == "grid":
             chat.page.get_by_role("radio", name=grid, exact=True).click()
+            expect(button(chat.page, use)).to_have_count(0)  # until then the first view's form may still be closing
         field = chat.page.get_by_label(question, exact=True)
         field.fill("settings, please")
         field.press("Control+Enter")
