@@ -12,8 +12,10 @@ import torch
 from bench.conversation_tables import conversations_page
 from bench.gpu import QUICK_GPU, GpuPlan, measure_gpu
 from bench.gpu_tables import gpu_page
+from bench.large import QUICK_LARGE, LargePlan, measure_large
+from bench.large_tables import large_page
 from bench.plots import PLOTS, draw
-from bench.run import CONVERSATIONS, GPU, PARTS, QUICK, Plan, measure
+from bench.run import CONVERSATIONS, GPU, LARGE, PARTS, QUICK, Plan, measure
 from bench.tables import engine_page
 from bench.targets import OpenAITarget
 from components.settings import get_settings
@@ -26,6 +28,7 @@ PAGES = {
     "README": (engine_page, frozenset(PARTS) - {CONVERSATIONS}),
     "conversations": (conversations_page, frozenset({CONVERSATIONS})),
     "gpu": (gpu_page, frozenset({GPU})),
+    "large": (large_page, frozenset({LARGE})),
 }
 """Each page with the parts of a run that it shows."""
 
@@ -39,6 +42,9 @@ def main() -> None:
         if arguments.gpu:
             gpu_plan = QUICK_GPU if arguments.quick else GpuPlan(rounds=arguments.rounds)
             results = measure_gpu(gpu_plan, get_settings(), Path(folder))
+        elif arguments.large:
+            large_plan = QUICK_LARGE if arguments.quick else LargePlan(rounds=arguments.rounds)
+            results = measure_large(large_plan, get_settings(), Path(folder))
         else:
             server = OpenAITarget(arguments.url, arguments.model, arguments.key) if arguments.url else None
             plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
@@ -50,7 +56,7 @@ def main() -> None:
         if parts & measured:
             (RESULTS / f"{name}.md").write_text(text := page(results), encoding="utf-8")
             print(f"\n{text}")
-    if not arguments.gpu:
+    if not arguments.gpu and not arguments.large:
         draw(results, RESULTS)
     print(f"Written to {RESULTS.relative_to(ROOT)}/.")
     if arguments.publish:
@@ -89,6 +95,12 @@ def _parse() -> argparse.Namespace:
         action="store_true",
         help="measure a GPU instead, with a model of Baichuan 2 7B's shape; --quick takes a tiny one, and a CPU",
     )
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help="measure a model of that shape on the CPU instead, its memory, and its speed beside what bandwidth allows "
+        "(wants 24 GB of memory, and 15 GB of disk for the time); --quick takes a tiny one",
+    )
     parser.add_argument("--url", help="measure an OpenAI-compatible server, too, such as http://127.0.0.1:8000/v1")
     parser.add_argument("--model", help="the server's model; left out: the first that it offers")
     parser.add_argument("--key", help="the server's API key")
@@ -96,12 +108,13 @@ def _parse() -> argparse.Namespace:
         "--publish", action="store_true", help="copy the pages that were measured as a whole to docs/bench/"
     )
     arguments = parser.parse_args()
-    if arguments.gpu:
-        if arguments.only is not PARTS or arguments.url:
-            parser.error("--gpu measures nothing else: leave out --only and --url.")
-        if not arguments.quick and not torch.cuda.is_available():
+    alone = [name for name in (GPU, LARGE) if getattr(arguments, name)]
+    if alone:
+        if len(alone) > 1 or arguments.only is not PARTS or arguments.url:
+            parser.error(f"--{alone[0]} measures nothing else: leave out --only, --url and --{LARGE}.")
+        if arguments.gpu and not arguments.quick and not torch.cuda.is_available():
             parser.exit(2, NO_GPU)
-        arguments.only = [GPU]
+        arguments.only = alone
     if arguments.publish and (arguments.quick or not whole_pages(arguments.only)):
         whole = "; ".join(" ".join(sorted(parts)) for _, parts in PAGES.values() if parts <= set(PARTS))
         parser.error(f"--publish is for whole pages: leave out --quick, and measure all of: {whole}.")

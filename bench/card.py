@@ -1,4 +1,4 @@
-"""The device that readers are served on: how fast its memory is, and what a decode step reads from it."""
+"""The device that readers are served on: how fast its memory is, and what a model takes of it and reads from it."""
 
 import time
 from dataclasses import dataclass
@@ -35,6 +35,23 @@ class Card:
     def most_tokens_per_second(self, readers: int, context: float) -> float:
         """If a step took no longer than reading takes, with so many tokens of each reader."""
         return readers * self.bandwidth / (self.weight_bytes + readers * context * self.token_bytes)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What loading took; sizes in bytes.
+
+    Attributes:
+        weights: the model's when it is loaded.
+        shard: the largest file that they were read from.
+        peak: the most that the process held until then, beyond what it held before.
+        seconds: how long it took.
+    """
+
+    weights: int
+    shard: int
+    peak: int
+    seconds: float
 
 
 def measure_card(device: str, sizes: Sizes, copied: int) -> Card:

@@ -7,6 +7,7 @@ from statistics import median
 from bench import busy, clicks, conversations, looking, storing
 from bench.figures import paired_ratio
 from bench.grid import GRID
+from bench.history import LaterTurn
 from bench.kept_scores import step_with_scores
 from bench.llama_cpp import ALONE, BEHIND
 from bench.loading import IN_FLOAT32
@@ -36,11 +37,17 @@ waiting shorter for other threads than libgomp does by itself must leave."""
 LATER_TURN_TOKENS, LATER_TURN_SECONDS, LATER_TURN_RATIO = 1400, 0.15, 1.5
 """First text after so many tokens of history: in seconds, and in times that of a fresh short prompt."""
 
+NEW_PROMPT_RATIO = 1.0
+"""With AVX2 only, first text of a prompt that nobody has read, in times this application's in float32."""
+
 BYTES_PER_BYTE, FLAT = 6.0, 1.25
 """WebSocket bytes on the wire for a byte of reply, and how many times the shortest reply's the longest's may be."""
 
 START_RATIO = 1.5
 """Times what the imports alone take: of the libraries' names, and of the classes too that load a checkpoint."""
+
+LOADING_RATIO = 1.15
+"""Times a large model's final weights; one of the files that they are read from may be there beside them."""
 
 SEED_PRICE = 1.5
 """Times the tokens per second of as many readers without seeds, over those with."""
@@ -85,6 +92,15 @@ def conversation_goals(results: Results) -> list[Goal]:
     return [goal for part in (_actions, _stored, _opening, _looks) for goal in part(results)]
 
 
+def large_goals(results: Results) -> list[Goal]:
+    """The goal for loading a large model, if this run has figures for it."""
+    if (loading := results.loading) is None:
+        return []
+    most = LOADING_RATIO * loading.weights + loading.shard
+    what = f"memory until a model is loaded, of {LOADING_RATIO:g} times its final weights and its largest file"
+    return [Goal(what, "≤ 100 %", f"{100 * loading.peak / most:.0f} %", loading.peak <= most)]
+
+
 def _throughput(results: Results) -> Iterator[Goal]:
     yield from _speeds(results.crowds, APPLICATION, PLAIN, PLAIN_LOOP, digits=1)
     yield from _speeds(results.crowds, APPLICATION, ALONE, LLAMA_CPP)
@@ -95,6 +111,7 @@ def _throughput(results: Results) -> Iterator[Goal]:
 def _avx2(results: Results) -> Iterator[Goal]:
     yield from _speeds(results.avx2, APPLICATION, ALONE, LLAMA_CPP, "with AVX2 only, ")
     yield from _speeds(results.avx2, APPLICATION, IN_FLOAT32, SINCE_FLOAT32, "with AVX2 only, ")
+    yield from _new_prompt(results.avx2_turns, "with AVX2 only, ")
 
 
 def _speeds(
@@ -125,10 +142,7 @@ def _readers(users: int) -> str:
 
 
 def _later_turn(results: Results) -> Iterator[Goal]:
-    firsts = {
-        history: [turn.first for turn in results.later_turns if (turn.target, turn.history) == (APPLICATION, history)]
-        for history in (0, LATER_TURN_TOKENS)
-    }
+    firsts = {history: _firsts(results.later_turns, APPLICATION, history) for history in (0, LATER_TURN_TOKENS)}
     if all(firsts.values()):
         seconds = median(firsts[LATER_TURN_TOKENS])
         ratio = paired_ratio(firsts[LATER_TURN_TOKENS], firsts[0])
@@ -137,6 +151,21 @@ def _later_turn(results: Results) -> Iterator[Goal]:
         yield Goal(
             f"{what}, times a fresh short prompt's", f"< {LATER_TURN_RATIO:g}", f"{ratio:.2f}", ratio < LATER_TURN_RATIO
         )
+
+    yield from _new_prompt(results.later_turns)
+
+
+def _new_prompt(turns: Sequence[LaterTurn], where: str = "") -> Iterator[Goal]:
+    new, before = (_firsts(turns, target, LATER_TURN_TOKENS, is_known=False) for target in (APPLICATION, IN_FLOAT32))
+    if new and before:
+        ratio = paired_ratio(new, before)
+        what = f"{where}first text of a new prompt of {LATER_TURN_TOKENS:,} tokens, times {IN_FLOAT32}"
+        yield Goal(what, f"≤ {NEW_PROMPT_RATIO:g}", f"{ratio:.2f}", ratio <= NEW_PROMPT_RATIO)
+
+
+def _firsts(turns: Sequence[LaterTurn], target: str, history: int, is_known: bool = True) -> list[float]:
+    wanted = (target, history, is_known)
+    return [turn.first for turn in turns if (turn.target, turn.history, turn.is_known) == wanted]
 
 
 def _seeds(results: Results) -> Iterator[Goal]:

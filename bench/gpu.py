@@ -51,7 +51,7 @@ def measure_gpu(plan: GpuPlan, settings: Settings, folder: Path) -> Results:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     places = max(plan.readers)
     settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local", "max_batch": places})
-    setup = Setup(_described(plan.sizes), sampling_told(), plan.rounds, places, 0)
+    setup = Setup(plan.sizes.described, sampling_told(), plan.rounds, places, 0)
     results = Results(describe_machine(), setup)
     (results.card,) = told([measure_card(device, plan.sizes, plan.copied)])
     with part_of(results, GPU):
@@ -67,11 +67,6 @@ def measure_gpu(plan: GpuPlan, settings: Settings, folder: Path) -> Results:
             finally:
                 target.close()
     return results
-
-
-def _described(sizes: Sizes) -> str:
-    shape = f"{sizes.num_hidden_layers} layers {sizes.hidden_size:,} wide, {sizes.vocab_size:,} tokens"
-    return f"random weights{' in the shape of Baichuan 2 7B' if sizes == Sizes() else ''} ({shape})"
 
 
 # What follows runs in processes of their own.

@@ -7,7 +7,7 @@ from bench.figures import paired_ratio
 from bench.page import GIB, distinct, facts_of, table, whole_page
 from bench.results import Results
 from bench.targets import APPLICATION, BATCH
-from bench.throughput import Crowd, summarize
+from bench.throughput import context_of, summarize
 
 
 def gpu_page(results: Results) -> str:
@@ -36,7 +36,7 @@ def _readers(results: Results, card: Card) -> str:
     rows = []
     for readers in distinct(crowd.users for crowd in results.crowds):
         here = [crowd for crowd in results.crowds if crowd.users == readers]
-        most = card.most_tokens_per_second(readers, mean(map(_context, here)))
+        most = card.most_tokens_per_second(readers, mean(map(context_of, here)))
         for target in distinct(crowd.target for crowd in here):
             own, batch = ([crowd for crowd in here if crowd.target == name] for name in (target, BATCH))
             summary = summarize(own)
@@ -68,8 +68,3 @@ def _readers(results: Results, card: Card) -> str:
             table(header, rows),
         ]
     )
-
-
-def _context(crowd: Crowd) -> float:
-    """How many tokens a reader has in a step, on the average."""
-    return mean(answer.prompt_tokens + answer.tokens / 2 for answer in crowd.answers)

@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.apps.replies import TEXT
@@ -16,7 +17,7 @@ from bench.process import spawn
 from bench.questions import question
 from bench.server import application
 from bench.startup import IMPORTS
-from bench.targets import APPLICATION, PLAIN
+from bench.targets import PLAIN
 from components.checkpoints.locate import Checkpoint
 from components.model.chat_format import Message
 from components.settings import Settings
@@ -34,24 +35,27 @@ class Peak:
     bytes: int
 
 
-def measure_peaks(settings: Settings, checkpoint: Checkpoint, folder: Path, env: dict[str, str]) -> Iterator[Peak]:
+def measure_peaks(
+    settings: Settings, checkpoint: Checkpoint, folder: Path, servers: Mapping[str, dict[str, str]]
+) -> Iterator[Peak]:
     """Each in a process of its own, after a long prompt and some readers at once.
 
     Args:
         settings: for the plain loop's device and dtype.
         checkpoint: what both run.
         folder: for logs.
-        env: for the server.
+        servers: the variables of each.
     """
     script = f"{IMPORTS}; print(open('/proc/self/status').read())"
     status = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     yield Peak(IMPORTS, _peak_in(status))
     with spawn() as process:
         yield Peak(PLAIN, process.submit(_peak_of_plain, settings, checkpoint).result())
-    with application(folder / "memory.log", env) as (address, server):
-        with ThreadPoolExecutor(READERS) as readers:
-            list(readers.map(lambda messages: _post(address, messages), _conversations()))
-        yield Peak(APPLICATION, peak_of(server.pid))
+    for what, env in servers.items():
+        with application(folder / "memory.log", env) as (address, server):
+            with ThreadPoolExecutor(READERS) as readers:
+                list(readers.map(partial(_post, address), _conversations()))
+            yield Peak(what, sum(peak_of(process.pid) for process in (server, *server.children(recursive=True))))
 
 
 def peak_of(pid: int | str) -> int:

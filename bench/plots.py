@@ -54,7 +54,7 @@ def _throughput(results: Results, axes: Axes) -> None:
 
 def _history(results: Results, axes: Axes) -> None:
     for target in dict.fromkeys(turn.target for turn in results.later_turns):
-        own = [turn for turn in results.later_turns if turn.target == target]
+        own = [turn for turn in results.later_turns if turn.target == target and turn.is_known]
         lengths = sorted({turn.history for turn in own})
         firsts = [median(turn.first for turn in own if turn.history == length) for length in lengths]
         axes.plot(lengths, firsts, marker="o", label=target)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.busy import Busy
-from bench.card import Card
+from bench.card import Card, Loading
 from bench.clicks import Click
 from bench.conversations import Action
 from bench.estimates import Wait
@@ -46,6 +46,7 @@ class Results:
     setup: Setup
     crowds: list[Crowd] = field(default_factory=list)
     avx2: list[Crowd] = field(default_factory=list)
+    avx2_turns: list[LaterTurn] = field(default_factory=list)
     busy: list[Busy] = field(default_factory=list)
     later_turns: list[LaterTurn] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Results:
     clicks: list[Click] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     card: Card | None = None
+    loading: Loading | None = None
     failed: list[str] = field(default_factory=list)
 
     @property

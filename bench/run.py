@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +14,8 @@ from bench.clicks import measure_clicks
 from bench.conversations import KEPT, filled_databases, measure_conversations
 from bench.estimates import measure_waits
 from bench.history import measure_later_turns
-from bench.lesser_cpu import measure_avx2
-from bench.llama_cpp import gguf_of, load_alone, load_behind
+from bench.lesser_cpu import avx2_targets, measure_avx2
+from bench.llama_cpp import BEHIND, gguf_of, load_alone, load_behind
 from bench.loading import load_application, load_in_float32, load_plain, load_tokenizer
 from bench.looking import measure_looks
 from bench.machine import AVX2, AVX512, describe_machine
@@ -24,9 +24,9 @@ from bench.neighbours import measure_neighbours
 from bench.process import warm_targets
 from bench.results import Results, Setup
 from bench.server import environment
-from bench.startup import measure_starts
+from bench.startup import SERVER, WITH_LLAMA_CPP, measure_starts
 from bench.storing import measure_storing
-from bench.targets import OpenAITarget, Target, sampling_told
+from bench.targets import APPLICATION, OpenAITarget, Target, sampling_told
 from bench.throughput import measure_throughput
 from bench.websocket import measure_traffic
 from components.checkpoints.locate import Checkpoint, find_checkpoint
@@ -34,7 +34,7 @@ from components.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CONVERSATIONS, GPU = "conversations", "gpu"
+CONVERSATIONS, GPU, LARGE = "conversations", "gpu", "large"
 
 PARTS = ("start", "memory", "websocket", "throughput", "avx2", "load", "history", "neighbours", "waits", CONVERSATIONS)
 
@@ -91,14 +91,19 @@ def measure(
     machine = describe_machine()
     checkpoint = find_checkpoint(settings)
     settings = settings.model_copy(update={"data_dir": folder / "data", "engine": "local"})
-    env = environment(settings, checkpoint)
+    envs = [environment(settings, checkpoint)]
+    if file := gguf_of(checkpoint):
+        in_llama_cpp = settings.model_copy(update={"engine": "llamacpp"})
+        envs.append(environment(in_llama_cpp, replace(checkpoint, path=file)))
     results = Results(machine, Setup(checkpoint.name, sampling_told(), plan.rounds, PLACES, plan.kept))
     if "start" in parts:
         with part_of(results, "start"):
-            results.starts += told(measure_starts(folder, env, plan.starts))
+            servers = dict(zip((SERVER, WITH_LLAMA_CPP), envs, strict=False))
+            results.starts += told(measure_starts(folder, servers, plan.starts))
     if "memory" in parts:
         with part_of(results, "memory"):
-            results.peaks += told(measure_peaks(settings, checkpoint, folder, env))
+            servers = dict(zip((APPLICATION, BEHIND), envs, strict=False))
+            results.peaks += told(measure_peaks(settings, checkpoint, folder, servers))
     if "websocket" in parts:
         with part_of(results, "websocket"):
             results.traffic += told(measure_traffic(new(folder / "websocket"), plan.traffic_tokens))
@@ -106,8 +111,10 @@ def measure(
         with part_of(results, *beside):
             _measure_targets(plan, beside, settings, checkpoint, server, results)
     if "avx2" in parts and machine.vectors == AVX512:
-        with part_of(results, "avx2"):
-            results.avx2 += told(measure_avx2(settings, checkpoint, plan.reply_tokens, plan.rounds))
+        with part_of(results, "avx2"), avx2_targets(settings, checkpoint, plan.reply_tokens) as targets:
+            results.avx2 += told(measure_avx2(targets, plan.reply_tokens, plan.rounds))
+            turns = measure_later_turns(targets, load_tokenizer(checkpoint), plan.histories[-1:], plan.rounds)
+            results.avx2_turns += told(turns)
     if "load" in parts:
         with part_of(results, "load"):
             results.busy += told(measure_busy(settings, checkpoint, plan.reply_tokens, plan.rounds))

@@ -35,6 +35,12 @@ class Sizes:
     vocab_size: int = 125_696
 
     @property
+    def described(self) -> str:
+        """For people to read."""
+        shape = f"{self.num_hidden_layers} layers {self.hidden_size:,} wide, {self.vocab_size:,} tokens"
+        return f"random weights{' in the shape of Baichuan 2 7B' if self == Sizes() else ''} ({shape})"
+
+    @property
     def weights_of_a_step(self) -> int:
         """How many weights a decode step reads: all layers and the head, but of the embedding only single rows."""
         layer = 4 * self.hidden_size**2 + 3 * self.hidden_size * self.intermediate_size

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench.figures import paired_ratio
+from bench.history import LaterTurn
 from bench.llama_cpp import ALONE
 from bench.machine import AVX2
 from bench.page import distinct, plot, table
 from bench.results import Results
 from bench.targets import PLAIN
 from bench.throughput import Crowd, speed_ratio, summarize
+
+NEW_PROMPT = "A first turn with a long text that nobody has asked about before: all of it is read until the first text."
 
 
 def many_readers(results: Results) -> str:
@@ -53,6 +56,7 @@ def with_avx2(results: Results) -> str:
             "serves one after the other, so eight would get no more in all than one does, and are not measured.",
             "",
             _crowd_table(results.avx2),
+            *(["", NEW_PROMPT, "", _prompt_table(results.avx2_turns)] if results.avx2_turns else []),
         ]
     )
 
@@ -90,6 +94,32 @@ def beside_others(results: Results) -> str:
             table(header, rows),
         ]
     )
+
+
+def new_prompts(results: Results) -> str:
+    """How long prompts take that nobody has read."""
+    if not results.later_turns:
+        return ""
+    return f"## First text of a new prompt\n\n{NEW_PROMPT}\n\n{_prompt_table(results.later_turns)}"
+
+
+def _prompt_table(turns: Sequence[LaterTurn]) -> str:
+    new = [turn for turn in turns if not turn.is_known]
+    rows = []
+    for length, target in distinct((turn.history, turn.target) for turn in new):
+        own, plain = (
+            [turn for turn in new if (turn.history, turn.target) == (length, name)] for name in (target, PLAIN)
+        )
+        rows.append(
+            (
+                f"{median(turn.prompt_tokens for turn in own):.0f}",
+                target,
+                f"{median(turn.first for turn in own):.3f}",
+                f"{median(turn.prompt_tokens / turn.first for turn in own):.0f}",
+                f"{paired_ratio([turn.first for turn in plain], [turn.first for turn in own]):.1f}",
+            )
+        )
+    return table(["Prompt, tokens", "Target", "First text, s", "Tokens/s read", "Times as fast as plain"], rows)
 
 
 def _crowd_table(crowds: Sequence[Crowd]) -> str:

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.server import application
 
 SERVER = "streamlit run app.py until /ready"
+WITH_LLAMA_CPP = "BAICHUAN_ENGINE=llamacpp streamlit run app.py until /ready"
 IMPORTS = "import torch, transformers, streamlit"
 CLASSES = f"{IMPORTS}; from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM"
 """transformers imports its parts when they are first used; this is what every program imports that loads a model."""
@@ -23,19 +24,19 @@ class Start:
     seconds: float
 
 
-def measure_starts(folder: Path, env: dict[str, str], rounds: int) -> Iterator[Start]:
+def measure_starts(folder: Path, servers: Mapping[str, dict[str, str]], rounds: int) -> Iterator[Start]:
     """Start each in turn; a first round, in which files come from the disk, does not count.
 
     Args:
         folder: for logs.
-        env: for the server.
+        servers: the variables of each.
         rounds: how often.
     """
     for number in range(rounds + 1):
-        for what in (IMPORTS, CLASSES, SERVER):
+        for what in (IMPORTS, CLASSES, *servers):
             began = time.perf_counter()
-            if what == SERVER:
-                with application(folder / "start.log", env):
+            if what in servers:
+                with application(folder / "start.log", servers[what]):
                     seconds = time.perf_counter() - began
             else:
                 subprocess.run([sys.executable, "-c", what], check=True)

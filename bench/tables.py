@@ -10,14 +10,25 @@ from bench.history import LATER_REPLY_TOKENS
 from bench.memory import READERS
 from bench.page import GIB, distinct, head_of, plot, table, whole_page
 from bench.results import Results
-from bench.speed_tables import beside_others, many_readers, with_avx2
+from bench.speed_tables import beside_others, many_readers, new_prompts, with_avx2
 from bench.startup import IMPORTS
 from bench.targets import PLAIN
 
 
 def engine_page(results: Results) -> str:
     """What replies take, and on what that was measured. Plots are expected beside the page."""
-    parts = (many_readers, with_avx2, beside_others, _later_turns, _neighbours, _waits, _starts, _peaks, _traffic)
+    parts = (
+        many_readers,
+        with_avx2,
+        beside_others,
+        new_prompts,
+        _later_turns,
+        _neighbours,
+        _waits,
+        _starts,
+        _peaks,
+        _traffic,
+    )
     head = (
         f"{head_of(results)}\n\nWhat keeping conversations takes is measured apart: [conversations](conversations.md)."
     )
@@ -25,7 +36,7 @@ def engine_page(results: Results) -> str:
 
 
 def _later_turns(results: Results) -> str:
-    turns = results.later_turns
+    turns = [turn for turn in results.later_turns if turn.is_known]
     if not turns:
         return ""
     rows = []
@@ -123,7 +134,8 @@ def _starts(results: Results) -> str:
         [
             "## Start",
             "",
-            f"Fresh processes, {len(imports)} of each in turn, files in the system's cache.",
+            f"Fresh processes, {len(imports)} of each in turn, files in the system's cache. With llama.cpp the server "
+            "needs neither torch nor transformers.",
             "",
             table(["Process", "Seconds", "Least to most", "× imports alone"], rows),
         ]
@@ -139,7 +151,8 @@ def _peaks(results: Results) -> str:
             "## Memory",
             "",
             f"The most that each process ever held (VmHWM), after {READERS} readers at once, one of them with a prompt "
-            "of about 1,300 tokens. This application is the whole server.",
+            "of about 1,300 tokens. This application is the whole server, with llama.cpp all of its processes "
+            "together, and there the model's file, which is mapped, counts as far as it was read.",
             "",
             table(["Process", "GiB"], rows),
         ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 from bench.figures import paired_ratio, percentile
 from bench.questions import question
@@ -64,6 +64,11 @@ def speed_ratio(crowds: Sequence[Crowd], target: str, peer: str, users: int) -> 
         for name in (target, peer)
     ]
     return paired_ratio(*speeds) if all(speeds) else None
+
+
+def context_of(crowd: Crowd) -> float:
+    """How many tokens a reader has in a step, on the average."""
+    return mean(answer.prompt_tokens + answer.tokens / 2 for answer in crowd.answers)
 
 
 def measure_throughput(

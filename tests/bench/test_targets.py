@@ -139,6 +139,10 @@ def test_a_later_turn_has_the_history_that_is_asked_for(plain: PlainTarget, appl
     tokenizer = load_tokenizer(Checkpoint(TINY_PATH, "tiny", is_demo=False))
     turns = list(measure_later_turns([plain, application], tokenizer, [0, 120], rounds=1))
 
-    fresh, later = ({turn.prompt_tokens for turn in turns if turn.history == length} for length in (0, 120))
-    assert len(fresh) == len(later) == 1
+    fresh, new, later = (
+        {turn.prompt_tokens for turn in turns if (turn.history, turn.is_known) == kind}
+        for kind in ((0, True), (120, False), (120, True))
+    )
+    assert len(fresh) == len(new) == len(later) == 1
     assert 120 <= later.pop() - fresh.pop() < 160
+    assert 100 <= new.pop() < 160
