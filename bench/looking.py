@@ -105,8 +105,15 @@ def summarize(looks: Sequence[Look]) -> LookSummary:
     )
 
 
-def measure_looks(folder: Path, tokens: int, times: int) -> Iterator[Look]:
-    """Open a reply of so many tokens ``times``; ``folder`` is for the server's state."""
+def measure_looks(folder: Path, tokens: int, times: int, moves: int = MOVES) -> Iterator[Look]:
+    """Open a reply of so many tokens so many ``times``, and move each slider each time.
+
+    Args:
+        folder: for the server's state.
+        tokens: the reply's.
+        times: beside a first time, which does not count.
+        moves: of each slider.
+    """
     with ExitStack() as stack:
         log = folder / "looks.log"
         address = stack.enter_context(
@@ -135,6 +142,6 @@ def measure_looks(folder: Path, tokens: int, times: int) -> Iterator[Look]:
             page.wait_for_timeout(QUIET_MILLISECONDS)
             sent = proxy.websockets.sent - before
             view = page.locator(".view")
-            moves = [taken for name in SLIDERS for taken in view.evaluate(_MOVE, [name, MOVES])]
+            taken = [seconds for name in SLIDERS for seconds in view.evaluate(_MOVE, [name, moves])]
             if number:  # the first time the scripts are loaded and compiled
-                yield Look(tokens, sent, drawn["most"], (drawn["drawn"] - drawn["came"]) / 1000, moves)
+                yield Look(tokens, sent, drawn["most"], (drawn["drawn"] - drawn["came"]) / 1000, taken)

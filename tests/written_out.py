@@ -10,8 +10,9 @@ There are two ways to be found:
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 
 import streamlit as st
@@ -113,7 +114,7 @@ def written_out(source: str, others: Iterable[str] = (), catalogues: Collection[
         catalogues: classes of which each object is a catalogue of texts.
     """
     module = Module.parse(source)
-    passing = passed_on([module, *map(Module.parse, others)])
+    passing = passed_on([module], passed_on_by(tuple(others)))
     found = {
         (call.lineno, text)
         for call in calls(module.tree)
@@ -187,9 +188,20 @@ def joined(node: ast.JoinedStr) -> tuple[str, list[ast.expr]]:
     return text, [value for at, value in zip(gaps, values, strict=True) if at not in in_markup]
 
 
-def passed_on(modules: Iterable[Module]) -> dict[str, list[str]]:
-    """For each function, its parameters that end up on the page; what does not is left empty, to keep the places."""
-    passing: dict[str, list[str]] = {}
+@cache
+def passed_on_by(sources: Sequence[str]) -> dict[str, list[str]]:
+    """The same files are asked about for each file that calls them."""
+    return passed_on(list(map(Module.parse, sources)), {})
+
+
+def passed_on(modules: Iterable[Module], others: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """For each function, its parameters that end up on the page; what does not is left empty, to keep the places.
+
+    Args:
+        modules: whose functions.
+        others: what is known of those that they may call.
+    """
+    passing = dict(others)
     functions = [
         (module, node) for module in modules for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)
     ]

@@ -49,18 +49,25 @@ def read_shared(database: Database, share: str, voter: str) -> tuple[SheetShare,
         return link, sheet, vote_of(connection, sheet.id, voter), votes_for(connection, sheet.id)
 
 
-def vote_on(database: Database, share: str, voter: str, cell: int) -> None:
+def vote_on(database: Database, share: str, voter: str, place: int) -> None:
     """A browser's vote. Only its first one counts.
 
+    Args:
+        database: where it is kept.
+        share: the link's id.
+        voter: whose vote it is.
+        place: in the voter's own order. The sheet's own would tell what is what.
+
     Raises:
-        NotFoundError: there is no such link or cell.
+        NotFoundError: there is no such link or place.
         StoreError: the store cannot be written at present.
     """
     with database.writing() as connection:
         _, sheet = shared_sheet(connection, share)
-        if cell not in shuffled(sheet, voter):
+        cells = shuffled(sheet, voter)
+        if not 0 <= place < len(cells):
             raise NotFoundError(share)
-        vote(connection, sheet.id, voter, cell)
+        vote(connection, sheet.id, voter, cells[place])
 
 
 def links_of(database: Database, reader: str) -> Sequence[tuple[SheetShare, str]]:

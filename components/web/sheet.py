@@ -29,9 +29,9 @@ MOST_FORM_BYTES = 256
 
 @dataclass(frozen=True)
 class ShownCell:
-    """A cell on the page: ``letter`` is its name for this voter, ``settings`` and ``votes`` are told after the vote."""
+    """A cell on the page: ``letter`` is its name for this voter, at this ``place``; the rest is told after the vote."""
 
-    number: int
+    place: int
     letter: str
     samples: list[str]
     settings: str
@@ -79,12 +79,12 @@ async def take_vote(request: Request) -> Response:
     if not (length.isdecimal() and int(length) <= MOST_FORM_BYTES):
         return problem_page(request, "no_vote", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-    cell = form.get("cell", "")
+    place = form.get("place", "")
     share = request.path_params["share"]
     try:
-        if not (cell.isdecimal() and len(cell) < 4):
+        if not (place.isascii() and place.isdecimal() and len(place) < 4):
             raise NotFoundError(share)
-        await run_in_threadpool(vote_on, get_database(), share, voter, int(cell))
+        await run_in_threadpool(vote_on, get_database(), share, voter, int(place))
     except NotFoundError:
         return not_found(request)
     except StoreError:
@@ -100,7 +100,7 @@ def _voter(request: Request) -> str | None:
 def _shown(sheet: Sheet, voter: str, mine: int | None, votes: Mapping[int, int], texts: PageTexts) -> list[ShownCell]:
     return [
         ShownCell(
-            number,
+            place,
             chr(ord("A") + place),
             [to_html(sample.text) for sample in sheet.cells[number].samples if sample.text],
             _settings(sheet.cells[number], sheet, texts),

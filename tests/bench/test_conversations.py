@@ -12,7 +12,7 @@ from bench.conversations import (
     filled_databases,
     measure_conversations,
 )
-from bench.looking import MOVES, SLIDERS, measure_looks
+from bench.looking import SLIDERS, measure_looks
 from bench.storing import AT_ONCE, storing_of
 from components.store.conversations import Conversations
 from components.store.database import Database
@@ -75,9 +75,9 @@ def test_clicks_are_timed_and_counted_in_conversations_of_each_length(tmp_path: 
 
 
 def test_looking_inside_a_reply_is_measured(tmp_path: Path) -> None:
-    (look,) = measure_looks(tmp_path, 40, 1)
+    (look,) = measure_looks(tmp_path, 40, 1, moves=3)
     assert look.message > 40 * 50 * 2, "two bytes for a score at least"
     assert look.sent > 0
     assert look.seconds > 0
-    assert len(look.moves) == MOVES * len(SLIDERS)
+    assert len(look.moves) == 3 * len(SLIDERS)
     assert all(seconds > 0 for seconds in look.moves)

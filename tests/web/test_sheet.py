@@ -34,6 +34,11 @@ def votes(replies: Replies, sheet: str) -> int:
         return sum(votes_for(connection, sheet).values())
 
 
+def replies_in(page: str) -> tuple[str, ...]:
+    """The ends of the replies, which say what is what, in the page's order."""
+    return tuple(re.findall(r"</strong> (\d\.\d\d)", page))
+
+
 def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
     web: str, replies: Replies, shared: tuple[str, str]
 ) -> None:
@@ -50,13 +55,13 @@ def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
     for secret in (sheet, READER, READER.partition(":")[2]):
         assert secret not in page.text
 
-    cells = re.findall(r'name="cell" value="(\d)"', page.text)
-    assert sorted(cells) == ["0", "1"]
-    for cell in cells:
-        after = browser.post(f"{web}/s/{link}/vote", {"cell": cell}, timeout=60)
+    places = re.findall(r'name="place" value="(\d)"', page.text)
+    assert places == ["0", "1"]  # whatever is what
+    for place in places:
+        after = browser.post(f"{web}/s/{link}/vote", {"place": place}, timeout=60)
     assert "Temperature 0.25" in after.text
     assert "Temperature 1.75" in after.text
-    assert 'name="cell"' not in after.text
+    assert 'name="place"' not in after.text
     assert votes(replies, sheet) == 1
 
 
@@ -65,21 +70,30 @@ def test_the_order_is_each_voters_own_and_stays(web: str, shared: tuple[str, str
     for _ in range(12):
         browser = requests.Session()
         first, again = (browser.get(f"{web}/s/{shared[1]}", timeout=60).text for _ in range(2))
-        order = tuple(re.findall(r'name="cell" value="(\d)"', first))
-        assert order == tuple(re.findall(r'name="cell" value="(\d)"', again))
+        order = replies_in(first)
+        assert order == replies_in(again)
         orders.add(order)
-    assert orders == {("0", "1"), ("1", "0")}
+    assert orders == {("0.25", "1.75"), ("1.75", "0.25")}
+
+
+def test_the_vote_is_for_the_reply_that_stood_there(web: str, shared: tuple[str, str]) -> None:
+    for _ in range(6):
+        browser = requests.Session()
+        order = replies_in(browser.get(f"{web}/s/{shared[1]}", timeout=60).text)
+        after = browser.post(f"{web}/s/{shared[1]}/vote", {"place": "1"}, timeout=60).text
+        mine = next(article for article in after.split("<article")[1:] if "Your vote" in article)
+        assert replies_in(mine) == (order[1],)
 
 
 @pytest.mark.parametrize(
     ("form", "headers", "cookie", "status"),
     [
-        ({"cell": "0"}, {}, False, 403),
-        ({"cell": "0"}, {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, True, 403),
-        ({"cell": "7"}, {}, True, 404),
-        ({"cell": "x"}, {}, True, 404),
+        ({"place": "0"}, {}, False, 403),
+        ({"place": "0"}, {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, True, 403),
+        ({"place": "7"}, {}, True, 404),
+        ({"place": "x"}, {}, True, 404),
         ({}, {}, True, 404),
-        ({"cell": "0" * 3000}, {}, True, 413),
+        ({"place": "0" * 3000}, {}, True, 413),
     ],
 )
 def test_a_vote_that_is_none_does_not_count(
@@ -105,11 +119,11 @@ def test_a_link_that_was_withdrawn_is_there_for_nobody(web: str, replies: Replie
     browser.get(f"{web}/s/{link}", timeout=60)
     withdraw_sheet(replies.database, READER, link)
     assert browser.get(f"{web}/s/{link}", timeout=60).status_code == 404
-    assert browser.post(f"{web}/s/{link}/vote", {"cell": "0"}, timeout=60).status_code == 404
+    assert browser.post(f"{web}/s/{link}/vote", {"place": "0"}, timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/s/short/vote", "/s/{id}/votes", "/s/{id}/vote/"])
 def test_nothing_else_is_open_without_a_code(web: str, path: str) -> None:
-    answer = requests.post(web + path.format(id=new_share_id()), {"cell": "0"}, timeout=60)
+    answer = requests.post(web + path.format(id=new_share_id()), {"place": "0"}, timeout=60)
     assert answer.status_code in (401, 403, 404, 405)
     assert "which reply is the best" not in answer.text.lower()
