@@ -1,15 +1,16 @@
 """What a step takes more when scores are kept: every other step of the same replies keeps them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence as ListOf
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 from bench.questions import question
 from bench.targets import SAMPLING
 from components.engine.interface import GenerationRequest
+from components.engine.local.computing import Choice
 from components.engine.local.engine import LocalEngine
+from components.engine.local.sequence import Sequence
 
 KEPT = 50
 """Scores of each step, as the application keeps them."""
@@ -28,13 +29,14 @@ def steps_without_and_with(engine: LocalEngine, readers: int, tokens: int, occas
 
     The steps take turns, so a machine that slows down slows both.
     """
-    worker: Any = engine._worker
-    step = worker._decode_step
+    computer = engine._worker._computer
+    step = computer.decode
     taken: tuple[list[float], list[float]] = ([], [])
 
-    def timed(ready: Sequence[Any]) -> Any:
+    def timed(ready: ListOf[Sequence]) -> ListOf[Choice]:
         kind = len(taken[0]) > len(taken[1])
         for sequence in ready:
+            assert sequence.sampler is not None
             sequence.sampler.kept_scores = KEPT if kind else 0
         began = perf_counter()
         chosen = step(ready)
@@ -42,7 +44,7 @@ def steps_without_and_with(engine: LocalEngine, readers: int, tokens: int, occas
             taken[kind].append(1000 * (perf_counter() - began))
         return chosen
 
-    worker._decode_step = timed
+    computer.decode = timed  # type: ignore[method-assign]
     sampling = SAMPLING.model_copy(update={"max_new_tokens": tokens, "ignore_eos": True})
     try:
         asked = [
@@ -52,6 +54,6 @@ def steps_without_and_with(engine: LocalEngine, readers: int, tokens: int, occas
         with ThreadPoolExecutor(readers) as pool:
             list(pool.map(lambda generation: list(generation)[-1], [engine.generate(one) for one in asked]))
     finally:
-        del worker._decode_step
+        del computer.decode
     without, with_scores = (median(kind[LEFT_OUT // 2 :]) for kind in taken)
     return without, with_scores
