@@ -18,6 +18,8 @@ RUN useradd --create-home chat && mkdir data models && chown chat data models
 USER chat
 VOLUME ["/app/data", "/app/models"]
 EXPOSE 6006
-HEALTHCHECK CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:6006/health', timeout=5)"]
+# Not through a proxy that the environment names: it would ask its own 127.0.0.1.
+HEALTHCHECK CMD ["python", "-c", "import urllib.request as r; \
+r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:6006/health', timeout=5)"]
 # Other machines are asked for the code, which is printed at start.
 CMD ["sh", "-c", "python download.py --source demo --if-none && exec streamlit run app.py --server.address 0.0.0.0"]

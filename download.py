@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             export_llama(options, options.export_llama)
         elif options.export_gguf is not None:
             export_gguf(options, options.export_gguf)
-        else:
+        elif not (options.if_none and _needs_nothing()):
             fetch(options)
     except (CheckpointError, SettingsError) as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -42,10 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def fetch(options: argparse.Namespace) -> Path:
-    """Fetch what the options name, unless it is there; return its folder."""
-    if options.if_none and (running := _find_any()):
-        print(f"Using {running}.")
-        return running
+    """Fetch what the options name; return its folder."""
     if options.source == "demo":
         return fetch_demo(options.dir)
     hub = {"modelscope": ModelScope, "huggingface": HuggingFace}[options.source]
@@ -128,15 +125,19 @@ def default_revision(options: argparse.Namespace) -> str:
     return DEFAULT_REVISIONS[options.source]
 
 
-def _find_any() -> Path | None:
-    """Where the checkpoint to run is; a BAICHUAN_MODEL that cannot be used is an error, not a reason to fetch one."""
+def _needs_nothing() -> bool:
+    """Whether there is what is to run; a BAICHUAN_MODEL that cannot be used is an error, not a reason to fetch one."""
     settings = get_settings()
+    if settings.engine == "openai":
+        print(f"Nothing is fetched: BAICHUAN_ENGINE=openai, the server at {settings.openai_base_url} has the model.")
+        return True
     try:
-        return find_checkpoint(settings).path
+        print(f"Using {find_checkpoint(settings).path}.")
     except CheckpointError:
         if settings.model is not None:
             raise
-        return None
+        return False
+    return True
 
 
 if __name__ == "__main__":

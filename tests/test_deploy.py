@@ -1,7 +1,15 @@
-"""What the Dockerfile copies is there."""
+"""What the Dockerfile says holds."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.server import ROOT
 
@@ -19,3 +27,31 @@ def test_the_image_has_every_file_of_the_application() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     for script in ROOT.glob("*.py"):
         assert script.name in dockerfile
+
+
+def test_the_health_check_asks_no_proxy() -> None:
+    """A proxy that the environment names would ask its own 127.0.0.1."""
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    found = re.search(r"^HEALTHCHECK CMD (\[.+\])$", dockerfile, re.MULTILINE)
+    assert found
+    with serving_health() as port:
+        program, *arguments = json.loads(found[1].replace("6006", str(port)))
+        assert program == "python"
+        environment = {"http_proxy": "http://127.0.0.1:9", "PATH": os.environ["PATH"]}
+        subprocess.run([sys.executable, *arguments], env=environment, check=True, timeout=60)
+
+
+@contextmanager
+def serving_health() -> Iterator[int]:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -219,6 +219,21 @@ def test_if_none_leaves_a_checkpoint_that_is_there_alone(tmp_path: Path, downloa
     assert not hub.requests
 
 
+def test_if_none_fetches_nothing_for_a_model_that_another_server_has(
+    tmp_path: Path, download: Run, hub: HubServer
+) -> None:
+    done = download(
+        "--if-none",
+        BAICHUAN_MODELS_DIR=str(tmp_path / "models"),
+        BAICHUAN_ENGINE="openai",
+        BAICHUAN_OPENAI_BASE_URL="http://127.0.0.1:8000/v1",
+    )
+    assert done.returncode == 0
+    assert "127.0.0.1:8000" in done.stdout
+    assert not hub.requests
+    assert not (tmp_path / "models").exists()
+
+
 def test_help_explains_every_option(download: Run) -> None:
     done = download("--help", COLUMNS="400")
 
