@@ -19,7 +19,7 @@ from bench.questions import question
 from bench.targets import Target
 from components.checkpoints.locate import Checkpoint
 from components.model.chat_format import Message
-from components.model.cores import usable_cores
+from components.model.limits import usable_cores
 from components.settings import Settings
 
 READERS = (1, 8)

@@ -26,7 +26,7 @@ from components.checkpoints.locate import Checkpoint
 from components.checkpoints.weight_files import weight_files
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
-from components.model.cores import usable_cores
+from components.model.limits import usable_cores
 from components.model.loading import load_model
 from components.model.shards import SHARD_BYTES
 from components.settings import Settings

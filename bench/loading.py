@@ -8,7 +8,7 @@ from bench.targets import APPLICATION, EngineTarget, PlainTarget
 from components.checkpoints.locate import Checkpoint
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
-from components.model.cores import usable_cores
+from components.model.limits import usable_cores
 from components.model.loading import load_model, register_architecture
 from components.settings import Settings
 

@@ -11,7 +11,7 @@ import psutil
 import torch
 import xllamacpp
 
-from components.model.cores import usable_cores
+from components.model.limits import usable_cores
 
 PACKAGES = ("torch", "transformers", "streamlit", "openai", "playwright")
 

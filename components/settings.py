@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     )
     openai_connect_timeout: float = Field(5.0, gt=0, description="Seconds until this server must take a connection.")
     openai_first_token_timeout: float = Field(
-        300.0, gt=0, description="Seconds until the first token of a reply, waiting on this server included."
+        300.0,
+        gt=0,
+        description="Seconds until the first token of a reply, waiting on this server included. llama.cpp and vLLM "
+        "that are started here may take as long as they need.",
     )
     openai_token_timeout: float = Field(60.0, gt=0, description="Seconds between two tokens of a reply, at the most.")
     openai_retries: int = Field(
@@ -179,6 +182,15 @@ class Settings(BaseSettings):
     log_prompts: bool = Field(
         False, description="Whether the log of requests, in the data folder, holds what was asked and answered."
     )
+
+    @field_validator("model", "models_dir", "data_dir", "vllm")
+    @classmethod
+    def _as_a_shell_finds_it(cls, value: Path | None) -> Path | None:
+        """In a ``.env`` file nobody else takes ``~`` for the home folder."""
+        try:
+            return None if value is None else value.expanduser()
+        except RuntimeError:
+            raise ValueError("nobody has this home folder") from None
 
     @field_validator("cors_origins", mode="before")
     @classmethod

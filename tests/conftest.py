@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from components.checkpoints.locate import DEMO_NAME, is_complete
 from components.lab.jobs import Jobs
 from components.logs import REQUESTS
-from components.model.cores import usable_cores
+from components.model.limits import available_memory, usable_cores
 from components.store.database import Database
 from tests.postgres import Cluster
 
@@ -67,7 +66,7 @@ def pytest_configure() -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, since tests mostly wait for a page, an answer, or a program that starts."""
-    fitting = psutil.virtual_memory().available // WORKER_BYTES
+    fitting = available_memory() // WORKER_BYTES
     return max(1, min(usable_cores() + 1, fitting, MOST_WORKERS))
 
 

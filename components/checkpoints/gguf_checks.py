@@ -1,5 +1,6 @@
 """Whether llama.cpp can serve a GGUF file, as far as its header tells: asked before that program gets to see it."""
 
+import glob
 import re
 from array import array
 from pathlib import Path
@@ -38,6 +39,19 @@ OTHER_TYPES = {
 }
 
 
+ROLE_TOKENS = ("<reserved_106>", "<reserved_107>")
+"""Baichuan 2's, for the user's and the assistant's turns."""
+
+
+def tells_how_to_chat(header: GgufHeader) -> bool:
+    """Whether a file has a chat template, or Baichuan 2's role tokens: without either nobody can chat with it."""
+    template = header.values.get("tokenizer.chat_template")
+    if isinstance(template, str) and template.strip():
+        return True
+    tokens = header.values.get(TOKENS)
+    return isinstance(tokens, list) and all(token in tokens for token in ROLE_TOKENS)
+
+
 def check_usable(file: Path, header: GgufHeader) -> Shape:
     """See that a file holds a whole model that writes text, and its tokenizer; returns the model's shape.
 
@@ -53,9 +67,9 @@ def check_usable(file: Path, header: GgufHeader) -> Shape:
     if what:
         cure = "" if "." in what else ". Use a model made for chatting, such as Baichuan2-7B-Chat: python download.py"
         raise LoadError(f"{file} holds {what}{cure}.")
-    _check_parts(file, header)
+    parts = _count_parts(file, header)
     _check_tokenizer(file, header)
-    if not header.weights:
+    if not header.weights and parts == 1:  # the first of several may hold everything else, so that it is small
         raise LoadError(f"{file} holds only a vocabulary, no weights. Take a whole file of this model.")
     return shape_of(file, header)
 
@@ -86,11 +100,21 @@ def _check_tokenizer(file: Path, header: GgufHeader) -> None:
         raise fields.refusal("chat_template", f"a text of at most {LONGEST_TEXT} bytes belongs")
 
 
-def _check_parts(file: Path, header: GgufHeader) -> None:
-    """Of a model in several files llama.cpp takes the first, and finds the others beside it."""
+def parts_of(file: Path) -> list[Path]:
+    """All files of the model whose first file this is."""
+    match = SPLIT.fullmatch(file.name)
+    return sorted(file.parent.glob(f"{glob.escape(match[1])}-?????-of-{match[3]}.gguf")) if match else [file]
+
+
+def _count_parts(file: Path, header: GgufHeader) -> int:
+    """In how many files a model lies. llama.cpp takes the first, and finds the others beside it.
+
+    Raises:
+        LoadError: it is another one, or there are not all.
+    """
     count = header.values.get("split.count", 1)
     if not isinstance(count, int) or count <= 1:
-        return
+        return 1
     match = SPLIT.fullmatch(file.name)
     if match is None:
         raise LoadError(
@@ -102,3 +126,4 @@ def _check_parts(file: Path, header: GgufHeader) -> None:
         raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {names[0]}")
     if absent := [name for name in names if not file.with_name(name).is_file()]:
         raise LoadError(f"{file} is the first of {count} parts, and {absent[0]} is missing beside it. {CURE}")
+    return count

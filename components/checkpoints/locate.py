@@ -11,7 +11,7 @@ from components.checkpoints.content import read_json_object
 from components.checkpoints.errors import CheckpointError, IncompleteCheckpointError, LoadError
 from components.checkpoints.foreign import explain_foreign, quantization_of
 from components.checkpoints.gguf import read_header
-from components.checkpoints.gguf_checks import SPLIT, check_usable
+from components.checkpoints.gguf_checks import SPLIT, check_usable, tells_how_to_chat
 from components.checkpoints.weight_files import WHOLE_WEIGHTS, weight_files
 from components.settings import Settings
 
@@ -45,7 +45,7 @@ def find_checkpoint(settings: Settings) -> Checkpoint:
     if settings.engine == "llamacpp":
         return _find_gguf(settings)
     if settings.model is not None:
-        path = settings.model.expanduser()
+        path = settings.model
         if path.suffix.lower() == GGUF or (path.is_dir() and not (path / "config.json").exists() and gguf_files(path)):
             return _named_gguf(path)
         try:
@@ -92,7 +92,7 @@ def is_complete(folder: Path) -> bool:
     """Whether ``check_complete`` has nothing to say."""
     try:
         check_complete(folder)
-    except IncompleteCheckpointError:
+    except (IncompleteCheckpointError, OSError):  # lost+found belongs to root
         return False
     return True
 
@@ -106,7 +106,7 @@ def gguf_files(folder: Path) -> list[Path]:
 def _find_gguf(settings: Settings) -> Checkpoint:
     """What llama.cpp is to serve, where the settings ask for it."""
     if settings.model is not None:
-        return _named_gguf(settings.model.expanduser())
+        return _named_gguf(settings.model)
     if found := _best_gguf(settings.models_dir):
         return found
     demo = settings.models_dir / DEMO_NAME / DEMO_GGUF
@@ -144,6 +144,8 @@ def _best_gguf(models_dir: Path) -> Checkpoint | None:
         with contextlib.suppress(LoadError):
             header = read_header(file)
             check_usable(file, header)
+            if not tells_how_to_chat(header):
+                continue
             name = f"{file.name} {header.values.get('general.name')} {header.architecture}".lower()
             made_for_chatting = "chat" in name or "instruct" in name
             candidates.append(("baichuan" in name, made_for_chatting, file.stat().st_mtime, file))
@@ -151,7 +153,8 @@ def _best_gguf(models_dir: Path) -> Checkpoint | None:
 
 
 def _gguf(file: Path) -> Checkpoint:
-    name = file.resolve().name
+    content = file.resolve()  # in Hugging Face's cache it is called by its hash
+    name = (content if content.suffix.lower() == GGUF else file).name
     return Checkpoint(file, name.removesuffix(GGUF), is_demo=name == DEMO_GGUF)
 
 

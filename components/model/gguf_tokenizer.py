@@ -8,26 +8,23 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Never
+from typing import Any, Literal
 
 from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from components.checkpoints.gguf import GgufHeader
+from components.checkpoints.gguf_checks import ROLE_TOKENS
 from components.model.chat_format import (
     BaichuanChatFormat,
     ChatFormat,
     MessagesError,
     TemplateChatFormat,
 )
+from components.model.template_environment import compiled
 from components.model.token_texts import TokenTexts, read_byte_level, read_sentencepiece_piece
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 """Types of tokens, as llama.cpp numbers them."""
-
-ROLE_TOKENS = ("<reserved_106>", "<reserved_107>")
-"""Baichuan 2's, for the user's and the assistant's turns."""
 
 RESERVED = re.compile(r"<(reserved|extra)_\d+>")
 """Control tokens that some converters take for plain pieces."""
@@ -133,10 +130,8 @@ class GgufTokenizer:
         Raises:
             jinja2.TemplateError: the template refuses the conversation, or is none.
         """
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.globals["raise_exception"] = _refuse
         try:
-            text = environment.from_string(self.chat_template or "").render(
+            text = compiled(self.chat_template or "").render(
                 messages=conversation,
                 tools=None,
                 documents=None,
@@ -185,7 +180,3 @@ class WithoutPrefix:
         marked = self._tokenizer.encode(MARKER, add_special_tokens=add_special_tokens)
         ids = self._tokenizer.encode(MARKER + text, add_special_tokens=add_special_tokens)
         return ids[len(marked) :]
-
-
-def _refuse(message: str) -> Never:
-    raise TemplateError(message)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.auto_factory import _get_model_class
@@ -13,6 +12,7 @@ from components.model.cpu_kernels import WIDEST, CpuKernels, find_cpu_kernels
 from components.model.devices import accelerator_dtype, choose_device, named_dtype
 from components.model.int8_loading import Int8Config
 from components.model.library_errors import explained
+from components.model.limits import available_memory
 from components.model.opening import OpenedCheckpoint, open_checkpoint, register_architecture
 from components.model.quantization import Quantize, quantize_model, wants_int8
 from components.model.stored_weights import LazyWeights, map_weights
@@ -56,7 +56,7 @@ def load_model(
         # The unquantized weights make prefill faster, where there is room for both.
         copies = 2 + 2 * kernels.wide_dtype.itemsize // chosen.itemsize
         whole = chosen.itemsize * sum(weight.shape.numel() for weight in checkpoint.weights.values())
-        keep_full = copies * whole < psutil.virtual_memory().available
+        keep_full = copies * whole < available_memory()
         model = _build_model(checkpoint, chosen, target, Int8Config(kernels, keep_full))
         quantize_model(model, keep_full, kernels)  # a head that shares its weights, and what cannot be quantized
     else:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from components.checkpoints.errors import CheckpointError, LoadError
+from components.checkpoints.fingerprint import fingerprint
 from components.checkpoints.gguf import read_header
 from components.checkpoints.gguf_checks import check_usable
-from components.checkpoints.locate import find_checkpoint
+from components.checkpoints.locate import DEMO_NAME, find_checkpoint
 from components.settings import Settings
 from tests.engine.sidecar.gguf_files import SMALL as WHOLE
 from tests.engine.sidecar.gguf_files import small_gguf
@@ -39,8 +40,8 @@ def cut(folder: Path, size: int) -> Path:
     return file
 
 
-def part(folder: Path, name: str, **values: Any) -> Path:
-    return small_gguf(folder / name, WHOLE | values)
+def part(folder: Path, name: str, weights: int = 1, **values: Any) -> Path:
+    return small_gguf(folder / name, WHOLE | values, weights)
 
 
 BAD: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
@@ -147,3 +148,61 @@ def test_a_folder_stands_for_the_gguf_file_in_it(tmp_path: Path) -> None:
 def test_llama_cpp_without_a_file_is_told_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="--export-gguf"):
         find_checkpoint(Settings(models_dir=tmp_path, engine="llamacpp"))
+
+
+def test_a_file_that_nobody_can_chat_with_does_not_hide_one_or_the_demo_model(tmp_path: Path) -> None:
+    nobody = WHOLE | {"tokenizer.chat_template": None}
+    small_gguf(tmp_path / "llama-2-7b-chat.gguf", nobody)
+    demo = tmp_path / DEMO_NAME
+    demo.mkdir()
+    (demo / "config.json").write_text("{}")
+    (demo / "model.safetensors").touch()
+    assert find_checkpoint(Settings(models_dir=tmp_path)).is_demo
+
+    small_gguf(tmp_path / "other.gguf", WHOLE | {"general.name": "other"})
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "other"
+
+    role_tokens = ["<unk>", "<reserved_106>", "<reserved_107>"]
+    small_gguf(tmp_path / "baichuan.gguf", nobody | {"tokenizer.ggml.tokens": role_tokens})
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "baichuan"
+
+
+def test_a_link_out_of_a_cache_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    blob = small_gguf(tmp_path / "blobs" / "whole.gguf", WHOLE).rename(tmp_path / "blobs" / ("9" * 64))
+    link = tmp_path / "snapshot" / "Small-Chat.gguf"
+    link.symlink_to(blob)
+
+    found = find_checkpoint(Settings(model=link))
+    assert (found.path, found.name) == (link, "Small-Chat")
+
+
+def test_the_first_of_several_files_may_hold_no_weights(tmp_path: Path) -> None:
+    first = part(tmp_path, "m-00001-of-00002.gguf", weights=0, **{"split.count": 2, "split.no": 0})
+    part(tmp_path, "m-00002-of-00002.gguf", **{"split.count": 2, "split.no": 1})
+    assert check_usable(first, read_header(first)).context == WHOLE["llama.context_length"]
+
+    whole = small_gguf(tmp_path / "vocabulary.gguf", WHOLE, weights=0)
+    with pytest.raises(LoadError, match="only a vocabulary"):
+        check_usable(whole, read_header(whole))
+
+
+def test_the_hash_of_weights_is_that_of_all_files(tmp_path: Path) -> None:
+    first = part(tmp_path, "m-00001-of-00002.gguf", weights=0, **{"split.count": 2, "split.no": 0})
+    second = part(tmp_path, "m-00002-of-00002.gguf", **{"split.count": 2, "split.no": 1})
+    (tmp_path / "m-00001-of-00003.gguf").write_bytes(b"another model")
+    before = fingerprint(first, tmp_path / "data")
+    assert fingerprint(first, tmp_path / "data") == before
+
+    second.write_bytes(second.read_bytes() + b"\0")
+    assert fingerprint(first, tmp_path / "data") != before
+
+
+def test_a_hash_that_was_kept_in_part_is_worked_out_again(tmp_path: Path) -> None:
+    file = small_gguf(tmp_path / "m.gguf", WHOLE)
+    wanted = fingerprint(file, tmp_path / "data")
+    (kept,) = (tmp_path / "data" / "fingerprints").iterdir()
+    for left in ("", wanted[:10]):
+        kept.write_text(left)
+        assert fingerprint(file, tmp_path / "data") == wanted

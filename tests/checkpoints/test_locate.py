@@ -83,6 +83,23 @@ def test_a_quantized_baichuan_is_taken_only_if_there_is_no_other(tmp_path: Path)
     assert find_checkpoint(Settings(models_dir=tmp_path)).name == "Baichuan2-7B-Chat-4bits"
 
 
+def test_a_folder_that_nobody_may_read_does_not_hide_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``lost+found`` on a disk of its own; root may read it, so the refusal is made here."""
+    shutil.copytree(TINY_PATH, tmp_path / "Baichuan2-7B-Chat")
+    (tmp_path / "lost+found").mkdir()
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if "lost+found" in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert find_checkpoint(Settings(models_dir=tmp_path)).name == "Baichuan2-7B-Chat"
+
+
 def test_a_broken_folder_beside_it_does_not_hide_a_checkpoint(tmp_path: Path) -> None:
     shutil.copytree(TINY_PATH, tmp_path / "Baichuan2-7B-Chat")
     for name, config in {"a": b"[1]", "b": b"\xff", "c": b"", "d": b"{}"}.items():

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 
-import psutil
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,7 +14,7 @@ from components.engine.local.engine import LocalEngine, defaults_of
 from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.plain_runner import PlainRunner
 from components.engine.local.runner import Runner
-from components.model.cores import usable_cores
+from components.model.limits import available_memory, usable_cores
 from components.model.loading import load_model
 from components.model.quantization import Int8Linear
 from components.sampling.parameters import SamplingParams
@@ -102,7 +101,7 @@ def affordable_blocks(runner: Runner, gigabytes: float | None) -> int:
         torch.cuda.empty_cache()  # what the weights were joined from is free, but not to whoever asks the driver
         size = 0.8 * (torch.cuda.mem_get_info(runner.device)[0] - runner.step_bytes)
     else:
-        size = 0.25 * psutil.virtual_memory().available
+        size = 0.25 * available_memory()
     return max(FEWEST_BLOCKS, int(size / (runner.bytes_per_token * BLOCK)))
 
 

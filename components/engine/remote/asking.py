@@ -148,7 +148,7 @@ class Asker:
             EngineError: nothing came in time.
         """
         try:
-            async with asyncio.timeout(self._settings.openai_first_token_timeout):
+            async with asyncio.timeout(self._patience):
                 answer = await self._server.complete(self._prompt_call_for(reply))
         except TimeoutError as error:
             raise self._too_late() from error
@@ -161,6 +161,14 @@ class Asker:
             )
         reply.usage = usage_of(answer.usage)
         reply.tell_prompt(prompt)
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds until the first token; None for a server of our own, which tells when it has gone.
+
+        On a slow CPU a long conversation alone may take as long as others' servers are waited for.
+        """
+        return None if self._server.own else self._settings.openai_first_token_timeout
 
     def _too_late(self) -> EngineError:
         return EngineError(
@@ -178,9 +186,9 @@ class Asker:
             EngineError: nothing came in time.
         """
         clock = asyncio.get_running_loop().time
-        first, between = self._settings.openai_first_token_timeout, self._settings.openai_token_timeout
+        between = self._settings.openai_token_timeout
         try:
-            async with asyncio.timeout(first) as patience, self._server.write(call) as parts, aclosing(parts):
+            async with asyncio.timeout(self._patience) as patience, self._server.write(call) as parts, aclosing(parts):
                 async for part in parts:
                     reply.take(part)
                     if reply.is_over:

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import psutil
 from openai import APIError
 
 from components.checkpoints.demo import GENERATION_DEFAULTS
@@ -32,8 +31,8 @@ from components.engine.sidecar.process import Endpoint, Launch
 from components.engine.sidecar.sidecar import Sidecar
 from components.engine.vocabulary import Vocabulary
 from components.model.chat_format import Message
-from components.model.cores import usable_cores
 from components.model.gguf_tokenizer import Encode, GgufTokenizer
+from components.model.limits import available_memory, usable_cores
 from components.model.split_characters import REPLACEMENT, SplitCharacters
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
@@ -96,7 +95,7 @@ def load_llama_cpp(
     capacity = _affordable_tokens(shape, settings)
     cache_mib = capacity * shape.bytes_per_token // 2**20
     options = {
-        "file": str(checkpoint.path.resolve()),
+        "file": str(checkpoint.path.absolute()),  # not what a link leads to: other parts lie beside the link
         "tokens": capacity,
         "replies": settings.max_batch,
         "cache_mib": min(max(64, cache_mib), MOST_COUNTED),
@@ -173,7 +172,7 @@ def _affordable_tokens(shape: Shape, settings: Settings) -> int:
 
     As much again may be kept in main memory of conversations that nobody writes in at the moment.
     """
-    size = settings.cache_gb * 1e9 if settings.cache_gb else 0.25 * psutil.virtual_memory().available
+    size = settings.cache_gb * 1e9 if settings.cache_gb else 0.25 * available_memory()
     most = min(shape.context * min(settings.max_batch, CONTEXTS_AT_ONCE), MOST_COUNTED)
     return max(LEAST_CONTEXT, int(min(size / 2 / shape.bytes_per_token, most)))
 

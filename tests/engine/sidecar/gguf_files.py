@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from gguf import GGUFWriter
+from gguf import GGUFReader, GGUFWriter
 
 from components.model.export import gguf_file
 from components.model.export.gguf_file import export_gguf
@@ -134,3 +134,24 @@ def small_gguf(file: Path, values: dict[str, Any], weights: int = 1) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return file
+
+
+def in_parts(file: Path, folder: Path) -> list[Path]:
+    """The same model in several files, of which the first holds everything but the weights."""
+    folder.mkdir()
+    reader = GGUFReader(file)
+    (architecture,) = reader.fields["general.architecture"].contents().split()
+    writer = GGUFWriter(folder / "parts.gguf", architecture, split_max_tensors=10, small_first_shard=True)
+    for field in reader.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            kind, of = field.types[0], field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(field.name, field.contents(), kind, of)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    parts = sorted(folder.iterdir())
+    assert len(parts) > 2
+    return parts

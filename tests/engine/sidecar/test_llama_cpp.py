@@ -16,7 +16,7 @@ import psutil
 import pytest
 from transformers import AutoTokenizer, GenerationConfig
 
-from components.checkpoints.locate import DEMO_GGUF, Checkpoint
+from components.checkpoints.locate import DEMO_GGUF, Checkpoint, find_checkpoint
 from components.engine.errors import EngineError, EngineNotReadyError, PromptError, UnsupportedError
 from components.engine.events import Delta, Event, Finished, Waiting
 from components.engine.interface import Engine, GenerationRequest
@@ -25,7 +25,14 @@ from components.engine.sidecar.llama_cpp import PROGRAM, load_llama_cpp
 from components.model.chat_format import Message, chat_format_of
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
-from tests.engine.sidecar.gguf_files import LayerByLayer, converter_of_llama_cpp, deep_tiny, exported, writing_with
+from tests.engine.sidecar.gguf_files import (
+    LayerByLayer,
+    converter_of_llama_cpp,
+    deep_tiny,
+    exported,
+    in_parts,
+    writing_with,
+)
 from tests.engine.sidecar.gguf_files import text as text_of
 from tests.engine.sidecar.test_sidecar import assert_gone, wait_until
 from tests.tiny import CHATS, TINY_PATH
@@ -416,3 +423,26 @@ def test_every_token_is_counted_once_though_random_bytes_are_no_characters(engin
         counted.append(ask(engine, wild)[-1].completion_tokens)  # type: ignore[union-attr]
 
     assert counted == [100] * 6
+
+
+def test_a_model_in_parts_is_served_through_links_out_of_a_cache(engine: Engine, file: Path, tmp_path: Path) -> None:
+    """As Hugging Face's cache has them; the first part holds no weights."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    snapshot.mkdir()
+    for number, part in enumerate(in_parts(file, blobs)):
+        (snapshot / part.name).symlink_to(part.rename(blobs / f"{number:064x}"))
+    first = find_checkpoint(Settings(model=next(iter(sorted(snapshot.iterdir())))))
+    split = start(first.path, tmp_path / "data")
+    try:
+        assert tokens(ask(split)) == tokens(ask(engine))
+    finally:
+        split.close()
+
+
+def test_a_prompt_may_be_read_for_as_long_as_it_takes(file: Path, tmp_path: Path) -> None:
+    """A CPU reads a 7B's long prompt for minutes; how long others' servers are waited for is another matter."""
+    patient = start(file, tmp_path, openai_first_token_timeout=1e-6)
+    try:
+        assert tokens(ask(patient))
+    finally:
+        patient.close()

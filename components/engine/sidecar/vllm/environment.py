@@ -53,7 +53,7 @@ def find_vllm(settings: Settings, gpus: Sequence[Gpu], on_stage: Callable[[Stage
         CheckpointError: the disk has no room for it.
     """
     if settings.vllm is not None:
-        named = shutil.which(str(settings.vllm.expanduser()))
+        named = shutil.which(str(settings.vllm))
         if named is None:
             raise EngineError(
                 f"BAICHUAN_VLLM={settings.vllm} is no program. Name vLLM's, such as /opt/vllm/bin/vllm, or leave it "
