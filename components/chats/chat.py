@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -179,10 +180,24 @@ class Chat:
             message = self._beside(message, message.text)
         self._write(engine, message, controls, tokens=tokens, scores=scores)
 
-    def branch(self, engine: Engine, message: Message, begin: KeptScores, controls: Controls) -> None:
+    def branch(
+        self,
+        engine: Engine,
+        message: Message,
+        begin: KeptScores,
+        controls: Controls,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Write another reply beside ``message`` that begins with the tokens of ``begin``, and on from there.
 
         What was said to the model before the conversation is as it was for ``message``.
+
+        Args:
+            engine: writes it.
+            message: the reply that it branches from.
+            begin: what it begins with.
+            controls: what the sidebar shows, which the conversation keeps.
+            changes: sampling parameters that are otherwise for this reply.
 
         Raises:
             FullError: the reader keeps as much as they may.
@@ -193,9 +208,9 @@ class Chat:
         text = engine.reply_text(tokens)
         self._make_room()
         self.stop()
-        if message.reply is not None:
-            controls = replace(controls, system=message.reply.record.get("system", controls.system))
-        self._write(engine, self._beside(message, text), controls, tokens=tokens, scores=begin)
+        system = message.reply.record.get("system", controls.system) if message.reply else controls.system
+        used = Controls(controls.sampling.model_copy(update=dict(changes)), system)
+        self._write(engine, self._beside(message, text), controls, used=used, tokens=tokens, scores=begin)
 
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
@@ -291,27 +306,30 @@ class Chat:
         reply: Message,
         controls: Controls,
         *,
+        used: Controls | None = None,
         question: Message | None = None,
         tokens: Sequence[int] = (),
         scores: KeptScores | None = None,
     ) -> None:
+        """Have ``reply`` written as ``controls`` say, which the conversation keeps; or as ``used`` says instead."""
+        used = used or controls
         new = [question] if question else []
         end = question.parent if question else reply.parent
-        seen = self._build_context(engine, end, new, controls).messages
+        seen = self._build_context(engine, end, new, used).messages
         seen_ids = [one.id for one in seen]
         model = engine.info.model
-        begun = begun_reply(controls.sampling, controls.system, seen_ids, self.replies.process, model)
+        begun = begun_reply(used.sampling, used.system, seen_ids, self.replies.process, model)
         reply = replace(reply, reply=begun)
         first = (question or reply).depth
         self.shown = [*(one for one in self.shown if one.depth < first), *new, reply]
         self._keep_begun([*new, reply], controls)
-        turns = turns_of(controls.system, seen)
+        turns = turns_of(used.system, seen)
         if reply.text and not tokens:  # tokens say exactly where it ended, inside a character, too
             turns.append({"role": "assistant", "content": reply.text})
         asker = self.asker
         request = GenerationRequest(
             turns,
-            controls.sampling,
+            used.sampling,
             asker.visitor,
             origin="page",
             limited=asker.limited,

@@ -281,3 +281,24 @@ def test_a_branch_begins_with_just_these_tokens_whose_numbers_the_cache_still_ha
     assert receipt.reused > len(local.tokenize(receipt.messages)), "the reply's beginning is not read again"
     assert_are_a_plain_passs(tiny, chat, local, chat.last, kept_scores(chat, local, chat.last))
     assert chat.last.text.startswith(local.reply_text(begin))
+
+
+def test_a_branch_leaves_the_conversation_what_the_sidebar_shows(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁")
+    begin = kept_scores(chat, local, first).before(chat.replies.tokens(first)[:3])
+    assert begin is not None
+    sidebar = Controls(SAMPLING.model_copy(update={"max_new_tokens": 9}), system="Be long.")
+    chat.remember(sidebar)
+
+    chat.branch(local, first, begin, sidebar, {"temperature": 0.5})
+    finish(chat)
+
+    for one in (chat, Chat.open(Asker("one"), start(), chat.conversation.id)):
+        assert one.conversation.system == sidebar.system
+        assert one.conversation.sampling == sidebar.sampling.model_dump(mode="json")
+    assert chat.last is not None
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert receipt.messages[0] == {"role": "system", "content": CONTROLS.system}
+    assert receipt.sampling.temperature == 0.5
