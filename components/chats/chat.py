@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from components.chats.asker import Asker
 from components.chats.context import Branch, Context, build_context
-from components.chats.records import begun_reply, receipt_of, turns_of
+from components.chats.records import begun_reply, receipt_of, room_taken_by, turns_of
 from components.chats.replies import Replies, Written
 from components.chats.room import make_room
 from components.engine.interface import Engine, GenerationRequest
@@ -40,6 +40,19 @@ class Controls:
 
     sampling: SamplingParams
     system: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model read for a reply.
+
+    Attributes:
+        messages: the oldest first.
+        prompt: their token ids, with what was said before the conversation; none where another server knows them.
+    """
+
+    messages: Sequence[Message]
+    prompt: Sequence[int]
 
 
 @dataclass
@@ -190,7 +203,7 @@ class Chat:
     ) -> None:
         """Write another reply beside ``message`` that begins with the tokens of ``begin``, and on from there.
 
-        What was said to the model before the conversation is as it was for ``message``.
+        The model sees what it saw for ``message``, as long as there is room for one token behind that.
 
         Args:
             engine: writes it.
@@ -203,14 +216,30 @@ class Chat:
             FullError: the reader keeps as much as they may.
             PromptError: the engine does not have these tokens.
             UnsupportedError: the engine does not know what tokens stand for.
+            StoreError: what it came from cannot be read at present.
         """
         tokens = [step.token for step in begin.steps]
         text = engine.reply_text(tokens)
         self._make_room()
         self.stop()
         system = message.reply.record.get("system", controls.system) if message.reply else controls.system
-        used = Controls(controls.sampling.model_copy(update=dict(changes)), system)
-        self._write(engine, self._beside(message, text), controls, used=used, tokens=tokens, scores=begin)
+        sampling = controls.sampling.model_copy(update=dict(changes))
+        seen = self.seen(engine, message)
+        if seen is not None:
+            room = engine.info.context_length - len(seen.prompt) - len(tokens)
+            if room < 1:
+                seen = None
+            else:
+                sampling = sampling.model_copy(update={"max_new_tokens": min(sampling.max_new_tokens, room)})
+        self._write(
+            engine,
+            self._beside(message, text),
+            controls,
+            used=Controls(sampling, system),
+            seen=seen.messages if seen else None,
+            tokens=tokens,
+            scores=begin,
+        )
 
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
@@ -223,6 +252,24 @@ class Chat:
         with self.replies.database.reading() as connection:
             seen = Messages(connection, self.conversation.id).by_ids(message.reply.record.get("seen", ()))
         return receipt_of(message.reply, seen, self.replies.tokens(message))
+
+    def seen(self, engine: Engine, message: Message) -> Seen | None:
+        """What the model read for a reply, where ``engine`` runs the same model; None where that is not known.
+
+        Raises:
+            PromptError: this is nothing that the engine can read.
+            StoreError: it cannot be read at present.
+        """
+        reply = message.reply
+        ids = reply.record.get("seen") if reply else None
+        if reply is None or not ids or (longest := room_taken_by(reply)) is None:
+            return None
+        with self.replies.database.reading() as connection:
+            messages = Messages(connection, self.conversation.id).by_ids(ids)
+        if len(messages) < len(ids):
+            return None
+        prompt = engine.build_whole_prompt(turns_of(reply.record.get("system", ""), messages), longest)
+        return Seen(messages[prompt.dropped_messages :], prompt.input_ids)
 
     def stop(self) -> None:
         """Stop the reply that is being written here, if there is one."""
@@ -308,17 +355,30 @@ class Chat:
         *,
         used: Controls | None = None,
         question: Message | None = None,
+        seen: Sequence[Message] | None = None,
         tokens: Sequence[int] = (),
         scores: KeptScores | None = None,
     ) -> None:
-        """Have ``reply`` written as ``controls`` say, which the conversation keeps; or as ``used`` says instead."""
+        """Have a reply written, or written on.
+
+        Args:
+            engine: writes it.
+            reply: with the text that it has already.
+            controls: what the sidebar shows, which the conversation keeps.
+            used: how it is written, where that is otherwise.
+            question: what it answers, where that is new.
+            seen: what the model is given; None: what the branch says.
+            tokens: what its text comes from.
+            scores: of a reply that begins so.
+        """
         used = used or controls
         new = [question] if question else []
         end = question.parent if question else reply.parent
-        seen = self._build_context(engine, end, new, used).messages
+        if seen is None:
+            seen = self._build_context(engine, end, new, used, len(tokens)).messages
         seen_ids = [one.id for one in seen]
         model = engine.info.model
-        begun = begun_reply(used.sampling, used.system, seen_ids, self.replies.process, model)
+        begun = begun_reply(used.sampling, used.system, seen_ids, len(tokens), self.replies.process, model)
         reply = replace(reply, reply=begun)
         first = (question or reply).depth
         self.shown = [*(one for one in self.shown if one.depth < first), *new, reply]
@@ -336,6 +396,7 @@ class Chat:
             address=asker.address,
             continues=tokens,
             kept_scores=get_settings().kept_scores,
+            may_be_shorter=bool(tokens or reply.text),
         )
         self.replies.start(engine, request, reply, tokens, scores)
 
@@ -362,12 +423,19 @@ class Chat:
 
         self.replies.keeper.keep(change)
 
-    def _build_context(self, engine: Engine, end: int | None, new: Sequence[Message], controls: Controls) -> Context:
-        """What the model sees of the branch up to ``end`` and of ``new`` behind it."""
+    def _build_context(
+        self, engine: Engine, end: int | None, new: Sequence[Message], controls: Controls, begun: int = 0
+    ) -> Context:
+        """What the model sees of the branch up to ``end`` and of ``new`` behind it.
+
+        The reply has ``begun`` tokens already.
+        """
+        longest = controls.sampling.max_new_tokens
+        if begun:  # less may be written on, so that the newest round always fits
+            longest = min(longest + begun, engine.info.context_length - 1)
 
         def build(branch: Branch, *, has_pinned: bool = False) -> Context:
-            max_new_tokens = controls.sampling.max_new_tokens
-            return build_context(branch, engine, controls.system, max_new_tokens, has_pinned=has_pinned)
+            return build_context(branch, engine, controls.system, longest, has_pinned=has_pinned)
 
         if not self.replies.keeper.is_behind:
             try:

@@ -302,3 +302,52 @@ def test_a_branch_leaves_the_conversation_what_the_sidebar_shows(start: Start, l
     assert receipt is not None
     assert receipt.messages[0] == {"role": "system", "content": CONTROLS.system}
     assert receipt.sampling.temperature == 0.5
+
+
+HALF = Controls(SAMPLING.model_copy(update={"max_new_tokens": 128}), system="Be brief.")
+"""A reply may have half of the context, as with the settings that Baichuan 2 comes with."""
+
+
+def test_a_reply_as_long_as_half_of_the_context_is_written_on(start: Start, tiny: Model, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    ask(chat, local, "今天天气")
+    first = ask(chat, local, "你是谁", HALF)
+    assert len(chat.replies.tokens(first)) == 128
+
+    chat.resume(local, first, HALF)
+    finish(chat)
+
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    assert chat.last.reply.end == "length"
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert [turn["content"] for turn in receipt.messages] == ["Be brief.", "你是谁"], "as much as there was room for"
+    prompt = len(local.tokenize(receipt.messages))
+    assert prompt + len(receipt.tokens) == local.info.context_length
+    assert receipt.sampling.max_new_tokens == len(receipt.tokens) - 128
+    forget(chat, chat.last)
+    again = Chat.open(Asker("one"), start(), chat.conversation.id)
+    assert_are_a_plain_passs(tiny, again, local, chat.last, kept_scores(again, local, chat.last))
+
+
+def test_a_branch_late_in_a_reply_sees_what_the_reply_has_seen(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    ask(chat, local, "今天天气")
+    first = ask(chat, local, "你是谁", HALF)
+    before = chat.receipt(first)
+    assert before is not None
+    assert [turn["content"] for turn in before.messages if turn["role"] == "user"] == ["今天天气", "你是谁"]
+    begin = kept_scores(chat, local, first).before(before.tokens[:120])
+    assert begin is not None
+
+    chat.branch(local, first, begin, HALF)
+    finish(chat)
+
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert receipt.messages == before.messages
+    assert chat.last.reply.prompt_tokens == len(local.tokenize(before.messages)) + 120, "nothing was left out"
+    assert len(receipt.tokens) > 120

@@ -183,6 +183,13 @@ def test_speed_and_context_stand_below_a_reply(page: AppTest) -> None:
     assert "context 7 of 40,000" in caption
 
 
+@pytest.mark.parametrize(("prompt", "end"), [(39_996, "length"), (39_997, "full")])
+def test_a_reply_that_filled_the_context_says_so(page: AppTest, engine: ScriptedEngine, prompt: int, end: str) -> None:
+    engine.script = lambda _: ["Hi", Finished("length", prompt, 3, 1.0, 0.5)]
+    ask(page, "hello")
+    assert any(caption.value.startswith(EN.ends[end]) for caption in page.caption)
+
+
 def test_what_no_longer_fits_is_marked(open_page: OpenPage, engine: ScriptedEngine) -> None:
     engine.with_info(context_length=240, defaults=SamplingParams(max_new_tokens=160))
     page = open_page(StillHost(Ready(engine, 1.0))).run()

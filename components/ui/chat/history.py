@@ -218,17 +218,19 @@ def _draw_forgotten_line(texts: Texts) -> None:
 def _summary(text: str, reply: Reply, info: EngineInfo, texts: Texts) -> str:
     """How the reply ended and how fast it was written, in a line."""
     parts = []
-    if reply.end in texts.ends:
-        parts.append(texts.ends[reply.end])
-    if reply.end == "stop" and not text:
+    finished = finished_of(reply)
+    used = finished.prompt_tokens + finished.completion_tokens if finished else 0
+    end = "full" if reply.end == "length" and used >= info.context_length else reply.end
+    if end in texts.ends:
+        parts.append(texts.ends[end])
+    if end == "stop" and not text:
         parts.append(texts.empty)
-    if finished := finished_of(reply):
+    if finished:
         about = "≈ " if finished.approximate else ""
         if finished.tokens_per_second is not None:
             parts.append(about + texts.speed.format(speed=finished.tokens_per_second))
         if finished.time_to_first_token is not None:
             parts.append(texts.first_token.format(seconds=finished.time_to_first_token))
         parts.append(about + texts.tokens.format(tokens=finished.completion_tokens))
-        used = finished.prompt_tokens + finished.completion_tokens
         parts.append(about + texts.context.format(used=used, length=info.context_length))
     return " · ".join(parts)
