@@ -13,7 +13,9 @@ from components.chats.asker import Asker
 from components.chats.context import Branch, Context, build_context
 from components.chats.records import begun_reply, receipt_of, room_taken_by, turns_of
 from components.chats.replies import Replies, Written
+from components.chats.reply import Before
 from components.chats.room import make_room
+from components.engine.errors import EngineError
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt
 from components.sampling.kept import KeptScores
@@ -179,6 +181,8 @@ class Chat:
     def resume(self, engine: Engine, message: Message, controls: Controls) -> None:
         """Write on where ``message`` ended: in place, or beside it where something follows it already.
 
+        In place, it stays as it was where nothing is written on; see ``refusal``.
+
         Raises:
             FullError: the reader keeps as much as they may.
             StoreError: what it came from cannot be read at present.
@@ -186,12 +190,13 @@ class Chat:
         self._make_room()
         self.stop()
         message = self.replies.now(message)
-        is_same_model = message.reply is not None and message.reply.model == engine.info.model
-        tokens = self.replies.tokens(message) if is_same_model else ()  # another model's ids mean other words
-        scores = self.replies.scores(message) if is_same_model else None
+        reply, tokens, scores = message.reply, self.replies.tokens(message), self.replies.scores(message)
+        before = Before(reply, tokens, scores) if reply is not None and reply.end is not None else None
+        if reply is None or reply.model != engine.info.model:
+            tokens, scores = (), None  # another model's ids mean other words
         if message.id != (self.last.id if self.last else None):
-            message = self._beside(message, message.text)
-        self._write(engine, message, controls, tokens=tokens, scores=scores)
+            message, before = self._beside(message, message.text), None
+        self._write(engine, message, controls, tokens=tokens, scores=scores, before=before)
 
     def branch(
         self,
@@ -240,6 +245,10 @@ class Chat:
             tokens=tokens,
             scores=begin,
         )
+
+    def refusal(self, message: Message) -> EngineError | None:
+        """Why ``message`` was not written on just now and is what it was before; None where nobody asked, or it was."""
+        return self.replies.refusal(message.id)
 
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
@@ -358,6 +367,7 @@ class Chat:
         seen: Sequence[Message] | None = None,
         tokens: Sequence[int] = (),
         scores: KeptScores | None = None,
+        before: Before | None = None,
     ) -> None:
         """Have a reply written, or written on.
 
@@ -370,6 +380,7 @@ class Chat:
             seen: what the model is given; None: what the branch says.
             tokens: what its text comes from.
             scores: of a reply that begins so.
+            before: what the reply is again if nothing is written on.
         """
         used = used or controls
         new = [question] if question else []
@@ -398,7 +409,7 @@ class Chat:
             kept_scores=get_settings().kept_scores,
             may_be_shorter=bool(tokens or reply.text),
         )
-        self.replies.start(engine, request, reply, tokens, scores)
+        self.replies.start(engine, request, reply, tokens, scores, before)
 
     def _keep_begun(self, written: Sequence[Message], controls: Controls) -> None:
         """Keep a question and the reply to come before the model is asked: they are not lost whatever happens."""

@@ -46,6 +46,8 @@ def begun_reply(
 
 def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:
     """What is to be kept of a reply as it is now, growing or ended."""
+    if end is not None and (restored := task.restored) is not None:
+        return restored.reply
     content = asdict(begun) | {"end": end}
     if end is not None and task.error is not None:
         content |= {"error_kind": kind_of(task.error), "error": str(task.error)}

@@ -10,7 +10,7 @@ import torch
 from components.chats.asker import Asker
 from components.chats.chat import Chat, Controls
 from components.chats.inside import UnknownScoresError, exact_steps, kept_scores
-from components.engine.errors import PromptError
+from components.engine.errors import ContextFullError, PromptError
 from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
@@ -351,3 +351,25 @@ def test_a_branch_late_in_a_reply_sees_what_the_reply_has_seen(start: Start, loc
     assert receipt.messages == before.messages
     assert chat.last.reply.prompt_tokens == len(local.tokenize(before.messages)) + 120, "nothing was left out"
     assert len(receipt.tokens) > 120
+
+
+def test_a_reply_that_fills_the_context_stays_as_it_is(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁", HALF)
+    chat.resume(local, first, HALF)
+    finish(chat)
+    assert chat.last is not None
+    whole, receipt, scores = chat.last, chat.receipt(chat.last), chat.replies.scores(chat.last)
+    assert receipt is not None
+    assert scores is not None
+
+    chat.resume(local, whole, HALF)
+    assert isinstance(chat.refusal(whole), ContextFullError)
+    finish(chat)
+
+    for one in (chat, Chat.open(Asker("one"), start(), chat.conversation.id)):
+        assert one.last == whole
+        assert one.receipt(whole) == receipt
+        again = one.replies.scores(whole)
+        assert again is not None
+        assert again.pack() == scores.pack()

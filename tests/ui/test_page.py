@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.engine.errors import EngineError, LimitError, QueueFullError
+from components.engine.errors import ContextFullError, EngineError, LimitError, QueueFullError
 from components.engine.events import Finished
 from components.engine.host import Failed, Loading, Ready
 from components.engine.interface import GenerationRequest
@@ -141,6 +141,20 @@ def test_a_refusal_is_explained(page: AppTest, engine: ScriptedEngine, error: En
     ask(page, "hello")
     assert page.warning[0].value == EN.errors[kind]
     assert str(error) in [caption.value for caption in page.caption]
+
+
+def test_a_reply_that_is_not_written_on_stays_and_the_page_says_why(page: AppTest, engine: ScriptedEngine) -> None:
+    engine.script = lambda _: ["Hi", Finished("length", 5, 2, 1.0, 0.5)]
+    ask(page, "hello")
+    error = ContextFullError("The context is full.")
+    engine.script = lambda _: [error]
+    page.button(key="resume").click().run()
+    assert bubbles(page) == ["hello", "Hi"]
+    assert [warning.value for warning in page.warning] == [EN.errors["full"]]
+    captions = [caption.value for caption in page.caption]
+    assert str(error) in captions
+    assert any(caption.startswith(EN.ends["length"]) for caption in captions)
+    assert page.button(key="regenerate").label == EN.regenerate
 
 
 def test_a_message_that_is_too_long_is_explained(open_page: OpenPage, engine: ScriptedEngine) -> None:

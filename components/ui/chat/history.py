@@ -5,7 +5,7 @@ from typing import cast
 import streamlit as st
 
 from components.chats.chat import WINDOW, Chat
-from components.chats.records import finished_of
+from components.chats.records import finished_of, kind_of
 from components.chats.replies import Written
 from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
@@ -160,10 +160,11 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
     if reply is None:
         return  # imported: nobody knows how it was written
     if reply.error_kind:
-        st.warning(texts.errors[cast("ErrorKind", reply.error_kind)], icon=":material/error:")
-        st.caption(reply.error)
+        _draw_error(reply.error_kind, reply.error, texts)
     elif summary := _summary(message.text, reply, engine.info, texts):
         st.caption(summary)
+    if (refusal := chat.refusal(message)) is not None:
+        _draw_error(kind_of(refusal), str(refusal), texts)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _draw_siblings(chat, message, texts)
         if chat.last is not None and message.id == chat.last.id:
@@ -172,6 +173,11 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
             draw_inside_button(message, texts)
         draw_reply_menu(chat, message, reply, engine, texts)
     draw_inside(chat, message, reply, engine, texts)
+
+
+def _draw_error(kind: str, error: str, texts: Texts) -> None:
+    st.warning(texts.errors[cast("ErrorKind", kind)], icon=":material/error:")
+    st.caption(error)
 
 
 def _draw_buttons(message: Message, reply: Reply, texts: Texts) -> None:
