@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
 
 from components.chats.asker import Asker
 from components.chats.context import Branch, Context, build_context
-from components.chats.records import begun_reply, receipt_of, turns_of
+from components.chats.records import begun_reply, receipt_of, room_taken_by, turns_of
 from components.chats.replies import Replies, Written
+from components.chats.reply import Before
 from components.chats.room import make_room
+from components.engine.errors import EngineError
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt
 from components.sampling.kept import KeptScores
@@ -39,6 +42,19 @@ class Controls:
 
     sampling: SamplingParams
     system: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model read for a reply.
+
+    Attributes:
+        messages: the oldest first.
+        prompt: their token ids, with what was said before the conversation; none where another server knows them.
+    """
+
+    messages: Sequence[Message]
+    prompt: Sequence[int]
 
 
 @dataclass
@@ -165,6 +181,8 @@ class Chat:
     def resume(self, engine: Engine, message: Message, controls: Controls) -> None:
         """Write on where ``message`` ended: in place, or beside it where something follows it already.
 
+        In place, it stays as it was where nothing is written on; see ``refusal``.
+
         Raises:
             FullError: the reader keeps as much as they may.
             StoreError: what it came from cannot be read at present.
@@ -172,30 +190,65 @@ class Chat:
         self._make_room()
         self.stop()
         message = self.replies.now(message)
-        is_same_model = message.reply is not None and message.reply.model == engine.info.model
-        tokens = self.replies.tokens(message) if is_same_model else ()  # another model's ids mean other words
-        scores = self.replies.scores(message) if is_same_model else None
+        reply, tokens, scores = message.reply, self.replies.tokens(message), self.replies.scores(message)
+        before = Before(reply, tokens, scores) if reply is not None and reply.end is not None else None
+        if reply is None or reply.model != engine.info.model:
+            tokens, scores = (), None  # another model's ids mean other words
         if message.id != (self.last.id if self.last else None):
-            message = self._beside(message, message.text)
-        self._write(engine, message, controls, tokens=tokens, scores=scores)
+            message, before = self._beside(message, message.text), None
+        self._write(engine, message, controls, tokens=tokens, scores=scores, before=before)
 
-    def branch(self, engine: Engine, message: Message, begin: KeptScores, controls: Controls) -> None:
+    def branch(
+        self,
+        engine: Engine,
+        message: Message,
+        begin: KeptScores,
+        controls: Controls,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Write another reply beside ``message`` that begins with the tokens of ``begin``, and on from there.
 
-        What was said to the model before the conversation is as it was for ``message``.
+        The model sees what it saw for ``message``, as long as there is room for one token behind that.
+
+        Args:
+            engine: writes it.
+            message: the reply that it branches from.
+            begin: what it begins with.
+            controls: what the sidebar shows, which the conversation keeps.
+            changes: sampling parameters that are otherwise for this reply.
 
         Raises:
             FullError: the reader keeps as much as they may.
             PromptError: the engine does not have these tokens.
             UnsupportedError: the engine does not know what tokens stand for.
+            StoreError: what it came from cannot be read at present.
         """
         tokens = [step.token for step in begin.steps]
         text = engine.reply_text(tokens)
         self._make_room()
         self.stop()
-        if message.reply is not None:
-            controls = replace(controls, system=message.reply.record.get("system", controls.system))
-        self._write(engine, self._beside(message, text), controls, tokens=tokens, scores=begin)
+        system = message.reply.record.get("system", controls.system) if message.reply else controls.system
+        sampling = controls.sampling.model_copy(update=dict(changes))
+        seen = self.seen(engine, message)
+        if seen is not None:
+            room = engine.info.context_length - len(seen.prompt) - len(tokens)
+            if room < 1:
+                seen = None
+            else:
+                sampling = sampling.model_copy(update={"max_new_tokens": min(sampling.max_new_tokens, room)})
+        self._write(
+            engine,
+            self._beside(message, text),
+            controls,
+            used=Controls(sampling, system),
+            seen=seen.messages if seen else None,
+            tokens=tokens,
+            scores=begin,
+        )
+
+    def refusal(self, message: Message) -> EngineError | None:
+        """Why ``message`` was not written on just now and is what it was before; None where nobody asked, or it was."""
+        return self.replies.refusal(message.id)
 
     def receipt(self, message: Message) -> Receipt | None:
         """What a reply came from; None where that is not known.
@@ -208,6 +261,24 @@ class Chat:
         with self.replies.database.reading() as connection:
             seen = Messages(connection, self.conversation.id).by_ids(message.reply.record.get("seen", ()))
         return receipt_of(message.reply, seen, self.replies.tokens(message))
+
+    def seen(self, engine: Engine, message: Message) -> Seen | None:
+        """What the model read for a reply, where ``engine`` runs the same model; None where that is not known.
+
+        Raises:
+            PromptError: this is nothing that the engine can read.
+            StoreError: it cannot be read at present.
+        """
+        reply = message.reply
+        ids = reply.record.get("seen") if reply else None
+        if reply is None or not ids or (longest := room_taken_by(reply)) is None:
+            return None
+        with self.replies.database.reading() as connection:
+            messages = Messages(connection, self.conversation.id).by_ids(ids)
+        if len(messages) < len(ids):
+            return None
+        prompt = engine.build_whole_prompt(turns_of(reply.record.get("system", ""), messages), longest)
+        return Seen(messages[prompt.dropped_messages :], prompt.input_ids)
 
     def stop(self) -> None:
         """Stop the reply that is being written here, if there is one."""
@@ -291,35 +362,54 @@ class Chat:
         reply: Message,
         controls: Controls,
         *,
+        used: Controls | None = None,
         question: Message | None = None,
+        seen: Sequence[Message] | None = None,
         tokens: Sequence[int] = (),
         scores: KeptScores | None = None,
+        before: Before | None = None,
     ) -> None:
+        """Have a reply written, or written on.
+
+        Args:
+            engine: writes it.
+            reply: with the text that it has already.
+            controls: what the sidebar shows, which the conversation keeps.
+            used: how it is written, where that is otherwise.
+            question: what it answers, where that is new.
+            seen: what the model is given; None: what the branch says.
+            tokens: what its text comes from.
+            scores: of a reply that begins so.
+            before: what the reply is again if nothing is written on.
+        """
+        used = used or controls
         new = [question] if question else []
         end = question.parent if question else reply.parent
-        seen = self._build_context(engine, end, new, controls).messages
+        if seen is None:
+            seen = self._build_context(engine, end, new, used, len(tokens)).messages
         seen_ids = [one.id for one in seen]
         model = engine.info.model
-        begun = begun_reply(controls.sampling, controls.system, seen_ids, self.replies.process, model)
+        begun = begun_reply(used.sampling, used.system, seen_ids, len(tokens), self.replies.process, model)
         reply = replace(reply, reply=begun)
         first = (question or reply).depth
         self.shown = [*(one for one in self.shown if one.depth < first), *new, reply]
         self._keep_begun([*new, reply], controls)
-        turns = turns_of(controls.system, seen)
+        turns = turns_of(used.system, seen)
         if reply.text and not tokens:  # tokens say exactly where it ended, inside a character, too
             turns.append({"role": "assistant", "content": reply.text})
         asker = self.asker
         request = GenerationRequest(
             turns,
-            controls.sampling,
+            used.sampling,
             asker.visitor,
             origin="page",
             limited=asker.limited,
             address=asker.address,
             continues=tokens,
             kept_scores=get_settings().kept_scores,
+            may_be_shorter=bool(tokens or reply.text),
         )
-        self.replies.start(engine, request, reply, tokens, scores)
+        self.replies.start(engine, request, reply, tokens, scores, before)
 
     def _keep_begun(self, written: Sequence[Message], controls: Controls) -> None:
         """Keep a question and the reply to come before the model is asked: they are not lost whatever happens."""
@@ -344,12 +434,19 @@ class Chat:
 
         self.replies.keeper.keep(change)
 
-    def _build_context(self, engine: Engine, end: int | None, new: Sequence[Message], controls: Controls) -> Context:
-        """What the model sees of the branch up to ``end`` and of ``new`` behind it."""
+    def _build_context(
+        self, engine: Engine, end: int | None, new: Sequence[Message], controls: Controls, begun: int = 0
+    ) -> Context:
+        """What the model sees of the branch up to ``end`` and of ``new`` behind it.
+
+        The reply has ``begun`` tokens already.
+        """
+        longest = controls.sampling.max_new_tokens
+        if begun:  # less may be written on, so that the newest round always fits
+            longest = min(longest + begun, engine.info.context_length - 1)
 
         def build(branch: Branch, *, has_pinned: bool = False) -> Context:
-            max_new_tokens = controls.sampling.max_new_tokens
-            return build_context(branch, engine, controls.system, max_new_tokens, has_pinned=has_pinned)
+            return build_context(branch, engine, controls.system, longest, has_pinned=has_pinned)
 
         if not self.replies.keeper.is_behind:
             try:

@@ -56,7 +56,7 @@ class ReplyEntry(Entry):
     """How a reply was written; as ``components.store.rows.Reply``, with the token ids."""
 
     end: End | None = None
-    error_kind: Literal["", "prompt", "queue", "limit", "other"] = ""
+    error_kind: Literal["", "prompt", "full", "queue", "limit", "other"] = ""
     error: Text = ""
     sampling: Sampling = {}
     model: Text = ""

@@ -97,8 +97,7 @@ def source_of(chat: Chat, engine: Engine, message: Message) -> Source:
             f"This reply was written by {receipt.model}, and {here} runs now. Write it anew to look inside."
         )
     # As when it was written, also in how much of the history was left out for the reply's room.
-    longest = receipt.sampling.max_new_tokens + receipt.continued
-    prompt = engine.build_prompt(receipt.messages, min(longest, engine.info.context_length - 1))
+    prompt = engine.build_whole_prompt(receipt.messages, receipt.sampling.max_new_tokens + receipt.continued)
     return Source(prompt.input_ids, receipt.tokens, receipt.reused, receipt.sampling.seed if receipt.exact else None)
 
 

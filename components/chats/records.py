@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 from pydantic import ValidationError
 
 from components.chats.reply import End, ReplyTask
-from components.engine.errors import EngineError, LimitError, PromptError, QueueFullError
+from components.engine.errors import ContextFullError, EngineError, LimitError, PromptError, QueueFullError
 from components.engine.events import Finished, FinishReason
 from components.engine.receipts import Receipt
 from components.model.chat_format import Message as Turn
@@ -21,6 +21,8 @@ _IN_COLUMNS = ("messages", "prompt", "tokens", "sampling", "model", "weights")
 def kind_of(error: EngineError) -> str:
     """Which of the page's sentences goes with an error."""
     match error:
+        case ContextFullError():
+            return "full"
         case PromptError():
             return "prompt"
         case QueueFullError():
@@ -31,17 +33,21 @@ def kind_of(error: EngineError) -> str:
             return "other"
 
 
-def begun_reply(sampling: SamplingParams, system: str, seen: Sequence[int], writer: str, model: str) -> Reply:
+def begun_reply(
+    sampling: SamplingParams, system: str, seen: Sequence[int], continued: int, writer: str, model: str
+) -> Reply:
     """What is kept of a reply before its first token.
 
-    ``seen`` are the ids of the messages that the model is given.
+    ``seen`` are the ids of the messages that the model is given; the reply begins with ``continued`` tokens already.
     """
-    record = {"system": system, "seen": list(seen)}
+    record = {"system": system, "seen": list(seen), "continued": continued}
     return Reply(sampling=sampling.model_dump(mode="json"), record=record, writer=writer, model=model)
 
 
 def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:
     """What is to be kept of a reply as it is now, growing or ended."""
+    if end is not None and (restored := task.restored) is not None:
+        return restored.reply
     content = asdict(begun) | {"end": end}
     if end is not None and task.error is not None:
         content |= {"error_kind": kind_of(task.error), "error": str(task.error)}
@@ -113,6 +119,16 @@ def receipt_of(reply: Reply, seen: Sequence[Message], tokens: Sequence[int]) -> 
         )
     except (ValidationError, TypeError):
         return None  # an earlier version's, of which too little is known
+
+
+def room_taken_by(reply: Reply) -> int | None:
+    """How many tokens were kept free for a reply when its prompt was built; None where that is not known."""
+    continued = reply.record.get("receipt", reply.record).get("continued")
+    try:
+        sampling = SamplingParams.model_validate(reply.sampling)
+    except ValidationError:
+        return None  # an earlier version's
+    return None if continued is None else sampling.max_new_tokens + continued
 
 
 def turns_of(system: str, messages: Sequence[Message]) -> list[Turn]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from components.chats.keeper import Keeper
 from components.chats.records import reply_now
-from components.chats.reply import End, ReplyTask, Snapshot
+from components.chats.reply import Before, End, ReplyTask, Snapshot
 from components.chats.score_log import ScoreLog, matching
 from components.engine.errors import EngineError
 from components.engine.interface import Engine, GenerationRequest
@@ -93,11 +93,12 @@ class Replies:
         message: Message,
         tokens: Sequence[int] = (),
         scores: KeptScores | None = None,
+        before: Before | None = None,
     ) -> None:
         """Have the reply ``message`` written, or written on behind ``tokens``. Returns at once.
 
         ``scores`` are of a reply that begins as this one does; those of its beginning are kept with the new ones. A
-        request that the engine refuses is a reply that ended with this error.
+        request that the engine refuses is a reply that ended with this error, or is again what it was ``before``.
         """
         assert message.reply is not None
         begun = matching(scores, tokens, message.text)
@@ -110,6 +111,7 @@ class Replies:
             scores=ScoreLog(
                 engine.info.vocabulary, begun, is_whole=is_whole, tells_logprobs=engine.info.tells_logprobs
             ),
+            before=before,
         )
         with self._lock:
             self._running[message.id] = _Running(message.conversation, message.id, message.reply, task)
@@ -148,6 +150,11 @@ class Replies:
             return message
         with self.database.reading() as connection:
             return Messages(connection, message.conversation).get(message.id)
+
+    def refusal(self, message: int) -> EngineError | None:
+        """Why a reply was not written on just now, though that was asked for; None where it was, or some time ago."""
+        running = self._find(message)
+        return running.task.error if running is not None and running.task.restored is not None else None
 
     def is_kept(self, message: int) -> bool:
         """Whether this process has nothing of a reply that the store has not, its end included."""

@@ -16,6 +16,7 @@ from components.engine.errors import EngineError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
 from components.engine.interface import Generation
 from components.sampling.kept import KeptScores
+from components.store.rows import Reply
 
 CANCEL_SECONDS = 1.0
 """How long to wait for the engine's last figures after a stop. One that stands in line answers much later."""
@@ -36,6 +37,15 @@ class Snapshot:
     end: End | None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What there was of a reply before it is written on: how it was written, its tokens and their scores."""
+
+    reply: Reply
+    tokens: Sequence[int]
+    scores: KeptScores | None
+
+
 class ReplyTask:
     """The writing of one reply, from the request to its end: a task that script runs look at, wait for and stop."""
 
@@ -46,6 +56,7 @@ class ReplyTask:
         unwatched_seconds: float | None = None,
         on_end: Callable[[], None] = lambda: None,
         scores: ScoreLog | None = None,
+        before: Before | None = None,
     ) -> None:
         """Begin, or write a reply on.
 
@@ -55,11 +66,14 @@ class ReplyTask:
             unwatched_seconds: after how long without anybody looking it is ended; None: never.
             on_end: called once when it has ended, by whoever ended it.
             scores: of what it already has; takes those of what comes.
+            before: what it is again if it ends before anything is written on.
         """
         self._unwatched_seconds = unwatched_seconds
         self._on_end = on_end
         self._scores = scores or ScoreLog(is_whole=not written)
         self._packed: bytes | None = None
+        self._before = before
+        self._has_grown = False
         self.text = written
         self._knows_begin = bool(tokens) or not written
         self._ids: list[int] | None = list(tokens)  # what ``text`` comes from; None when a piece came without
@@ -74,11 +88,22 @@ class ReplyTask:
         self._changed = threading.Condition()
 
     @property
+    def restored(self) -> Before | None:
+        """What the reply is again because nothing was written on; None where something was, or still may be.
+
+        A model that had nothing to add has ended it.
+        """
+        has_grown = self._has_grown or (self.finished is not None and self.finished.completion_tokens > 0)
+        return None if has_grown or self.end not in ("failed", "cancelled", "time") else self._before
+
+    @property
     def tokens(self) -> Sequence[int]:
         """The token ids of the whole text so far; none where they are not known of all of it.
 
         Those of a reply that the engine has ended may hold more: the beginning of a character that is not shown.
         """
+        if (restored := self.restored) is not None:
+            return restored.tokens
         if not self._knows_begin:
             return ()
         return self.finished.receipt.tokens if self.finished and self.finished.receipt else tuple(self._ids or ())
@@ -87,7 +112,7 @@ class ReplyTask:
     def scores(self) -> KeptScores | None:
         """The scores of what there is so far; None where they are not known of all of it."""
         with self._changed:
-            return self._scores.kept
+            return self._scores.kept if (restored := self.restored) is None else restored.scores
 
     def packed_scores(self) -> bytes | None:
         """The same of a reply that has ended, as they are kept. The first time it takes some milliseconds."""
@@ -164,6 +189,7 @@ class ReplyTask:
                         self._waiting = event
                     case Delta(text, count, ids=ids):
                         self.text += text
+                        self._has_grown = True
                         self.pace.note(time.monotonic() - self.began, count)
                         self._note_ids(ids)
                         self._scores.note(event)

@@ -13,6 +13,10 @@ class UnsupportedError(PromptError):
     """This engine, or the model it runs, cannot do what was asked for."""
 
 
+class ContextFullError(PromptError):
+    """The context has no room to write the reply on."""
+
+
 class EngineNotReadyError(EngineError):
     """The model is still loading, could not be loaded, or runs on a server that does not answer."""
 

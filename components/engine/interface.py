@@ -8,16 +8,16 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Literal, Self
 
-from components.engine.errors import EngineError, PromptError, UnsupportedError
+from components.engine.errors import ContextFullError, EngineError, PromptError, UnsupportedError
 from components.engine.events import Event, Finished
 from components.engine.line.limits import Limits
 from components.engine.measuring import Measure, measured_prompt
 from components.engine.watching.activity import Activity, Origin
-from components.model.chat_format import Message, Prompt
+from components.model.chat_format import Message, Prompt, split_system
 from components.sampling.parameters import SamplingParams
 
 Stage = Literal["libraries", "weights", "warm_up", "server", "installing", "exporting", "starting"]
@@ -89,6 +89,8 @@ class GenerationRequest:
         exact_at: places among the tokens that the reply ``continues``, or the one behind them, of which ``ScoresRead``
             tells what the sampling parameters make of all scores. Only where nothing is written.
         reused: for these two, how many tokens of the prompt came from the prefix cache when the reply was written.
+        may_be_shorter: whether less than ``max_new_tokens`` may be written where there are messages, and the newest
+            round, with what the reply has already, leaves less room in the context; else there is no reply then.
     """
 
     messages: Sequence[Message]
@@ -106,6 +108,7 @@ class GenerationRequest:
     kept_scores: int = 0
     exact_at: Sequence[int] | None = None
     reused: int = 0
+    may_be_shorter: bool = False
 
     @property
     def reads_scores(self) -> bool:
@@ -253,6 +256,21 @@ class Engine(ABC):
             "Shorten it, or ask for a shorter reply."
         )
 
+    def shortened(self, request: GenerationRequest, used: int) -> GenerationRequest:
+        """The request with a longest reply for which the context has room behind ``used`` tokens.
+
+        Raises:
+            ContextFullError: there is no room for a single one.
+        """
+        length = self.info.context_length
+        if used >= length:
+            raise ContextFullError(
+                f"The context is full: the newest question and what is written of the reply have {used:,} tokens, and "
+                f"there is room for {length:,} in all. Ask a new question, for which older messages make room."
+            )
+        longest = min(request.sampling.max_new_tokens, length - used)
+        return replace(request, sampling=request.sampling.model_copy(update={"max_new_tokens": longest}))
+
     @property
     def failure(self) -> str | None:
         """Why every reply fails at present, and what to do, for people; None while they do not."""
@@ -266,6 +284,20 @@ class Engine(ABC):
             PromptError: the messages are not a conversation that the model can answer.
             EngineNotReadyError: only another server knows the model's tokens, and it does not answer.
         """
+
+    def build_whole_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
+        """The same where the reply may be shorter: the newest round is never cut, however little room it leaves.
+
+        Raises:
+            PromptError: the messages are not a conversation that the model can answer.
+            UnsupportedError: this engine cannot tell.
+            EngineNotReadyError: only another server knows the model's tokens, and it does not answer.
+        """
+        prompt = self.build_prompt(messages, min(max_new_tokens, self.info.context_length - 1))
+        if not prompt.too_long:
+            return prompt
+        system, turns = split_system(messages)
+        return replace(prompt, input_ids=self.tokenize([*system, *turns[prompt.dropped_messages :]]))
 
     def estimate_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
         """The same as far as it can be told without knowing the model's tokens: a careful guess, and no ids.

@@ -35,15 +35,17 @@ class Measure:
 
     def fits(self, text: Text, room: int) -> bool:
         """Whether the text or the messages have ``room`` tokens at the most."""
-        if most_tokens(text) <= room:
-            return True
+        return most_tokens(text) <= room or self.length(text) <= room
+
+    def length(self, text: Text) -> float:
+        """How many tokens the text or the messages have; a careful guess where the server cannot tell."""
         if self._count is not None:
             try:
-                return self._count(text) <= room
+                return self._count(text)
             except EngineError as error:
                 logger.info("The length of a conversation is estimated: %s", error)
                 self._count = None
-        return MARGIN * estimate_tokens(text) <= room
+        return MARGIN * estimate_tokens(text)
 
 
 def measured_prompt(messages: Sequence[Message], room: int, measure: Measure) -> Prompt:

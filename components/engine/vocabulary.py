@@ -82,16 +82,20 @@ class VocabularyEngine(Engine):
         self._check_tokens(tokens)
         return "".join(map(IncrementalDetokenizer(self.vocabulary.texts).push, tokens))
 
-    def _prompt_of(self, request: GenerationRequest) -> list[int]:
-        """The tokens to read, if the reply fits behind them.
+    def _fitted(self, request: GenerationRequest) -> tuple[GenerationRequest, list[int]]:
+        """The request with a reply that fits, and the tokens to read before it.
 
         Raises:
-            PromptError: it does not, or something in the request is no token, or no place in the reply.
+            PromptError: it does not fit, or something in the request is no token, or no place in the reply.
         """
         for name in ("logit_bias", "stop_token_ids"):
             self._check_tokens(getattr(request.sampling, name), name)
-        longest = request.longest + len(request.continues)
-        if request.prompt is None:
+        begun = len(request.continues)
+        longest = request.longest + begun
+        if request.prompt is None and request.may_be_shorter:
+            ids, fits = self.build_whole_prompt(request.messages, longest).input_ids, True
+            request = self.shortened(request, len(ids) + begun)
+        elif request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
             ids, fits = prompt.input_ids, not prompt.too_long
         else:
@@ -104,9 +108,9 @@ class VocabularyEngine(Engine):
         if not fits:
             raise self.too_long(longest)
         self._check_tokens(request.continues)
-        if any(not 0 <= place <= len(request.continues) for place in request.exact_at or ()):
-            raise PromptError(f"exact_at: the reply has the places 0 to {len(request.continues)}.")
-        return [*ids, *request.continues]
+        if any(not 0 <= place <= begun for place in request.exact_at or ()):
+            raise PromptError(f"exact_at: the reply has the places 0 to {begun}.")
+        return request, [*ids, *request.continues]
 
     def _check_tokens(self, tokens: Iterable[int], where: str = "") -> None:
         size = self.vocabulary.size

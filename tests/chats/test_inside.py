@@ -10,7 +10,7 @@ import torch
 from components.chats.asker import Asker
 from components.chats.chat import Chat, Controls
 from components.chats.inside import UnknownScoresError, exact_steps, kept_scores
-from components.engine.errors import PromptError
+from components.engine.errors import ContextFullError, PromptError
 from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
@@ -281,3 +281,95 @@ def test_a_branch_begins_with_just_these_tokens_whose_numbers_the_cache_still_ha
     assert receipt.reused > len(local.tokenize(receipt.messages)), "the reply's beginning is not read again"
     assert_are_a_plain_passs(tiny, chat, local, chat.last, kept_scores(chat, local, chat.last))
     assert chat.last.text.startswith(local.reply_text(begin))
+
+
+def test_a_branch_leaves_the_conversation_what_the_sidebar_shows(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁")
+    begin = kept_scores(chat, local, first).before(chat.replies.tokens(first)[:3])
+    assert begin is not None
+    sidebar = Controls(SAMPLING.model_copy(update={"max_new_tokens": 9}), system="Be long.")
+    chat.remember(sidebar)
+
+    chat.branch(local, first, begin, sidebar, {"temperature": 0.5})
+    finish(chat)
+
+    for one in (chat, Chat.open(Asker("one"), start(), chat.conversation.id)):
+        assert one.conversation.system == sidebar.system
+        assert one.conversation.sampling == sidebar.sampling.model_dump(mode="json")
+    assert chat.last is not None
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert receipt.messages[0] == {"role": "system", "content": CONTROLS.system}
+    assert receipt.sampling.temperature == 0.5
+
+
+HALF = Controls(SAMPLING.model_copy(update={"max_new_tokens": 128}), system="Be brief.")
+"""A reply may have half of the context, as with the settings that Baichuan 2 comes with."""
+
+
+def test_a_reply_as_long_as_half_of_the_context_is_written_on(start: Start, tiny: Model, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    ask(chat, local, "今天天气")
+    first = ask(chat, local, "你是谁", HALF)
+    assert len(chat.replies.tokens(first)) == 128
+
+    chat.resume(local, first, HALF)
+    finish(chat)
+
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    assert chat.last.reply.end == "length"
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert [turn["content"] for turn in receipt.messages] == ["Be brief.", "你是谁"], "as much as there was room for"
+    prompt = len(local.tokenize(receipt.messages))
+    assert prompt + len(receipt.tokens) == local.info.context_length
+    assert receipt.sampling.max_new_tokens == len(receipt.tokens) - 128
+    forget(chat, chat.last)
+    again = Chat.open(Asker("one"), start(), chat.conversation.id)
+    assert_are_a_plain_passs(tiny, again, local, chat.last, kept_scores(again, local, chat.last))
+
+
+def test_a_branch_late_in_a_reply_sees_what_the_reply_has_seen(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    ask(chat, local, "今天天气")
+    first = ask(chat, local, "你是谁", HALF)
+    before = chat.receipt(first)
+    assert before is not None
+    assert [turn["content"] for turn in before.messages if turn["role"] == "user"] == ["今天天气", "你是谁"]
+    begin = kept_scores(chat, local, first).before(before.tokens[:120])
+    assert begin is not None
+
+    chat.branch(local, first, begin, HALF)
+    finish(chat)
+
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    receipt = chat.receipt(chat.last)
+    assert receipt is not None
+    assert receipt.messages == before.messages
+    assert chat.last.reply.prompt_tokens == len(local.tokenize(before.messages)) + 120, "nothing was left out"
+    assert len(receipt.tokens) > 120
+
+
+def test_a_reply_that_fills_the_context_stays_as_it_is(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁", HALF)
+    chat.resume(local, first, HALF)
+    finish(chat)
+    assert chat.last is not None
+    whole, receipt, scores = chat.last, chat.receipt(chat.last), chat.replies.scores(chat.last)
+    assert receipt is not None
+    assert scores is not None
+
+    chat.resume(local, whole, HALF)
+    assert isinstance(chat.refusal(whole), ContextFullError)
+    finish(chat)
+
+    for one in (chat, Chat.open(Asker("one"), start(), chat.conversation.id)):
+        assert one.last == whole
+        assert one.receipt(whole) == receipt
+        again = one.replies.scores(whole)
+        assert again is not None
+        assert again.pack() == scores.pack()

@@ -1,6 +1,7 @@
 """What is kept of a reply while it is written, and when the database is away."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from components.chats.chat import Chat
 from components.chats.keeper import Keeper
 from components.chats.replies import Replies
-from components.engine.errors import EngineError
-from components.engine.events import Finished
+from components.engine.errors import EngineError, LimitError
+from components.engine.events import Finished, Waiting
 from components.engine.interface import GenerationRequest
 from components.engine.receipts import Receipt
 from components.model.chat_format import Message as Turn
@@ -17,7 +18,7 @@ from components.sampling.parameters import SamplingParams
 from components.store.errors import StoreError
 from components.store.processes import cut_orphans
 from tests.chats.helpers import CONTROLS, Start, ask, asked, finish, texts, wait_until
-from tests.scripted_engine import ScriptedEngine, endless
+from tests.scripted_engine import Script, ScriptedEngine, endless
 
 
 def kept(chat: Chat, start: Start) -> list[str]:
@@ -93,6 +94,69 @@ def test_the_receipt_and_continue_work_after_a_restart(chat: Chat, engine: Scrip
     again.resume(engine, again.last, CONTROLS)
     assert engine.requests[-1].continues == (5, 6)
     assert asked(engine) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda _: [LimitError("60 requests within a minute.", 30)],
+        lambda _: [Waiting(3), EngineError("The server does not answer.")],
+        lambda _: [Finished("time", 5, 0, 1.0, None)],
+    ],
+    ids=["refused", "failed", "too late"],
+)
+@pytest.mark.parametrize("model", ["Scripted-1B", "other"])
+def test_a_reply_of_which_nothing_more_comes_stays_as_it_was(
+    chat: Chat, engine: ScriptedEngine, start: Start, script: Script, model: str
+) -> None:
+    said: list[Turn] = [{"role": "user", "content": "one"}]
+    name = engine.info.model
+    receipt = Receipt(said, None, (5, 6), SamplingParams(), True, 0, name, "abc", "cpu", "float32", "local", {})
+    engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5, receipt=receipt)]
+    reply = ask(chat, engine, "one")
+
+    chat.resume(ScriptedEngine(script).with_info(model=model), reply, CONTROLS)
+    finish(chat)
+
+    told = chat.refusal(reply)
+    assert str(told) == "60 requests within a minute." or not isinstance(told, LimitError)
+    for one in (chat, Chat.open(chat.asker, start(), chat.conversation.id)):
+        assert one.last == reply
+        assert one.receipt(reply) == receipt
+    engine.script = lambda _: [" there"]
+    chat.resume(engine, reply, CONTROLS)
+    assert engine.requests[-1].continues == (5, 6)
+    finish(chat)
+    assert chat.last is not None
+    assert (chat.last.text, chat.refusal(reply)) == ("hi there", None)
+
+
+def test_a_reply_that_is_stopped_before_more_comes_stays_as_it_was(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5)]
+    reply = ask(chat, engine, "one")
+
+    def waiting(_: GenerationRequest) -> Iterator[Waiting]:
+        while True:
+            time.sleep(0.005)
+            yield Waiting(3)
+
+    engine.script = waiting
+    chat.resume(engine, reply, CONTROLS)
+    chat.stop()
+    finish(chat)
+    assert chat.last == reply
+    assert chat.refusal(reply) is None
+
+
+def test_a_model_that_has_nothing_to_add_has_ended_the_reply(chat: Chat, engine: ScriptedEngine) -> None:
+    engine.script = lambda _: ["hi", Finished("length", 5, 2, 1.0, 0.5)]
+    reply = ask(chat, engine, "one")
+    engine.script = lambda _: [Finished("stop", 7, 0, 1.0, None)]
+    chat.resume(engine, reply, CONTROLS)
+    finish(chat)
+    assert chat.last is not None
+    assert chat.last.reply is not None
+    assert (chat.last.text, chat.last.reply.end) == ("hi", "stop")
 
 
 def test_what_cannot_be_kept_is_kept_later(

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.engine.errors import EngineError, LimitError, QueueFullError
+from components.engine.errors import ContextFullError, EngineError, LimitError, QueueFullError
 from components.engine.events import Finished
 from components.engine.host import Failed, Loading, Ready
 from components.engine.interface import GenerationRequest
@@ -143,6 +143,20 @@ def test_a_refusal_is_explained(page: AppTest, engine: ScriptedEngine, error: En
     assert str(error) in [caption.value for caption in page.caption]
 
 
+def test_a_reply_that_is_not_written_on_stays_and_the_page_says_why(page: AppTest, engine: ScriptedEngine) -> None:
+    engine.script = lambda _: ["Hi", Finished("length", 5, 2, 1.0, 0.5)]
+    ask(page, "hello")
+    error = ContextFullError("The context is full.")
+    engine.script = lambda _: [error]
+    page.button(key="resume").click().run()
+    assert bubbles(page) == ["hello", "Hi"]
+    assert [warning.value for warning in page.warning] == [EN.errors["full"]]
+    captions = [caption.value for caption in page.caption]
+    assert str(error) in captions
+    assert any(caption.startswith(EN.ends["length"]) for caption in captions)
+    assert page.button(key="regenerate").label == EN.regenerate
+
+
 def test_a_message_that_is_too_long_is_explained(open_page: OpenPage, engine: ScriptedEngine) -> None:
     engine.with_info(context_length=300, defaults=SamplingParams(max_new_tokens=160))
     page = open_page(StillHost(Ready(engine, 1.0))).run()
@@ -181,6 +195,13 @@ def test_speed_and_context_stand_below_a_reply(page: AppTest) -> None:
     caption = next(caption.value for caption in page.caption if "first token" in caption.value)
     assert "2 tokens" in caption
     assert "context 7 of 40,000" in caption
+
+
+@pytest.mark.parametrize(("prompt", "end"), [(39_996, "length"), (39_997, "full")])
+def test_a_reply_that_filled_the_context_says_so(page: AppTest, engine: ScriptedEngine, prompt: int, end: str) -> None:
+    engine.script = lambda _: ["Hi", Finished("length", prompt, 3, 1.0, 0.5)]
+    ask(page, "hello")
+    assert any(caption.value.startswith(EN.ends[end]) for caption in page.caption)
 
 
 def test_what_no_longer_fits_is_marked(open_page: OpenPage, engine: ScriptedEngine) -> None:

@@ -66,7 +66,7 @@ class LocalEngine(VocabularyEngine):
         return self._worker.failure
 
     def _start(self, request: GenerationRequest, generation: Generation) -> None:
-        prompt = self._prompt_of(request)
+        request, prompt = self._fitted(request)
         try:
             grammar = self._grammars.compile_for(request.sampling)
         except GrammarError as error:

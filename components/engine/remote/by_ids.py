@@ -101,7 +101,7 @@ class EngineByIds(VocabularyEngine, RemoteEngine):
         self.dialect.check(request)
         prompt = None
         try:
-            prompt = self._prompt_of(request)
+            request, prompt = self._fitted(request)
         except EngineNotReadyError:
             if self.keeper.has_given_up:
                 raise
@@ -119,7 +119,7 @@ class EngineByIds(VocabularyEngine, RemoteEngine):
         while reply.prompt is None:
             attempt = 0 if await self._asker.wait_for_restart(reply) else attempt
             try:
-                reply.prompt = await asyncio.to_thread(self._prompt_of, reply.request)
+                reply.request, reply.prompt = await asyncio.to_thread(self._fitted, reply.request)
             except EngineNotReadyError:  # it has crashed just now, which may be noticed in a moment
                 if attempt == self._settings.openai_retries:
                     raise

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from math import ceil
 from typing import Any
 
 from openai import APIError
@@ -107,7 +108,8 @@ class RemoteEngine(Engine):
 
     def _begin(self, request: GenerationRequest, generation: Generation) -> StreamedReply:
         """The reply to a request, once it is clear that it can be asked for."""
-        self.room_for_prompt(request.longest)
+        if not request.may_be_shorter:
+            self.room_for_prompt(request.longest)
         if request.prompt is None:
             parted(request.messages)
         elif not request.prompt:
@@ -129,21 +131,29 @@ class RemoteEngine(Engine):
     def _length_of(self, text: Text) -> int:
         return self._length_of_json(json.dumps(text))
 
-    def _fitting(self, request: GenerationRequest) -> Sequence[Message]:
-        """As many of the request's messages as fit; none for a prompt, which must fit as a whole. Asks the server."""
+    def _fitting(self, request: GenerationRequest) -> tuple[GenerationRequest, Sequence[Message]]:
+        """The request with a reply that fits, and as many of its messages as do.
+
+        There are none for a prompt, which must fit as a whole. Asks the server.
+        """
         longest = request.longest
+        if request.may_be_shorter:
+            longest = min(longest, self.info.context_length - 1)
         room = self.room_for_prompt(longest)
         if request.prompt is None:
             prompt = self.build_prompt(request.messages, longest)
             system, turns = parted(request.messages)
             messages, fits = [*system, *turns[prompt.dropped_messages :]], not prompt.too_long
+            if request.may_be_shorter:
+                used = self.info.context_length - longest if fits else ceil(Measure(self._length_of).length(messages))
+                return self.shortened(request, used), messages
         elif isinstance(request.prompt, str):
             messages, fits = [], Measure(self._length_of).fits(request.prompt, room)
         else:
             messages, fits = [], len(request.prompt) <= room
         if not fits:
             raise self.too_long(longest)
-        return messages
+        return request, messages
 
     # What follows runs in the event loop.
 
@@ -209,7 +219,8 @@ class RemoteEngine(Engine):
 
     async def _prepare(self, reply: StreamedReply) -> Sequence[Message]:
         """What the reply is asked for with, see ``_fitting``."""
-        return await asyncio.to_thread(self._fitting, reply.request)
+        reply.request, messages = await asyncio.to_thread(self._fitting, reply.request)
+        return messages
 
     def _finish(self, reply: StreamedReply, reason: FinishReason) -> None:
         request = reply.request

@@ -5,7 +5,7 @@ at that moment; and it is not lost when Streamlit ends that script run early for
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import streamlit as st
@@ -87,6 +87,5 @@ def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> 
             chat.resume(engine, message, controls)
         case "branch":
             assert action.begin is not None
-            sampling = controls.sampling.model_copy(update=dict(action.changes))
-            chat.branch(engine, message, action.begin, replace(controls, sampling=sampling))
+            chat.branch(engine, message, action.begin, controls, action.changes)
             st.session_state[LOOKED_INTO] = chat.last.id if chat.last else None  # where it went, as soon as it is there

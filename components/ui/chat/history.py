@@ -5,7 +5,7 @@ from typing import cast
 import streamlit as st
 
 from components.chats.chat import WINDOW, Chat
-from components.chats.records import finished_of
+from components.chats.records import finished_of, kind_of
 from components.chats.replies import Written
 from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
@@ -160,10 +160,11 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
     if reply is None:
         return  # imported: nobody knows how it was written
     if reply.error_kind:
-        st.warning(texts.errors[cast("ErrorKind", reply.error_kind)], icon=":material/error:")
-        st.caption(reply.error)
+        _draw_error(reply.error_kind, reply.error, texts)
     elif summary := _summary(message.text, reply, engine.info, texts):
         st.caption(summary)
+    if (refusal := chat.refusal(message)) is not None:
+        _draw_error(kind_of(refusal), str(refusal), texts)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _draw_siblings(chat, message, texts)
         if chat.last is not None and message.id == chat.last.id:
@@ -172,6 +173,11 @@ def _draw_below(chat: Chat, message: Message, engine: Engine, texts: Texts) -> N
             draw_inside_button(message, texts)
         draw_reply_menu(chat, message, reply, engine, texts)
     draw_inside(chat, message, reply, engine, texts)
+
+
+def _draw_error(kind: str, error: str, texts: Texts) -> None:
+    st.warning(texts.errors[cast("ErrorKind", kind)], icon=":material/error:")
+    st.caption(error)
 
 
 def _draw_buttons(message: Message, reply: Reply, texts: Texts) -> None:
@@ -218,17 +224,19 @@ def _draw_forgotten_line(texts: Texts) -> None:
 def _summary(text: str, reply: Reply, info: EngineInfo, texts: Texts) -> str:
     """How the reply ended and how fast it was written, in a line."""
     parts = []
-    if reply.end in texts.ends:
-        parts.append(texts.ends[reply.end])
-    if reply.end == "stop" and not text:
+    finished = finished_of(reply)
+    used = finished.prompt_tokens + finished.completion_tokens if finished else 0
+    end = "full" if reply.end == "length" and used >= info.context_length else reply.end
+    if end in texts.ends:
+        parts.append(texts.ends[end])
+    if end == "stop" and not text:
         parts.append(texts.empty)
-    if finished := finished_of(reply):
+    if finished:
         about = "≈ " if finished.approximate else ""
         if finished.tokens_per_second is not None:
             parts.append(about + texts.speed.format(speed=finished.tokens_per_second))
         if finished.time_to_first_token is not None:
             parts.append(texts.first_token.format(seconds=finished.time_to_first_token))
         parts.append(about + texts.tokens.format(tokens=finished.completion_tokens))
-        used = finished.prompt_tokens + finished.completion_tokens
         parts.append(about + texts.context.format(used=used, length=info.context_length))
     return " · ".join(parts)

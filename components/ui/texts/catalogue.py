@@ -9,7 +9,7 @@ from components.ui.texts.lab_catalogue import LabTexts
 
 Language = Literal["zh", "en"]
 
-ErrorKind = Literal["prompt", "queue", "limit", "other"]
+ErrorKind = Literal["prompt", "full", "queue", "limit", "other"]
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,8 @@ EN = Texts(
     errors={
         "prompt": "The model cannot take this message, most likely because it is too long. Shorten it, or choose a "
         "shorter longest reply in the sidebar.",
+        "full": "The context is full: there is no room to write this reply on. Ask a new question, for which older "
+        "messages make room.",
         "queue": "Too many people are waiting for the model right now. Please try again in a minute.",
         "limit": "You have reached what one visitor may use of this server for now. Your message is kept.",
         "other": "This reply did not work out. Please try again.",
@@ -158,6 +160,7 @@ EN = Texts(
     ends={
         "cancelled": "stopped",
         "length": "cut off at the longest reply set in the sidebar",
+        "full": "cut off because the context is full",
         "time": "ended after the longest time that a reply may take",
         "loop": "stopped because it had begun to repeat itself",
         "cut": "cut off because the server was stopped",

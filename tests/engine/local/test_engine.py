@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from components.engine.errors import EngineError, PromptError, QueueFullError
+from components.engine.errors import ContextFullError, EngineError, PromptError, QueueFullError
 from components.engine.events import Delta, Event, Finished, FinishReason, Waiting
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, blocks_for
@@ -464,3 +465,26 @@ def test_a_replay_of_what_was_written_on_compares_all_of_it(engine: LocalEngine)
 
     assert len(receipt.tokens) == 48
     assert again.difference is None
+
+
+def test_a_reply_is_written_on_in_the_room_that_is_left(engine: LocalEngine) -> None:
+    sampling = SamplingParams(temperature=1.2, top_k=0, top_p=1, max_new_tokens=128, ignore_eos=True, seed=4)
+    older: list[Message] = [{"role": "user", "content": "今天天气"}, {"role": "assistant", "content": "很好"}]
+    prompt, length = engine.tokenize(QUESTION), engine.info.context_length
+    begun = finished(engine.generate(GenerationRequest(QUESTION, sampling))).receipt
+    assert begun is not None
+    assert len(prompt) + 2 * len(begun.tokens) > length
+    request = GenerationRequest([*older, *QUESTION], sampling, continues=begun.tokens)
+    with pytest.raises(PromptError, match="leaves no room for a question"):
+        engine.generate(request)
+
+    last = finished(engine.generate(replace(request, may_be_shorter=True)))
+
+    assert last.reason == "length"
+    assert last.prompt_tokens == len(prompt) + 128, "older rounds make room"
+    assert last.prompt_tokens + last.completion_tokens == length
+    assert last.receipt is not None
+    assert last.receipt.sampling.max_new_tokens == last.completion_tokens, "as it was really sampled"
+    assert replay(engine, last.receipt).difference is None
+    with pytest.raises(ContextFullError, match="The context is full"):
+        engine.generate(replace(request, continues=last.receipt.tokens, may_be_shorter=True))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from components.engine.errors import (
+    ContextFullError,
     EngineError,
     EngineNotReadyError,
     PromptError,
@@ -391,6 +392,25 @@ def test_a_message_that_does_not_fit_is_never_sent(stub: OpenAIStub, remote: Con
     with pytest.raises(PromptError, match="too long"):
         list(engine.generate(GenerationRequest([], SHORT, prompt="词" * 300)))
     assert stub.replies == []
+
+
+@pytest.mark.parametrize(("tokenizes", "left"), [(True, 200 - 96), (False, 200 - 137)])
+def test_a_reply_is_written_on_in_the_room_that_is_left(
+    stub: OpenAIStub, remote: Connect, tokenizes: bool, left: int
+) -> None:
+    stub.tokenizes = tokenizes
+    stub.models = [{"id": MODEL, "max_model_len": 200}]
+    engine = remote()
+    longest = SamplingParams(max_new_tokens=150)
+    request = GenerationRequest(turns("一" * 20, "二", "三", "四" * 91), longest, may_be_shorter=True)
+    receipt = finished(list(engine.generate(request))).receipt
+
+    assert stub.last_messages == ["三", "四" * 91], "older rounds make room"
+    assert stub.replies[-1]["max_tokens"] == left
+    assert receipt is not None
+    assert receipt.sampling.max_new_tokens == left
+    with pytest.raises(ContextFullError):
+        list(engine.generate(GenerationRequest(turns("三", "四" * 200), longest, may_be_shorter=True)))
 
 
 def test_the_server_is_asked_for_lengths_only_when_it_matters_and_once(stub: OpenAIStub, remote: Connect) -> None:

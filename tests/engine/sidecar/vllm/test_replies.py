@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from components.engine.errors import EngineError, EngineNotReadyError, PromptError, UnsupportedError
+from components.engine.errors import ContextFullError, EngineError, EngineNotReadyError, PromptError, UnsupportedError
 from components.engine.events import Delta, Event, Finished, Waiting
 from components.engine.interface import Engine, GenerationRequest
 from components.model.chat_format import Message
@@ -131,6 +131,21 @@ def test_a_reply_is_written_on_from_its_ids(load: Load, tmp_path: Path, asked: C
     ask(load({"asked": str(tmp_path / "asked")}), continues=(3531, 3237))
 
     assert asked()["prompt"][-2:] == [3531, 3237]
+
+
+def test_a_reply_is_written_on_in_the_room_that_is_left(
+    load: Load, tmp_path: Path, asked: Callable[[], dict[str, Any]]
+) -> None:
+    engine = load({"asked": str(tmp_path / "asked")})
+    begun = engine.info.context_length - 40
+    receipt = finished(ask(engine, continues=(3531,) * begun, may_be_shorter=True)).receipt
+
+    left = 40 - len(engine.tokenize(QUESTION))
+    assert asked()["max_tokens"] == left
+    assert receipt is not None
+    assert (receipt.sampling.max_new_tokens, receipt.continued) == (left, begun)
+    with pytest.raises(ContextFullError):
+        ask(engine, continues=(3531,) * (begun + left), may_be_shorter=True)
 
 
 def test_what_it_cannot_do_and_what_is_too_long_is_said(load: Load) -> None:
