@@ -48,6 +48,8 @@ def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
     assert page.status_code == 200
     assert page.headers["x-robots-tag"] == "noindex, nofollow"
     assert "form-action 'self'" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "same-origin"  # else its form would come from nowhere
+    assert '<meta name="referrer" content="same-origin">' in page.text
     assert "&lt;i&gt;Why?&lt;/i&gt;" in page.text
     assert "<script>alert" not in page.text
     assert "<strong>bold</strong>" in page.text
