@@ -39,6 +39,11 @@ def replies_in(page: str) -> tuple[str, ...]:
     return tuple(re.findall(r"</strong> (\d\.\d\d)", page))
 
 
+def ballots_in(page: str) -> list[str]:
+    """What the buttons send, in the page's order."""
+    return re.findall(r'name="reply" value="([0-9a-f]{16})"', page)
+
+
 def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
     web: str, replies: Replies, shared: tuple[str, str]
 ) -> None:
@@ -57,13 +62,13 @@ def test_what_is_what_is_hidden_until_the_vote_which_counts_once(
     for secret in (sheet, READER, READER.partition(":")[2]):
         assert secret not in page.text
 
-    places = re.findall(r'name="place" value="(\d)"', page.text)
-    assert places == ["0", "1"]  # whatever is what
-    for place in places:
-        after = browser.post(f"{web}/s/{link}/vote", {"place": place}, timeout=60)
+    ballots = ballots_in(page.text)
+    assert len(set(ballots)) == 2
+    for ballot in ballots:
+        after = browser.post(f"{web}/s/{link}/vote", {"reply": ballot}, timeout=60)
     assert "Temperature 0.25" in after.text
     assert "Temperature 1.75" in after.text
-    assert 'name="place"' not in after.text
+    assert ballots_in(after.text) == []
     assert votes(replies, sheet) == 1
 
 
@@ -81,21 +86,41 @@ def test_the_order_is_each_voters_own_and_stays(web: str, shared: tuple[str, str
 def test_the_vote_is_for_the_reply_that_stood_there(web: str, shared: tuple[str, str]) -> None:
     for _ in range(6):
         browser = requests.Session()
-        order = replies_in(browser.get(f"{web}/s/{shared[1]}", timeout=60).text)
-        after = browser.post(f"{web}/s/{shared[1]}/vote", {"place": "1"}, timeout=60).text
+        before = browser.get(f"{web}/s/{shared[1]}", timeout=60).text
+        after = browser.post(f"{web}/s/{shared[1]}/vote", {"reply": ballots_in(before)[1]}, timeout=60).text
         mine = next(article for article in after.split("<article")[1:] if "Your vote" in article)
-        assert replies_in(mine) == (order[1],)
+        assert replies_in(mine) == (replies_in(before)[1],)
+
+
+def test_a_vote_in_one_tab_is_for_what_stood_there_whatever_the_order_of_another(
+    web: str, shared: tuple[str, str]
+) -> None:
+    address = f"{web}/s/{shared[1]}"
+    orders: set[bool] = set()
+    while len(orders) < 2:
+        first = requests.get(address, timeout=60)  # its cookie is overwritten by the second tab's
+        browser = requests.Session()
+        second = browser.get(address, timeout=60)
+        orders.add(replies_in(first.text) == replies_in(second.text))
+        after = browser.post(f"{address}/vote", {"reply": ballots_in(first.text)[0]}, timeout=60).text
+        mine = next(article for article in after.split("<article")[1:] if "Your vote" in article)
+        assert replies_in(mine) == replies_in(first.text)[:1]
+
+
+def test_what_is_sent_for_a_reply_is_the_same_for_every_voter(web: str, shared: tuple[str, str]) -> None:
+    pages = [requests.get(f"{web}/s/{shared[1]}", timeout=60).text for _ in range(6)]
+    assert len({tuple(sorted(zip(replies_in(page), ballots_in(page), strict=True))) for page in pages}) == 1
 
 
 @pytest.mark.parametrize(
     ("form", "headers", "cookie", "status"),
     [
-        ({"place": "0"}, {}, False, 403),
-        ({"place": "0"}, {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, True, 403),
-        ({"place": "7"}, {}, True, 404),
-        ({"place": "x"}, {}, True, 404),
+        ({"reply": "0"}, {}, False, 403),
+        ({"reply": "0"}, {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, True, 403),
+        ({"reply": "0"}, {}, True, 404),
+        ({"reply": "x"}, {}, True, 404),
         ({}, {}, True, 404),
-        ({"place": "0" * 3000}, {}, True, 413),
+        ({"reply": "0" * 3000}, {}, True, 413),
     ],
 )
 def test_a_vote_that_is_none_does_not_count(
@@ -121,11 +146,11 @@ def test_a_link_that_was_withdrawn_is_there_for_nobody(web: str, replies: Replie
     browser.get(f"{web}/s/{link}", timeout=60)
     withdraw_sheet(replies.database, READER, link)
     assert browser.get(f"{web}/s/{link}", timeout=60).status_code == 404
-    assert browser.post(f"{web}/s/{link}/vote", {"place": "0"}, timeout=60).status_code == 404
+    assert browser.post(f"{web}/s/{link}/vote", {"reply": "0"}, timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/s/short/vote", "/s/{id}/votes", "/s/{id}/vote/"])
 def test_nothing_else_is_open_without_a_code(web: str, path: str) -> None:
-    answer = requests.post(web + path.format(id=new_share_id()), {"place": "0"}, timeout=60)
+    answer = requests.post(web + path.format(id=new_share_id()), {"reply": "0"}, timeout=60)
     assert answer.status_code in (401, 403, 404, 405)
     assert "which reply is the best" not in answer.text.lower()
