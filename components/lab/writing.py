@@ -53,8 +53,15 @@ class Writing:
         """Begin. Returns at once."""
         threading.Thread(target=self._write_all, name="sheet-writing", daemon=True).start()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether every sample has."""
+        return self._ended.is_set()
+
     def stop(self) -> None:
         """Write no more. What was written stays."""
+        if self.has_ended:
+            return  # it is done, though perhaps not kept
         self._stopped.set()
         with self._lock:
             generations = list(self._generations)
@@ -67,7 +74,7 @@ class Writing:
 
     def now(self) -> Sheet:
         """The sheet with what is written so far."""
-        ended = self._ended.is_set()
+        ended = self.has_ended
         with self._lock:
             cells = [
                 Cell(cell.sampling, [self._samples[number, which] for which in range(len(cell.samples))])

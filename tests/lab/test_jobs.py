@@ -178,6 +178,9 @@ def test_what_cannot_be_kept_is_said_and_kept_later(
         wait_until(lambda: writing.now().end is not None)
         time.sleep(0.2)
         assert jobs.find(sheet.id) is writing, "it is tried again"
+        jobs.stop(READER, sheet.id)
+        with pytest.raises(StoreError):  # and not that another one is being written: there is nothing to wait for
+            jobs.start(engine, ASKER, grid(1))
     assert finish(jobs, sheet).end == "done"
 
 
