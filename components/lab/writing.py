@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from components.chats.asker import Asker
 from components.engine.errors import EngineError, LimitError, PromptError
-from components.engine.events import Delta, Finished
+from components.engine.events import LEAST_LOGPROB, Delta, Finished
 from components.engine.interface import Engine, Generation, GenerationRequest
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
@@ -157,7 +157,8 @@ class Writing:
     def _note(self, place: Place, event: Delta | Finished, seconds: float) -> None:
         with self._lock:
             sample = self._samples[place]
-            told = [token.logprob for token in event.tokens if token.logprob is not None]
+            logprobs = [token.logprob for token in event.tokens]
+            told = [logprob for logprob in logprobs if logprob is not None and logprob > LEAST_LOGPROB]
             sample = replace(sample, logprob=sample.logprob + sum(told), scored=sample.scored + len(told))
             match event:
                 case Delta(text, count):
