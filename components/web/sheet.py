@@ -13,6 +13,7 @@ from components.access.address import base_path
 from components.access.cookies import NAME_MAX_AGE_SECONDS, new_name
 from components.access.origin import is_forged
 from components.lab.grid import PARAMETERS
+from components.lab.jobs import as_told
 from components.lab.sharing import ballot, read_shared, shuffled, vote_on
 from components.store.database import get_database
 from components.store.errors import NotFoundError, StoreError
@@ -28,6 +29,14 @@ MOST_FORM_BYTES = 256
 
 
 @dataclass(frozen=True)
+class ShownSample:
+    """A reply on the page, and how it ended."""
+
+    html: str
+    end: str | None
+
+
+@dataclass(frozen=True)
 class ShownCell:
     """A cell on the page: ``letter`` is its name for this voter, ``ballot`` what a vote for it says.
 
@@ -36,7 +45,7 @@ class ShownCell:
 
     ballot: str
     letter: str
-    samples: list[str]
+    samples: list[ShownSample]
     settings: str
     votes: int
     is_mine: bool
@@ -98,11 +107,16 @@ def _voter(request: Request) -> str | None:
 
 
 def _shown(sheet: Sheet, voter: str, mine: int | None, votes: Mapping[int, int], texts: PageTexts) -> list[ShownCell]:
+    unfinished = as_told(sheet).end  # of a sheet that was cut, this is all that says so of its replies
     return [
         ShownCell(
             ballot(sheet, number),
             chr(ord("A") + place),
-            [to_html(sample.text) for sample in sheet.cells[number].samples if sample.text],
+            [
+                ShownSample(to_html(sample.text), sample.end or unfinished)
+                for sample in sheet.cells[number].samples
+                if sample.text
+            ],
             _settings(sheet.cells[number], sheet, texts),
             votes.get(number, 0),
             number == mine,

@@ -1,6 +1,9 @@
 """A shared sheet: whoever has the address reads it and votes once, and learns what is what after that."""
 
 import re
+import time
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import requests
@@ -12,6 +15,7 @@ from components.store.sheet_shares import votes_for
 from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 
 READER = "browser:author"
+TEMPERATURES = (0.25, 1.75)
 EVIL = "<script>alert(1)</script> **bold**"
 
 
@@ -22,8 +26,14 @@ def sampling(temperature: float) -> dict[str, float]:
 @pytest.fixture
 def shared(replies: Replies) -> tuple[str, str]:
     """The ids of a sheet and of a link to it."""
-    cells = [Cell(sampling(value), [Sample(f"{EVIL} {value}", "stop")]) for value in (0.25, 1.75)]
-    sheet = Sheet(new_sheet_id(), READER, "compare", "<i>Why?</i>", cells, end="done")
+    samples = [[Sample(f"{EVIL} {value}", "stop")] for value in TEMPERATURES]
+    return share(replies, samples, end="done")
+
+
+def share(replies: Replies, samples: Sequence[Sequence[Sample]], **changes: Any) -> tuple[str, str]:
+    """Share a sheet with these samples of each cell."""
+    cells = [Cell(sampling(value), some) for value, some in zip(TEMPERATURES, samples, strict=True)]
+    sheet = Sheet(new_sheet_id(), READER, "compare", "<i>Why?</i>", cells, **changes)
     with replies.database.writing() as connection:
         Sheets(connection, READER).add(sheet)
     return sheet.id, share_sheet(replies.database, READER, sheet.id, "week").id
@@ -110,6 +120,19 @@ def test_a_vote_in_one_tab_is_for_what_stood_there_whatever_the_order_of_another
 def test_what_is_sent_for_a_reply_is_the_same_for_every_voter(web: str, shared: tuple[str, str]) -> None:
     pages = [requests.get(f"{web}/s/{shared[1]}", timeout=60).text for _ in range(6)]
     assert len({tuple(sorted(zip(replies_in(page), ballots_in(page), strict=True))) for page in pages}) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_reply_that_has_no_proper_end_says_so_before_the_vote(web: str, replies: Replies, language: str) -> None:
+    samples = [[Sample(f"**whole** {number}", "stop") for number in (1, 2)], [Sample("half", "length"), Sample("most")]]
+    said = {"en": "Ended at the longest length of a reply", "zh": "达到最长回答而中断"}[language]
+    cut = {"en": "Cut off", "zh": "中途中断"}[language]
+    for changed, ends in ((time.time(), [said]), (1000.0, [said, cut])):  # the other is still written, or no more
+        _, link = share(replies, samples, changed=changed)
+        page = requests.get(f"{web}/s/{link}", headers={"Accept-Language": language}, timeout=60).text
+        told = [re.findall('<p class="soft">(.*?)</p>', article) for article in page.split("<article")[1:]]
+        assert sorted(told) == [[], [], ends]
+        assert "0.25" not in page
 
 
 @pytest.mark.parametrize(
