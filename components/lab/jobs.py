@@ -32,7 +32,7 @@ class AlreadyWritingError(Exception):
 
 
 class Jobs:
-    """The sheets that this process writes. All methods may be called from any thread."""
+    """The sheets that this process writes, or has yet to keep. All methods may be called from any thread."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -48,7 +48,7 @@ class Jobs:
             StoreError: it cannot be kept at present.
         """
         with self._lock:
-            if any(one.sheet.reader == sheet.reader for one in self._running.values()):
+            if any(one.sheet.reader == sheet.reader and not one.has_ended for one in self._running.values()):
                 raise AlreadyWritingError
             with self.database.writing() as connection:
                 sheets = Sheets(connection, sheet.reader)
@@ -61,7 +61,7 @@ class Jobs:
         threading.Thread(target=self._keep, args=(writing,), name="sheet", daemon=True).start()
 
     def find(self, sheet: str) -> Writing | None:
-        """What writes this sheet here."""
+        """What writes this sheet here, or wrote it where its end is not kept yet."""
         with self._lock:
             return self._running.get(sheet)
 

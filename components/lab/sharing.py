@@ -1,5 +1,6 @@
 """Sheets that readers share: for whoever has the address, who may vote without seeing what is what."""
 
+import hashlib
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -32,9 +33,22 @@ def share_sheet(database: Database, reader: str, sheet: str, expiry: Expiry) -> 
 
 def shuffled(sheet: Sheet, voter: str) -> list[int]:
     """The numbers of the cells that have something to read, in an order that is each voter's own."""
-    cells = [number for number, cell in enumerate(sheet.cells) if any(sample.text for sample in cell.samples)]
+    cells = _readable(sheet)
     random.Random(f"{sheet.id}/{voter}").shuffle(cells)
     return cells
+
+
+def ballot(sheet: Sheet, number: int) -> str:
+    """What a vote for a cell says: the same for every voter, and nothing of the sheet's own order.
+
+    A browser that opens two tabs at once may show them in two orders, and is one voter when it votes. No voter learns
+    the sheet's own id.
+    """
+    return hashlib.sha256(f"{sheet.id}/{number}".encode()).hexdigest()[:16]
+
+
+def _readable(sheet: Sheet) -> list[int]:
+    return [number for number, cell in enumerate(sheet.cells) if any(sample.text for sample in cell.samples)]
 
 
 def read_shared(database: Database, share: str, voter: str) -> tuple[SheetShare, Sheet, int | None, Mapping[int, int]]:
@@ -49,25 +63,25 @@ def read_shared(database: Database, share: str, voter: str) -> tuple[SheetShare,
         return link, sheet, vote_of(connection, sheet.id, voter), votes_for(connection, sheet.id)
 
 
-def vote_on(database: Database, share: str, voter: str, place: int) -> None:
+def vote_on(database: Database, share: str, voter: str, voted: str) -> None:
     """A browser's vote. Only its first one counts.
 
     Args:
         database: where it is kept.
         share: the link's id.
         voter: whose vote it is.
-        place: in the voter's own order. The sheet's own would tell what is what.
+        voted: the ``ballot`` of a cell that has something to read.
 
     Raises:
-        NotFoundError: there is no such link or place.
+        NotFoundError: there is no such link or cell.
         StoreError: the store cannot be written at present.
     """
     with database.writing() as connection:
         _, sheet = shared_sheet(connection, share)
-        cells = shuffled(sheet, voter)
-        if not 0 <= place < len(cells):
+        number = next((number for number in _readable(sheet) if ballot(sheet, number) == voted), None)
+        if number is None:
             raise NotFoundError(share)
-        vote(connection, sheet.id, voter, cells[place])
+        vote(connection, sheet.id, voter, number)
 
 
 def links_of(database: Database, reader: str) -> Sequence[tuple[SheetShare, str]]:

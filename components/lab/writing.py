@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from components.chats.asker import Asker
 from components.engine.errors import EngineError, LimitError, PromptError
-from components.engine.events import Delta, Finished
+from components.engine.events import LEAST_LOGPROB, Delta, Finished
 from components.engine.interface import Engine, Generation, GenerationRequest
 from components.model.chat_format import Message
 from components.sampling.parameters import SamplingParams
@@ -53,8 +53,15 @@ class Writing:
         """Begin. Returns at once."""
         threading.Thread(target=self._write_all, name="sheet-writing", daemon=True).start()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether every sample has."""
+        return self._ended.is_set()
+
     def stop(self) -> None:
         """Write no more. What was written stays."""
+        if self.has_ended:
+            return  # it is done, though perhaps not kept
         self._stopped.set()
         with self._lock:
             generations = list(self._generations)
@@ -67,7 +74,7 @@ class Writing:
 
     def now(self) -> Sheet:
         """The sheet with what is written so far."""
-        ended = self._ended.is_set()
+        ended = self.has_ended
         with self._lock:
             cells = [
                 Cell(cell.sampling, [self._samples[number, which] for which in range(len(cell.samples))])
@@ -150,7 +157,8 @@ class Writing:
     def _note(self, place: Place, event: Delta | Finished, seconds: float) -> None:
         with self._lock:
             sample = self._samples[place]
-            told = [token.logprob for token in event.tokens if token.logprob is not None]
+            logprobs = [token.logprob for token in event.tokens]
+            told = [logprob for logprob in logprobs if logprob is not None and logprob > LEAST_LOGPROB]
             sample = replace(sample, logprob=sample.logprob + sum(told), scored=sample.scored + len(told))
             match event:
                 case Delta(text, count):

@@ -13,7 +13,8 @@ from components.access.address import base_path
 from components.access.cookies import NAME_MAX_AGE_SECONDS, new_name
 from components.access.origin import is_forged
 from components.lab.grid import PARAMETERS
-from components.lab.sharing import read_shared, shuffled, vote_on
+from components.lab.jobs import as_told
+from components.lab.sharing import ballot, read_shared, shuffled, vote_on
 from components.store.database import get_database
 from components.store.errors import NotFoundError, StoreError
 from components.store.sheets import Cell, Sheet
@@ -28,12 +29,23 @@ MOST_FORM_BYTES = 256
 
 
 @dataclass(frozen=True)
-class ShownCell:
-    """A cell on the page: ``letter`` is its name for this voter, at this ``place``; the rest is told after the vote."""
+class ShownSample:
+    """A reply on the page, and how it ended."""
 
-    place: int
+    html: str
+    end: str | None
+
+
+@dataclass(frozen=True)
+class ShownCell:
+    """A cell on the page: ``letter`` is its name for this voter, ``ballot`` what a vote for it says.
+
+    The settings and the votes are told after the vote.
+    """
+
+    ballot: str
     letter: str
-    samples: list[str]
+    samples: list[ShownSample]
     settings: str
     votes: int
     is_mine: bool
@@ -79,12 +91,9 @@ async def take_vote(request: Request) -> Response:
     if not (length.isdecimal() and int(length) <= MOST_FORM_BYTES):
         return problem_page(request, "no_vote", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-    place = form.get("place", "")
     share = request.path_params["share"]
     try:
-        if not (place.isascii() and place.isdecimal() and len(place) < 4):
-            raise NotFoundError(share)
-        await run_in_threadpool(vote_on, get_database(), share, voter, int(place))
+        await run_in_threadpool(vote_on, get_database(), share, voter, form.get("reply", ""))
     except NotFoundError:
         return not_found(request)
     except StoreError:
@@ -98,11 +107,16 @@ def _voter(request: Request) -> str | None:
 
 
 def _shown(sheet: Sheet, voter: str, mine: int | None, votes: Mapping[int, int], texts: PageTexts) -> list[ShownCell]:
+    unfinished = as_told(sheet).end  # of a sheet that was cut, this is all that says so of its replies
     return [
         ShownCell(
-            place,
+            ballot(sheet, number),
             chr(ord("A") + place),
-            [to_html(sample.text) for sample in sheet.cells[number].samples if sample.text],
+            [
+                ShownSample(to_html(sample.text), sample.end or unfinished)
+                for sample in sheet.cells[number].samples
+                if sample.text
+            ],
             _settings(sheet.cells[number], sheet, texts),
             votes.get(number, 0),
             number == mine,

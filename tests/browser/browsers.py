@@ -14,7 +14,11 @@ from tests.browser.chat_page import PATIENCE_MS
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first has no window that nobody sees: a page that loads anew takes half of the others' computing."""
 
+IN_THE_NETWORK = "chat.test"
+"""Leads to this machine as its name in a network would: without TLS, browsers trust it less than localhost."""
+
 ARGUMENTS = [
+    f"--host-resolver-rules=MAP {IN_THE_NETWORK} 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.access.conftest import LOCKED
+from tests.browser.browsers import IN_THE_NETWORK
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import NewBrowser, PageFactory
 from tests.browser.test_page import DESKTOP, PHONE
@@ -211,15 +212,27 @@ def test_looks_of_the_lab(open_page: PageFactory, device: str, lang: str, scheme
         assert width <= options["viewport"]["width"]
 
 
-def test_a_sheet_is_shared_read_without_a_code_and_voted_on_once(readers: Readers) -> None:
-    author = readers.visitor()
+def shared_sheet(author: ChatPage, question: str) -> str:
+    """Compare two replies and share them; gives the link."""
     open_lab(author)
-    ask(author, "hello <i>shared</i>")
+    ask(author, question)
     expect(button(author.page, "Use these")).to_have_count(2)
     author.page.get_by_text("Share and let others vote").click()
     button(author.page, "Make a link").press("Enter")  # it moves while its box opens: a click may miss it
-    link = author.page.get_by_test_id("stCode").inner_text().strip()
+    return author.page.get_by_test_id("stCode").inner_text().strip()
 
+
+def test_a_sheet_is_voted_on_without_tls(readers: Readers) -> None:
+    link = shared_sheet(readers.visitor(), "hello").replace("127.0.0.1", IN_THE_NETWORK)
+    voter = readers.stranger(link)
+    assert not voter.page.evaluate("window.isSecureContext")
+    button(voter.page, "This one is the best").first.click()
+    expect(voter.page.get_by_text("Your vote")).to_be_visible()
+
+
+def test_a_sheet_is_shared_read_without_a_code_and_voted_on_once(readers: Readers) -> None:
+    author = readers.visitor()
+    link = shared_sheet(author, "hello <i>shared</i>")
     voter = readers.stranger(link)
     expect(voter.page.get_by_text("hello <i>shared</i>").first).to_be_visible()
     expect(voter.page.get_by_text("Temperature", exact=False)).to_have_count(0)

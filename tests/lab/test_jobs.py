@@ -9,7 +9,7 @@ import pytest
 
 from components.chats.asker import Asker
 from components.engine.errors import LimitError, PromptError, UnsupportedError
-from components.engine.events import ChosenToken, Delta
+from components.engine.events import LEAST_LOGPROB, ChosenToken, Delta
 from components.engine.interface import Engine, Generation, GenerationRequest
 from components.engine.line.limits import Limits
 from components.lab import jobs as module
@@ -178,6 +178,9 @@ def test_what_cannot_be_kept_is_said_and_kept_later(
         wait_until(lambda: writing.now().end is not None)
         time.sleep(0.2)
         assert jobs.find(sheet.id) is writing, "it is tried again"
+        jobs.stop(READER, sheet.id)
+        with pytest.raises(StoreError):  # and not that another one is being written: there is nothing to wait for
+            jobs.start(engine, ASKER, grid(1))
     assert finish(jobs, sheet).end == "done"
 
 
@@ -196,11 +199,12 @@ def test_log_probabilities_are_summed_over_tokens(jobs: Jobs, engine: ScriptedEn
     assert (sample.logprob, sample.scored) == (-3.0, 2)
 
 
+@pytest.mark.parametrize("untold", [None, LEAST_LOGPROB])
 def test_a_token_whose_log_probability_is_not_told_is_none_of_those_that_are_summed(
-    jobs: Jobs, engine: ScriptedEngine
+    jobs: Jobs, engine: ScriptedEngine, untold: float | None
 ) -> None:
     engine.script = lambda _: [
-        Delta("a", tokens=(ChosenToken(b"a", None),)),
+        Delta("a", tokens=(ChosenToken(b"a", untold),)),
         Delta("b", tokens=(ChosenToken(b"b", -2.0),)),
     ]
     sheet = grid(1)

@@ -12,7 +12,7 @@ from components.chats.sharing import TooManySharesError
 from components.lab import sharing
 from components.lab.exporting import all_sheets
 from components.lab.jobs import Jobs
-from components.lab.sharing import read_shared, share_sheet, vote_on, votes_on
+from components.lab.sharing import ballot, read_shared, share_sheet, vote_on, votes_on
 from components.store.database import Database
 from components.store.errors import NotFoundError
 from components.store.links import new_share_id
@@ -35,14 +35,14 @@ def kept(database: Database, reader: str = READER) -> Sheet:
 def test_only_what_can_be_read_can_be_voted_for(jobs: Jobs) -> None:
     sheet = kept(jobs.database)
     link = share_sheet(jobs.database, READER, sheet.id, "day")
-    for place in (2, -1):
+    for voted in (ballot(sheet, 1), ballot(sheet, 3), ballot(kept(jobs.database), 0), "", "0"):
         with pytest.raises(NotFoundError):
-            vote_on(jobs.database, link.id, "voter", place)
+            vote_on(jobs.database, link.id, "voter", voted)
     assert votes_on(jobs.database, READER, sheet.id) == {}
     assert sorted(sharing.shuffled(sheet, "voter")) == [0, 2]
     for voter in ("voter", "another"):
-        vote_on(jobs.database, link.id, voter, sharing.shuffled(sheet, voter).index(2))
-    vote_on(jobs.database, link.id, "voter", sharing.shuffled(sheet, "voter").index(0))  # the first one counts
+        vote_on(jobs.database, link.id, voter, ballot(sheet, 2))
+    vote_on(jobs.database, link.id, "voter", ballot(sheet, 0))  # the first one counts
     _, _, own, votes = read_shared(jobs.database, link.id, "voter")
     assert (own, votes) == (2, {2: 2})
 

@@ -44,6 +44,7 @@ def test_anybody_reads_it_without_an_access_code(web: str, shared: tuple[Chat, S
     assert '<meta name="robots" content="noindex, nofollow">' in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert '<meta name="referrer" content="no-referrer">' in answer.text
     assert "set-cookie" not in answer.headers
     assert re.findall(r'href="([^"]*copy[^"]*)"', answer.text) == [f"../?copy={made.id}"]
     for secret in (chat.conversation.id, chat.asker.reader, chat.asker.reader.partition(":")[2]):

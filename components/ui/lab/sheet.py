@@ -3,6 +3,7 @@
 import time
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components.chats.asker import Asker
 from components.chats.exporting import file_name
@@ -24,9 +25,10 @@ def draw_sheet(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
     """The question and the replies; follows them while they are written."""
     with st.container(border=True):
         st.text(sheet.question)
-    if sheet.end is None:
+    if sheet.end is None or _is_being_kept(jobs, sheet):
         _follow(jobs, asker, sheet, texts)
         return
+    _tell_if_unkept(jobs, sheet, st.empty(), texts)
     if sheet.end != "done":
         st.caption(texts.lab.ends[sheet.end])
     if sheet.kind == "compare":
@@ -63,12 +65,11 @@ def _follow(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
         )
     problem = st.empty()
     show = growing_columns(sheet, texts) if sheet.kind == "compare" else growing_grid(texts)
-    while sheet.end is None:
+    while sheet.end is None or _is_being_kept(jobs, sheet):
         done, total = written(sheet)
         # Something is sent each time, for only while it sends can Streamlit end a run of the script.
         progress.progress(done / total, texts.lab.progress.format(done=done, all=total))
-        if (writing := jobs.find(sheet.id)) is not None and writing.problem is not None:
-            problem.warning(f"{texts.not_kept} {writing.problem}", icon=":material/cloud_off:")
+        _tell_if_unkept(jobs, sheet, problem, texts)
         show(sheet)
         time.sleep(REFRESH_SECONDS)
         try:
@@ -78,6 +79,16 @@ def _follow(jobs: Jobs, asker: Asker, sheet: Sheet, texts: Texts) -> None:
         except NotFoundError:
             break  # deleted in another tab
     st.rerun()
+
+
+def _is_being_kept(jobs: Jobs, sheet: Sheet) -> bool:
+    """Whether it is not known yet if its end can be kept: nothing is drawn anew once a sheet has ended."""
+    return (writing := jobs.find(sheet.id)) is not None and writing.problem is None
+
+
+def _tell_if_unkept(jobs: Jobs, sheet: Sheet, slot: DeltaGenerator, texts: Texts) -> None:
+    if (writing := jobs.find(sheet.id)) is not None and writing.problem is not None:
+        slot.warning(f"{texts.not_kept} {writing.problem}", icon=":material/cloud_off:")
 
 
 def _stop(jobs: Jobs, asker: Asker, sheet: str, texts: Texts) -> None:

@@ -1,19 +1,25 @@
 """What the lab's page draws of sheets, in memory; the browser's tests handle it as readers do."""
 
 import re
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
+from components.chats.asker import Asker
 from components.lab.diversity import Scored, diversity
 from components.lab.jobs import Jobs
 from components.sampling.parameters import SamplingParams
+from components.store.errors import StoreError
 from components.store.sheets import Axis, Cell, Sample, Sheet, Sheets, new_sheet_id
 from components.ui.lab.state import VIEW
 from components.ui.texts import EN
+from tests.chats.helpers import wait_until
+from tests.scripted_engine import ScriptedEngine
 
 READER = "browser:me"
 
@@ -155,6 +161,39 @@ def test_the_cell_to_read_is_the_one_that_the_list_names(jobs: Jobs) -> None:
         page.selectbox(key=f"lab_cell_{one.id}").set_value(number).run()
         shown = [text.value for text in page.markdown]
         assert [text for text in shown if text in [text for texts in SAMPLES for text in texts]] == list(texts)
+
+
+# A sheet
+
+
+def one_sheet(jobs: "Jobs", sheet: str) -> None:
+    from components.chats.asker import Asker
+    from components.ui.lab.sheet import draw_sheet
+    from components.ui.texts import EN
+
+    draw_sheet(jobs, Asker("browser:me", "visitor"), jobs.get("browser:me", sheet), EN)
+
+
+@pytest.mark.parametrize("kind", ["compare", "grid"])
+def test_a_sheet_that_ended_and_is_not_kept_says_so(
+    jobs: Jobs, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    go_on = threading.Event()
+    engine.script = lambda _: [str(go_on.wait(60))]
+    one = sheet([Cell(made.sampling, [Sample()]) for made in cells(SAMPLES)], kind, axes=AXES, end=None)
+    jobs.start(engine, Asker(READER, "visitor"), one)
+    with monkeypatch.context() as away:
+        away.setattr(jobs.database, "_transaction", refuse)
+        go_on.set()
+        page = drawn(one_sheet, jobs=jobs, sheet=one.id)
+        assert [warning.value for warning in page.warning] == [f"{EN.not_kept} The disk is full."]
+    wait_until(lambda: jobs.find(one.id) is None)
+    assert not drawn(one_sheet, jobs=jobs, sheet=one.id).warning
+
+
+def refuse(**_: object) -> Iterator[None]:
+    time.sleep(0.5)  # that a database is away is not known at once
+    raise StoreError("The disk is full.")
 
 
 # The list of sheets
