@@ -115,6 +115,7 @@ def draw_inside(chat: Chat, message: Message, reply: Reply, engine: Engine, text
     key = (message.id, message.text, texts.inside, engine.info.model)
     sent = st.session_state.get(_VIEW)
     if sent is None or sent[0] != key:
+        st.session_state.pop(_ASKED, None)  # its answers name tokens by their places among those of the view before
         try:
             with st.spinner(texts.inside.reading):
                 inside = _read(chat, message, reply, engine)

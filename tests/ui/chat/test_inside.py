@@ -23,7 +23,8 @@ from components.sampling.kept import StepScores
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from components.store.messages import Messages
-from components.ui.chat.inside import _Branch, _Question
+from components.ui.chat.actions import LOOKED_INTO
+from components.ui.chat.inside import _ASKED, _Branch, _Question
 from components.ui.chat.opening import URL_NAME
 from components.ui.texts import EN, ZH, Texts
 from tests.engine.remote.openai_stub import OpenAIStub, running_stub
@@ -262,3 +263,18 @@ def test_of_another_models_reply_the_view_shows_nothing(knowing: tuple[AppTest, 
     assert EN.inside.nothing in [info.value for info in page.info]
     told = "This reply was written by Scripted-1B, and Other-1B runs now. Write it anew to look inside."
     assert told in [caption.value for caption in page.caption]
+
+
+def test_what_was_asked_of_a_reply_is_forgotten_when_it_is_written_on(knowing: tuple[AppTest, KnowingEngine]) -> None:
+    """Answers name tokens by their places among those that the view knew."""
+    page, engine = knowing
+    open_inside(page)
+    question: dict[str, object] = {"message": page.session_state[LOOKED_INTO], "sampling": SamplingParams()}
+    question["asked"] = _Question(places=[0], settings={})
+    page.session_state[_ASKED] = question | {"answers": [], "problem": "asked before"}
+    page.run()
+    assert "asked before" in [caption.value for caption in page.caption]
+    engine.script = lambda _: engine.told()
+    page.button(key="resume").click().run()
+    assert "asked before" not in [caption.value for caption in page.caption]
+    assert len(headers(page)) == 1, "the view, and no answers"
