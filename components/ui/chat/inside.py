@@ -50,12 +50,25 @@ class _Inside:
     Attributes:
         kept: its scores.
         prompt: the tokens that stand before it, each once; None where they are not known.
-        sampling: how it was written, as far as the scores can tell what that did.
+        sampling: how it was written.
     """
 
     kept: KeptScores
     prompt: frozenset[int] | None
     sampling: SamplingParams
+
+    @property
+    def tells_penalty(self) -> bool:
+        """Whether it can be told what a repetition penalty does.
+
+        Nobody can penalize logits that were shifted by an unknown amount, nor tokens that may stand before the reply.
+        """
+        return not self.kept.normalized and self.prompt is not None
+
+    @property
+    def shown(self) -> SamplingParams:
+        """How it was written, as far as the view can tell what that did."""
+        return self.sampling if self.tells_penalty else self.sampling.model_copy(update={"repetition_penalty": 1.0})
 
 
 class _Asked(BaseModel):
@@ -140,6 +153,8 @@ def _branch(mounted: str, message: int, inside: _Inside) -> None:
     try:
         asked = _Branch.model_validate(st.session_state[mounted].branch)
         changes = asked.changes(inside.sampling)
+        if not inside.tells_penalty:  # then the view is without it, and the reply was not
+            changes["repetition_penalty"] = inside.sampling.repetition_penalty
         steps = inside.kept.steps[: asked.place + 1]
         token = int(steps[asked.place].ids[asked.rank])
     except (ValidationError, IndexError) as error:
@@ -191,11 +206,7 @@ def _read(chat: Chat, message: Message, reply: Reply, engine: Engine) -> _Inside
         check_model(reply, engine)
         seen = chat.seen(engine, message)
         prompt = None if seen is None else frozenset(seen.prompt)
-    sampling = SamplingParams.model_validate(reply.sampling)
-    # Logits that were shifted by an unknown amount nobody can penalize, nor tokens of which nobody knows what precedes.
-    if kept.normalized or prompt is None:
-        sampling = sampling.model_copy(update={"repetition_penalty": 1.0})
-    return _Inside(kept, prompt, sampling)
+    return _Inside(kept, prompt, SamplingParams.model_validate(reply.sampling))
 
 
 def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> bytes:
@@ -203,7 +214,7 @@ def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> by
     knows_ids = not kept.texts
     told: dict[str, Any] = {
         "view": str(message.id),
-        "settings": {name: getattr(inside.sampling, name) for name in SLIDERS},
+        "settings": {name: getattr(inside.shown, name) for name in SLIDERS},
         "sliders": [_slider(name, inside, texts) for name in SLIDERS],
         "texts": asdict(texts.inside),
         "canBranch": knows_ids,
@@ -218,12 +229,10 @@ def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> by
 
 def _slider(name: str, inside: _Inside, texts: Texts) -> dict[str, object]:
     low, high, step = SLIDERS[name]
-    value = getattr(inside.sampling, name)
+    value = getattr(inside.shown, name)
     problem = ""
-    if name == "repetition_penalty" and inside.kept.normalized:
-        problem = texts.inside.needs_logits
-    elif name == "repetition_penalty" and inside.prompt is None:
-        problem = texts.inside.needs_prompt
+    if name == "repetition_penalty" and not inside.tells_penalty:
+        problem = texts.inside.needs_logits if inside.kept.normalized else texts.inside.needs_prompt
     return {
         "name": name,
         "label": texts.labels[name],

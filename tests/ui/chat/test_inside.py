@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from components.engine.interface import GenerationRequest, Piece
 from components.engine.remote.connecting import connect
 from components.model.chat_format import Message as Turn
 from components.model.chat_format import Prompt
-from components.sampling.kept import StepScores
+from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
 from components.store.messages import Messages
-from components.ui.chat.actions import LOOKED_INTO
-from components.ui.chat.inside import _ASKED, _Branch, _Question
+from components.ui.chat.actions import LOOKED_INTO, Action
+from components.ui.chat.inside import _ASKED, _Branch, _branch, _Inside, _Question
 from components.ui.chat.opening import URL_NAME
 from components.ui.texts import EN, ZH, Texts
 from tests.engine.remote.openai_stub import OpenAIStub, running_stub
@@ -278,3 +279,17 @@ def test_what_was_asked_of_a_reply_is_forgotten_when_it_is_written_on(knowing: t
     page.button(key="resume").click().run()
     assert "asked before" not in [caption.value for caption in page.caption]
     assert len(headers(page)) == 1, "the view, and no answers"
+
+
+@pytest.mark.parametrize(("normalized", "penalty"), [(False, 1.2), (True, 1.3)])
+def test_a_branch_keeps_the_penalty_that_the_view_cannot_tell(
+    monkeypatch: pytest.MonkeyPatch, normalized: bool, penalty: float
+) -> None:
+    steps = (StepScores.of_logprobs([7, 8], [-0.5, -1.0], 7, -0.5),)
+    inside = _Inside(KeptScores(9, steps, normalized), frozenset({3}), SamplingParams(repetition_penalty=1.3))
+    sent = {"place": 0, "rank": 1, "settings": {"repetition_penalty": 1.0 if normalized else 1.2, "top_p": 0.5}}
+    monkeypatch.setattr("components.ui.chat.inside.st.session_state", {"view": SimpleNamespace(branch=sent)})
+    requested: list[Action] = []
+    monkeypatch.setattr("components.ui.chat.inside.request_action", requested.append)
+    _branch("view", 1, inside)
+    assert requested[0].changes == {"repetition_penalty": penalty, "top_p": 0.5}
