@@ -15,7 +15,7 @@ from components.chats.records import begun_reply, receipt_of, room_taken_by, tur
 from components.chats.replies import Replies, Written
 from components.chats.reply import Before
 from components.chats.room import make_room
-from components.engine.errors import EngineError
+from components.engine.errors import EngineError, UnsupportedError
 from components.engine.interface import Engine, GenerationRequest
 from components.engine.receipts import Receipt
 from components.sampling.kept import KeptScores
@@ -50,7 +50,7 @@ class Seen:
 
     Attributes:
         messages: the oldest first.
-        prompt: their token ids, with what was said before the conversation; none where another server knows them.
+        prompt: their token ids, with what was said before the conversation.
     """
 
     messages: Sequence[Message]
@@ -220,14 +220,18 @@ class Chat:
         Raises:
             FullError: the reader keeps as much as they may.
             PromptError: the engine does not have these tokens.
-            UnsupportedError: the engine does not know what tokens stand for.
+            UnsupportedError: the engine does not know what tokens stand for, or another model wrote ``message``.
             StoreError: what it came from cannot be read at present.
         """
+        if message.reply is None or message.reply.model != engine.info.model:
+            raise UnsupportedError(
+                "Another model runs than wrote this reply: to it, the same token ids are other words."
+            )
         tokens = [step.token for step in begin.steps]
         text = engine.reply_text(tokens)
         self._make_room()
         self.stop()
-        system = message.reply.record.get("system", controls.system) if message.reply else controls.system
+        system = message.reply.record.get("system", controls.system)
         sampling = controls.sampling.model_copy(update=dict(changes))
         seen = self.seen(engine, message)
         if seen is not None:
@@ -278,7 +282,8 @@ class Chat:
         if len(messages) < len(ids):
             return None
         prompt = engine.build_whole_prompt(turns_of(reply.record.get("system", ""), messages), longest)
-        return Seen(messages[prompt.dropped_messages :], prompt.input_ids)
+        # Without ids only another server knows them.
+        return Seen(messages[prompt.dropped_messages :], prompt.input_ids) if prompt.input_ids else None
 
     def stop(self) -> None:
         """Stop the reply that is being written here, if there is one."""

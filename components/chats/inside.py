@@ -11,7 +11,7 @@ from components.sampling.filters import ExactStep
 from components.sampling.kept import KeptScores
 from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
-from components.store.rows import Message
+from components.store.rows import Message, Reply
 
 USUAL_SCORES = 50
 """So many are read of each step where the setting keeps none."""
@@ -85,20 +85,33 @@ def source_of(chat: Chat, engine: Engine, message: Message) -> Source:
         UnknownScoresError: the model that wrote it does not run here, or nobody knows its tokens.
         StoreError: the store cannot be read at present.
     """
-    receipt = chat.receipt(chat.now(message))
-    if receipt is None or not receipt.tokens or engine.info.vocabulary == 0:
+    message = chat.now(message)
+    reply, tokens = message.reply, chat.replies.tokens(message)
+    if reply is None or not tokens or engine.info.vocabulary == 0:
         raise UnknownScoresError(
             "The scores of this reply are not known: it was written by another server that told none, or not those of "
             "all its tokens, or was brought in. To look inside, write it anew with a model whose server tells them."
         )
-    here = engine.info.model
-    if receipt.model != here:
-        raise UnknownScoresError(
-            f"This reply was written by {receipt.model}, and {here} runs now. Write it anew to look inside."
-        )
+    check_model(reply, engine)
     # As when it was written, also in how much of the history was left out for the reply's room.
-    prompt = engine.build_whole_prompt(receipt.messages, receipt.sampling.max_new_tokens + receipt.continued)
-    return Source(prompt.input_ids, receipt.tokens, receipt.reused, receipt.sampling.seed if receipt.exact else None)
+    seen = chat.seen(engine, message)
+    if seen is None:
+        raise UnknownScoresError("It is not known what this reply answered. Write it anew to look inside.")
+    if (receipt := chat.receipt(message)) is None:
+        return Source(seen.prompt, tokens, reused=0)
+    return Source(seen.prompt, tokens, receipt.reused, receipt.sampling.seed if receipt.exact else None)
+
+
+def check_model(reply: Reply, engine: Engine) -> None:
+    """See whether the model that wrote a reply runs here: to another, the same token ids are other words.
+
+    Raises:
+        UnknownScoresError: it does not.
+    """
+    if reply.model != engine.info.model:
+        raise UnknownScoresError(
+            f"This reply was written by {reply.model}, and {engine.info.model} runs now. Write it anew to look inside."
+        )
 
 
 def _read(

@@ -10,7 +10,7 @@ import torch
 from components.chats.asker import Asker
 from components.chats.chat import Chat, Controls
 from components.chats.inside import UnknownScoresError, exact_steps, kept_scores
-from components.engine.errors import ContextFullError, PromptError
+from components.engine.errors import ContextFullError, EngineError, PromptError, UnsupportedError
 from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.interface import GenerationRequest
 from components.engine.local.engine import LocalEngine
@@ -373,3 +373,35 @@ def test_a_reply_that_fills_the_context_stays_as_it_is(start: Start, local: Loca
         again = one.replies.scores(whole)
         assert again is not None
         assert again.pack() == scores.pack()
+
+
+def test_a_branch_is_not_written_by_another_model(start: Start, local: LocalEngine) -> None:
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁")
+    begin = kept_scores(chat, local, first).before(chat.replies.tokens(first)[:3])
+    assert begin is not None
+    other = ScriptedEngine()
+    with pytest.raises(UnsupportedError, match="Another model runs than wrote this reply"):
+        chat.branch(other, first, begin, CONTROLS)
+    assert chat.last == first
+    assert other.requests == []
+
+
+def test_of_a_reply_that_failed_the_model_reads_what_it_has(start: Start, local: LocalEngine) -> None:
+    """There is no receipt, but it is kept what it answered."""
+    chat = Chat.new(Asker("one"), start())
+    first = ask(chat, local, "你是谁")
+    begun, kept = chat.replies.tokens(first)[:5], kept_scores(chat, local, first)
+    pieces: list[Delta | EngineError] = [
+        Delta(local.reply_text(begun), len(begun), ids=tuple(begun)),
+        EngineError("The device is lost."),
+    ]
+    failing = ScriptedEngine(lambda _: pieces).with_info(model=local.info.model)
+    chat.regenerate(failing, first, CONTROLS)
+    finish(chat)
+    assert chat.last is not None
+    assert chat.receipt(chat.last) is None
+    read = kept_scores(chat, local, chat.last)
+    assert [step.token for step in read.steps] == list(begun)
+    assert read.steps[-1].scores == pytest.approx(kept.steps[4].scores, abs=1e-4)
+    assert [step.likeliest for step in exact_steps(chat, local, chat.last, SAMPLING, [5])]

@@ -4,6 +4,7 @@ A callback only requests an action. It is performed after the sidebar was drawn,
 at that moment; and it is not lost when Streamlit ends that script run early for another one.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,9 +12,12 @@ from typing import Any, Literal
 import streamlit as st
 
 from components.chats.chat import Chat, Controls
+from components.engine.errors import EngineError
 from components.engine.interface import Engine
 from components.sampling.kept import KeptScores
 from components.store.errors import FullError
+
+logger = logging.getLogger(__name__)
 
 QUESTION = "question"
 """The key of the chat input."""
@@ -87,5 +91,9 @@ def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> 
             chat.resume(engine, message, controls)
         case "branch":
             assert action.begin is not None
-            chat.branch(engine, message, action.begin, controls, action.changes)
+            try:
+                chat.branch(engine, message, action.begin, controls, action.changes)
+            except EngineError as error:  # another model runs than when the view was drawn
+                logger.warning("What the view of a reply's tokens asked for is left undone: %s", error)
+                return
             st.session_state[LOOKED_INTO] = chat.last.id if chat.last else None  # where it went, as soon as it is there

@@ -10,7 +10,7 @@ import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.chats.chat import Chat
-from components.chats.inside import exact_steps, kept_scores, source_of
+from components.chats.inside import check_model, exact_steps, kept_scores
 from components.engine.errors import EngineError
 from components.engine.interface import Engine, Piece
 from components.sampling.kept import KeptScores
@@ -45,11 +45,30 @@ SLIDERS: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class _Inside:
-    """A reply as it is looked into."""
+    """A reply as it is looked into.
+
+    Attributes:
+        kept: its scores.
+        prompt: the tokens that stand before it, each once; None where they are not known.
+        sampling: how it was written.
+    """
 
     kept: KeptScores
-    prompt: frozenset[int]
+    prompt: frozenset[int] | None
     sampling: SamplingParams
+
+    @property
+    def tells_penalty(self) -> bool:
+        """Whether it can be told what a repetition penalty does.
+
+        Nobody can penalize logits that were shifted by an unknown amount, nor tokens that may stand before the reply.
+        """
+        return not self.kept.normalized and self.prompt is not None
+
+    @property
+    def shown(self) -> SamplingParams:
+        """How it was written, as far as the view can tell what that did."""
+        return self.sampling if self.tells_penalty else self.sampling.model_copy(update={"repetition_penalty": 1.0})
 
 
 class _Asked(BaseModel):
@@ -106,9 +125,10 @@ def draw_inside(chat: Chat, message: Message, reply: Reply, engine: Engine, text
     """The view, where it is open: nothing is read or sent before."""
     if st.session_state.get(LOOKED_INTO) != message.id:
         return
-    key = (message.id, message.text, texts.inside)
+    key = (message.id, message.text, texts.inside, engine.info.model)
     sent = st.session_state.get(_VIEW)
     if sent is None or sent[0] != key:
+        st.session_state.pop(_ASKED, None)  # its answers name tokens by their places among those of the view before
         try:
             with st.spinner(texts.inside.reading):
                 inside = _read(chat, message, reply, engine)
@@ -133,6 +153,8 @@ def _branch(mounted: str, message: int, inside: _Inside) -> None:
     try:
         asked = _Branch.model_validate(st.session_state[mounted].branch)
         changes = asked.changes(inside.sampling)
+        if not inside.tells_penalty:  # then the view is without it, and the reply was not
+            changes["repetition_penalty"] = inside.sampling.repetition_penalty
         steps = inside.kept.steps[: asked.place + 1]
         token = int(steps[asked.place].ids[asked.rank])
     except (ValidationError, IndexError) as error:
@@ -179,13 +201,12 @@ def _draw_answers(chat: Chat, message: Message, inside: _Inside, engine: Engine,
 
 def _read(chat: Chat, message: Message, reply: Reply, engine: Engine) -> _Inside:
     kept = kept_scores(chat, engine, message)
-    sampling = SamplingParams.model_validate(reply.sampling)
-    if kept.normalized:  # logits that were shifted by an unknown amount: nobody can penalize those
-        sampling = sampling.model_copy(update={"repetition_penalty": 1.0})
-    receipt = chat.receipt(message)
-    if kept.texts or receipt is None:
-        return _Inside(kept, frozenset(), sampling)
-    return _Inside(kept, frozenset(source_of(chat, engine, message).prompt), sampling)
+    prompt: frozenset[int] | None = None
+    if not kept.texts:
+        check_model(reply, engine)
+        seen = chat.seen(engine, message)
+        prompt = None if seen is None else frozenset(seen.prompt)
+    return _Inside(kept, prompt, SamplingParams.model_validate(reply.sampling))
 
 
 def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> bytes:
@@ -193,23 +214,25 @@ def _pack(inside: _Inside, message: Message, engine: Engine, texts: Texts) -> by
     knows_ids = not kept.texts
     told: dict[str, Any] = {
         "view": str(message.id),
-        "settings": {name: getattr(inside.sampling, name) for name in SLIDERS},
+        "settings": {name: getattr(inside.shown, name) for name in SLIDERS},
         "sliders": [_slider(name, inside, texts) for name in SLIDERS],
         "texts": asdict(texts.inside),
         "canBranch": knows_ids,
-        "canAsk": knows_ids and not kept.normalized,
+        "canAsk": knows_ids and not kept.normalized and inside.prompt is not None,
     }
     pieces = (
         (lambda ids: [Piece(kept.texts[place], is_control=False) for place in ids]) if kept.texts else engine.pieces
     )
     digest = hashlib.sha256(repr((told, message.text, inside.prompt)).encode()).hexdigest()
-    return pack_for_view(kept, inside.prompt, pieces, {**told, "version": digest})
+    return pack_for_view(kept, inside.prompt or (), pieces, {**told, "version": digest})
 
 
 def _slider(name: str, inside: _Inside, texts: Texts) -> dict[str, object]:
     low, high, step = SLIDERS[name]
-    value = getattr(inside.sampling, name)
-    problem = texts.inside.needs_logits if inside.kept.normalized and name == "repetition_penalty" else ""
+    value = getattr(inside.shown, name)
+    problem = ""
+    if name == "repetition_penalty" and not inside.tells_penalty:
+        problem = texts.inside.needs_logits if inside.kept.normalized else texts.inside.needs_prompt
     return {
         "name": name,
         "label": texts.labels[name],

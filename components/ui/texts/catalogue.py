@@ -154,6 +154,7 @@ class InsideTexts:
     reading: str
     nothing: str
     needs_logits: str
+    needs_prompt: str
     tokens: str
     place: str
     reset: str

@@ -247,6 +247,7 @@ EN = Texts(
         reading="Reading how likely each token was …",
         nothing="It cannot be told how likely this reply's tokens were.",
         needs_logits="The server tells log probabilities, which a repetition penalty cannot be worked out from.",
+        needs_prompt="It is not known what stood before this reply, which a repetition penalty counts, too.",
         tokens="The reply's tokens. Arrow keys walk through them, Enter leads to the alternatives.",
         place="token {place} of {count}",
         reset="As it was written",

@@ -242,6 +242,7 @@ ZH = Texts(
         reading="正在读取各个 token 的概率……",
         nothing="无法得知这条回答中各个 token 的概率。",
         needs_logits="服务器只给出对数概率，无法据此计算重复惩罚。",
+        needs_prompt="不知道这个回答之前的内容，而重复惩罚也要计入这些内容。",
         tokens="回答的各个 token。用方向键逐个查看，按回车查看备选。",
         place="第 {place} 个 token，共 {count} 个",
         reset="恢复原来的设置",

@@ -3,19 +3,30 @@
 import base64
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.chats.replies import Replies
+from components.engine.errors import EngineError
 from components.engine.events import ChosenToken, Delta, TokenLogprob
 from components.engine.host import Ready
-from components.engine.interface import GenerationRequest
+from components.engine.interface import GenerationRequest, Piece
 from components.engine.remote.connecting import connect
+from components.model.chat_format import Message as Turn
+from components.model.chat_format import Prompt
+from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
-from components.ui.chat.inside import _Branch, _Question
+from components.store.messages import Messages
+from components.ui.chat.actions import LOOKED_INTO, Action
+from components.ui.chat.inside import _ASKED, _Branch, _branch, _Inside, _Question
+from components.ui.chat.opening import URL_NAME
 from components.ui.texts import EN, ZH, Texts
 from tests.engine.remote.openai_stub import OpenAIStub, running_stub
 from tests.scripted_engine import ScriptedEngine
@@ -179,3 +190,106 @@ def test_settings_that_there_are_not_are_refused() -> None:
         asked.changes(SamplingParams())
     asked = _Question.model_validate({"places": [1], "settings": {"top_p": 0.5, "max_new_tokens": 10**9}})
     assert asked.changes(SamplingParams()) == {"top_p": 0.5}, "the view has no slider for the rest"
+
+
+class KnowingEngine(ScriptedEngine):
+    """Tells ids and scores, and writes two tokens before it fails. A prompt's ids are its characters."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: [*self.told(), EngineError("The device ran out of memory.")])
+        self.with_info(vocabulary=200)
+
+    def told(self) -> Iterator[Delta]:
+        for text in "Hi":
+            ids = np.array([ord(text), ord("e")], dtype=np.int32)
+            scores = StepScores(ids, np.array([5, 4], dtype=np.float32), 1.0, ord(text), 5.0)
+            yield Delta(text, ids=(ord(text),), scores=(scores,))
+
+    def build_prompt(self, messages: Sequence[Turn], max_new_tokens: int) -> Prompt:
+        prompt = super().build_prompt(messages, max_new_tokens)
+        return replace(prompt, input_ids=self.tokenize(messages))
+
+    def pieces(self, tokens: Sequence[int]) -> list[Piece]:
+        return [Piece(chr(token).encode(), is_control=False) for token in tokens]
+
+
+@pytest.fixture
+def knowing(open_page: OpenPage) -> tuple[AppTest, KnowingEngine]:
+    engine = KnowingEngine()
+    return open_page(StillHost(Ready(engine, 1.0))).run(), engine
+
+
+def test_of_a_reply_that_failed_the_view_knows_the_prompt(knowing: tuple[AppTest, KnowingEngine]) -> None:
+    page, _ = knowing
+    page.slider(key="repetition_penalty").set_value(1.3).run()
+    page.text_area(key="system").set_value("you").run()
+    (header,) = headers(open_inside(page))
+    assert header["hiddenInPrompt"] == len(set("hello" + "you") - set("Hie"))
+    assert header["settings"]["repetition_penalty"] == 1.3
+    assert header["canAsk"]
+    assert not any(slider["problem"] for slider in header["sliders"])
+
+
+def test_where_nobody_knows_the_prompt_the_view_says_so(
+    knowing: tuple[AppTest, KnowingEngine], replies: Replies
+) -> None:
+    """As of a reply that was kept by an earlier version."""
+    page, _ = knowing
+    page.slider(key="repetition_penalty").set_value(1.3).run()
+    page.chat_input(key="question").set_value("hello").run()
+    conversation = str(page.query_params[URL_NAME])
+    replies.close()
+    replies._running.clear()
+    with replies.database.writing() as connection:
+        messages = Messages(connection, conversation)
+        (_, reply) = messages.all()
+        assert reply.reply is not None
+        messages.begin_again(reply.id, replace(reply.reply, record={}))
+    next(button for button in page.button if EN.inside.open in (button.label, button.help)).click()
+    (header,) = headers(page.run())
+    problems = {slider["name"]: slider["problem"] for slider in header["sliders"]}
+    assert problems.pop("repetition_penalty") == EN.inside.needs_prompt
+    assert not any(problems.values())
+    assert header["settings"]["repetition_penalty"] == 1.0
+    assert not header["canAsk"]
+
+
+def test_of_another_models_reply_the_view_shows_nothing(knowing: tuple[AppTest, KnowingEngine]) -> None:
+    page, engine = knowing
+    open_inside(page)
+    assert headers(page)
+    engine.with_info(model="Other-1B")
+    page.run()
+    assert not headers(page)
+    assert EN.inside.nothing in [info.value for info in page.info]
+    told = "This reply was written by Scripted-1B, and Other-1B runs now. Write it anew to look inside."
+    assert told in [caption.value for caption in page.caption]
+
+
+def test_what_was_asked_of_a_reply_is_forgotten_when_it_is_written_on(knowing: tuple[AppTest, KnowingEngine]) -> None:
+    """Answers name tokens by their places among those that the view knew."""
+    page, engine = knowing
+    open_inside(page)
+    question: dict[str, object] = {"message": page.session_state[LOOKED_INTO], "sampling": SamplingParams()}
+    question["asked"] = _Question(places=[0], settings={})
+    page.session_state[_ASKED] = question | {"answers": [], "problem": "asked before"}
+    page.run()
+    assert "asked before" in [caption.value for caption in page.caption]
+    engine.script = lambda _: engine.told()
+    page.button(key="resume").click().run()
+    assert "asked before" not in [caption.value for caption in page.caption]
+    assert len(headers(page)) == 1, "the view, and no answers"
+
+
+@pytest.mark.parametrize(("normalized", "penalty"), [(False, 1.2), (True, 1.3)])
+def test_a_branch_keeps_the_penalty_that_the_view_cannot_tell(
+    monkeypatch: pytest.MonkeyPatch, normalized: bool, penalty: float
+) -> None:
+    steps = (StepScores.of_logprobs([7, 8], [-0.5, -1.0], 7, -0.5),)
+    inside = _Inside(KeptScores(9, steps, normalized), frozenset({3}), SamplingParams(repetition_penalty=1.3))
+    sent = {"place": 0, "rank": 1, "settings": {"repetition_penalty": 1.0 if normalized else 1.2, "top_p": 0.5}}
+    monkeypatch.setattr("components.ui.chat.inside.st.session_state", {"view": SimpleNamespace(branch=sent)})
+    requested: list[Action] = []
+    monkeypatch.setattr("components.ui.chat.inside.request_action", requested.append)
+    _branch("view", 1, inside)
+    assert requested[0].changes == {"repetition_penalty": penalty, "top_p": 0.5}
