@@ -104,6 +104,11 @@ def test_each_text_is_in_its_language_and_is_filled_in_with_the_same(english: st
     assert CHINESE.search(chinese) or words(chinese) <= SAME_EVERYWHERE, "this is not Chinese"
 
 
+def test_a_log_probability_is_called_so_in_chinese_wherever_the_lab_speaks_of_it() -> None:
+    for told in (ZH.lab.metrics, ZH.lab.metric_help):
+        assert "对数概率" in told["logprob"]
+
+
 def test_each_text_is_used() -> None:
     code = "\n".join((*SOURCES.values(), *TEMPLATES.values()))
     used = set(re.findall(r"\b(?:current_)?texts(?:_for)?(?:\([\w.]*\))?\.(\w+)", code))

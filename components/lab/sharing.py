@@ -12,6 +12,13 @@ from components.store.links import new_share_id
 from components.store.sheet_shares import SheetShare, SheetShares, shared_sheet, vote, vote_of, votes_for
 from components.store.sheets import Sheet
 
+MOST_VOTES = 10_000
+"""Of one sheet: who has its link can be as many browsers as they like, and nobody fills the disk."""
+
+
+class TooManyVotesError(Exception):
+    """A sheet has as many votes as it may."""
+
 
 def share_sheet(database: Database, reader: str, sheet: str, expiry: Expiry) -> SheetShare:
     """Make a link to one's own sheet.
@@ -74,6 +81,7 @@ def vote_on(database: Database, share: str, voter: str, voted: str) -> None:
 
     Raises:
         NotFoundError: there is no such link or cell.
+        TooManyVotesError: the sheet takes no more.
         StoreError: the store cannot be written at present.
     """
     with database.writing() as connection:
@@ -81,6 +89,8 @@ def vote_on(database: Database, share: str, voter: str, voted: str) -> None:
         number = next((number for number in _readable(sheet) if ballot(sheet, number) == voted), None)
         if number is None:
             raise NotFoundError(share)
+        if sum(votes_for(connection, sheet.id).values()) >= MOST_VOTES and vote_of(connection, sheet.id, voter) is None:
+            raise TooManyVotesError
         vote(connection, sheet.id, voter, number)
 
 

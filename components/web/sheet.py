@@ -14,7 +14,7 @@ from components.access.cookies import NAME_MAX_AGE_SECONDS, new_name
 from components.access.origin import is_forged
 from components.lab.grid import PARAMETERS
 from components.lab.jobs import as_told
-from components.lab.sharing import ballot, read_shared, shuffled, vote_on
+from components.lab.sharing import TooManyVotesError, ballot, read_shared, shuffled, vote_on
 from components.store.database import get_database
 from components.store.errors import NotFoundError, StoreError
 from components.store.sheets import Cell, Sheet
@@ -96,6 +96,8 @@ async def take_vote(request: Request) -> Response:
         await run_in_threadpool(vote_on, get_database(), share, voter, form.get("reply", ""))
     except NotFoundError:
         return not_found(request)
+    except TooManyVotesError:
+        return problem_page(request, "enough_votes", HTTPStatus.CONFLICT)
     except StoreError:
         return store_away(request)
     return RedirectResponse(f"../{share}", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})

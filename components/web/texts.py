@@ -7,7 +7,7 @@ from typing import Literal
 
 from components.access.login_page import accepted_languages, texts_in
 
-Problem = Literal["not_found", "store_away", "no_vote"]
+Problem = Literal["not_found", "store_away", "no_vote", "enough_votes"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ _EN = PageTexts(
             "This vote cannot be taken",
             "Open the link again and vote there; your browser must allow cookies of this site.",
         ),
+        "enough_votes": ("This vote cannot be taken", "These replies have as many votes as they can have."),
     },
 )
 _ZH = PageTexts(
@@ -115,6 +116,7 @@ _ZH = PageTexts(
         "not_found": ("这里什么也没有", "内容可能已被删除或已过期，也可能是地址有误。"),
         "store_away": ("暂时无法读取对话", "内容没有丢失，请稍后再试。"),
         "no_vote": ("无法记录这一票", "请重新打开链接再投票；浏览器需要允许本站的 Cookie。"),
+        "enough_votes": ("无法记录这一票", "这些回答的票数已达上限。"),
     },
 )
 

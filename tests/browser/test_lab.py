@@ -102,6 +102,41 @@ def test_what_is_adopted_moves_the_chats_sliders(chat: ChatPage) -> None:
     assert re.search(r"c=([\w-]+)", chat.page.url)[1] == re.search(r"c=([\w-]+)", address)[1]  # type: ignore[index]
 
 
+def instruct(chat: ChatPage, text: str) -> None:
+    field = chat.page.get_by_role("textbox", name="System prompt")
+    field.fill(text)
+    field.press("Control+Enter")
+    chat.ask("messages")  # what is asked is kept with it
+    expect(chat.bubbles.last).to_contain_text(text)
+
+
+def test_what_is_adopted_leaves_the_chats_system_prompt_alone(chat: ChatPage) -> None:
+    system, link = chat.page.get_by_role("textbox", name="System prompt"), button(chat.page, "Use these")
+    instruct(chat, "Be brief.")
+    open_lab(chat)
+    ask(chat, "messages")
+    expect(link).to_have_count(2)
+    sheet = chat.page.url
+    button(chat.page, "Back to the chat").click()
+    chat.input.wait_for()
+    instruct(chat, "Be exact.")
+    temperature = chat.slider("Temperature").input_value()
+
+    def is_adopted() -> None:
+        link.nth(1).click()
+        chat.input.wait_for()
+        expect(chat.slider("Temperature")).not_to_have_value(temperature)
+        expect(system).to_have_value("Be exact.")
+        chat.set_slider("Temperature", temperature)
+
+    open_lab(chat)
+    choose(chat, "My sheets")
+    button(chat.page, "Open").first.click()
+    is_adopted()
+    chat.page.goto(sheet)  # a tab that did not show the chat before
+    is_adopted()
+
+
 def test_the_way_to_the_lab_and_back_forgets_nothing(chat: ChatPage) -> None:
     chat.page.locator(".st-key-preset").get_by_role("button").click()
     chat.page.get_by_role("menuitem", name="Balanced", exact=True).click()

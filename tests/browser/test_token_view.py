@@ -93,8 +93,8 @@ class View:
         self.page.locator(f"input[data-name={name}]").fill(str(value))
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
-    def click(self, name: str, role: Any = "button") -> None:
-        self.page.get_by_role(role, name=name, exact=True).click()
+    def stage(self, name: str) -> Locator:
+        return self.page.get_by_role("group", name=EN.inside.stages).get_by_role("button", name=name)
 
     def odds(self) -> list[float]:
         """Of the bars, from above."""
@@ -178,10 +178,10 @@ def test_the_bars_show_what_each_filter_leaves_and_what_it_cuts(open_view: Open)
         "min_p": behind(0.8, 9, 0.9, 0.15),
     }
     cut_by = {"min_p": "by-4", "top_p": "by-3", "top_k": "by-2"}
-    expect(view.page.get_by_role("radio", name="min_p")).to_be_checked()  # behind all of them, at first
+    expect(view.stage("min_p")).to_have_attribute("aria-pressed", "true")  # behind all of them, at first
     for name in ("top_k", EN.inside.before, "min_p", "top_p"):
-        view.click(name, "radio")
-        expect(view.page.get_by_role("radio", name=name)).to_be_checked()
+        view.stage(name).click()
+        expect(view.stage(name)).to_have_attribute("aria-pressed", "true")
         assert view.odds() == pytest.approx(stages[name].tolist(), abs=1e-6)
         assert view.widths("solid") == pytest.approx((100 * stages[name]).tolist(), abs=0.01)
         assert view.widths("pale") == pytest.approx((100 * behind(0.8)).tolist(), abs=0.01)
@@ -194,16 +194,16 @@ def test_the_bars_show_what_each_filter_leaves_and_what_it_cuts(open_view: Open)
         assert (f"cut by {first}" in label) == (first is not None)
     # What the reader chose stays as long as there is such a filter.
     view.move("temperature", 1.2)
-    expect(view.page.get_by_role("radio", name="top_p")).to_be_checked()
+    expect(view.stage("top_p")).to_have_attribute("aria-pressed", "true")
     assert view.odds() == pytest.approx(behind(1.2, 9, 0.9).tolist(), abs=1e-6)
     view.move("top_p", 1)
-    expect(view.page.get_by_role("radio", name="min_p")).to_be_checked()
+    expect(view.stage("min_p")).to_have_attribute("aria-pressed", "true")
     assert view.odds() == pytest.approx(behind(1.2, 9, 1.0, 0.15).tolist(), abs=1e-6)
 
 
 def test_before_the_filters_the_tokens_that_were_not_kept_weigh_too(open_view: Open) -> None:
     view = open_view([0], {"top_k": 5}, kept=10)
-    view.click(EN.inside.before, "radio")
+    view.stage(EN.inside.before).click()
     assert view.odds() == pytest.approx(behind()[:10].tolist(), abs=1e-4)
     assert sum(view.odds()) < 0.95
 
@@ -221,7 +221,7 @@ def test_on_the_logarithmic_scale_a_millionth_is_nothing(open_view: Open) -> Non
 
 def test_before_the_filters_odds_that_are_known_only_roughly_say_so(open_view: Open) -> None:
     view = open_view([0], {"top_k": 5}, kept=10)
-    before = view.page.get_by_role("radio", name=EN.inside.before)
+    before = view.stage(EN.inside.before)
 
     def numbers() -> list[str]:
         return view.page.locator(".number").all_inner_texts()
@@ -239,7 +239,7 @@ def test_before_the_filters_odds_that_are_known_only_roughly_say_so(open_view: O
     label = view.rows.nth(2).get_attribute("aria-label") or ""
     assert "before the filters ≈ " in label
     assert "Σ ≈ " in label
-    view.click("top_k", "radio")
+    view.stage("top_k").click()
     assert not any("≈" in number for number in numbers())
     assert view.odds() == pytest.approx(behind(1.6, 5)[:10].tolist(), abs=1e-4)
     assert "before the filters ≈ " in (view.rows.nth(2).get_attribute("aria-label") or "")
@@ -248,12 +248,12 @@ def test_before_the_filters_odds_that_are_known_only_roughly_say_so(open_view: O
 
 def test_behind_a_filter_hidden_tokens_that_it_leaves_weigh_too(open_view: Open) -> None:
     view = open_view([0], {"top_p": 0.99, "min_p": 0.3}, kept=10)
-    view.page.get_by_role("radio", name="top_p").click()
+    view.stage("top_p").click()
     real = behind(1.0, 0, 0.99)
     assert real[10:].sum() > 0.02
     assert view.odds() == pytest.approx(real[:10].tolist(), abs=0.02)
     assert all("≈" in number for number in view.page.locator(".number").all_inner_texts())
-    view.click("min_p", "radio")
+    view.stage("min_p").click()
     assert view.odds() == pytest.approx(behind(1.0, 0, 0.99, 0.3)[:10].tolist(), abs=1e-4)
     assert not any("≈" in number for number in view.page.locator(".number").all_inner_texts())
 
@@ -264,9 +264,9 @@ def test_at_temperature_0_the_odds_before_are_those_of_temperature_1(open_view: 
     view.tokens.nth(1).click()
     view.tokens.nth(0).click()
     view.move("temperature", 0)
-    view.click(EN.inside.before, "radio")
+    view.stage(EN.inside.before).click()
     assert view.odds() == pytest.approx(behind()[:10].tolist(), abs=1e-4)
-    view.click("temperature", "radio")
+    view.stage("temperature").click()
     assert view.odds() == [1.0] + [0.0] * 9
 
 
@@ -451,7 +451,7 @@ def test_what_the_model_answered_says_which_filter_cut_a_token(open_view: Open) 
         "min_p": behind(1.8, 20, 0.8, 0.3),
     }
     for name, real in {EN.inside.before: behind(1.8), **stages}.items():
-        view.click(name, "radio")
+        view.stage(name).click()
         assert view.odds() == pytest.approx(real[:16].tolist(), abs=1e-4)
     assert not any("≈" in number for number in view.page.locator(".number").all_inner_texts())
     for rank in range(16):
@@ -516,10 +516,10 @@ def test_what_greedy_decoding_would_do_is_asked_and_told_where_the_kept_scores_d
 
 def test_a_control_that_is_used_keeps_the_focus(open_view: Open) -> None:
     view = open_view([0, *EMOJI, 3], {"top_k": 12, "top_p": 0.9})
-    stage = view.page.get_by_role("radio", name="top_k")
+    stage = view.stage("top_k")
     stage.focus()
     stage.press("Enter")
-    expect(stage).to_be_checked()
+    expect(stage).to_have_attribute("aria-pressed", "true")
     expect(stage).to_be_focused()
     box = view.page.get_by_role("checkbox")
     box.focus()
@@ -572,6 +572,32 @@ def test_the_token_that_came_is_always_shown_with_its_odds(open_view: Open) -> N
     view.page.get_by_role("button", name="Show all 24").click()
     expect(view.page.locator(".row.chosen")).to_have_attribute("data-rank", "20")
     assert view.odds() == pytest.approx(odds.tolist(), abs=1e-6)
+
+
+def test_the_selected_token_says_its_odds_and_what_cut_it(open_view: Open) -> None:
+    view = open_view([0, 20], {"temperature": 2.0, "top_k": 18})
+    expect(view.tokens.nth(0)).to_have_accessible_name(f"␣w0 · {100 * behind(2.0, 18)[0]:.1f} %")
+    view.page.get_by_role("listbox").press("ArrowRight")
+    expect(view.tokens.nth(1)).to_have_accessible_name("␣w20 · 0 % · cut by top_k")
+    expect(view.tokens.nth(0)).to_have_accessible_name("w0")
+    view.move("top_k", 0)
+    expect(view.tokens.nth(1)).to_have_accessible_name(f"␣w20 · {100 * behind(2.0)[20]:#.2g} %")
+
+
+def test_keys_that_are_the_browsers_own_stay_so(open_view: Open) -> None:
+    view = open_view([0, 1, 2])
+    box = view.page.get_by_role("listbox")
+    box.press("ArrowRight")
+    view.page.evaluate("addEventListener('keydown', event => void (window.taken = event.defaultPrevented))")
+    for held in ("altKey", "ctrlKey", "metaKey"):
+        for key in ("ArrowLeft", "End", "Enter"):
+            box.dispatch_event("keydown", {"key": key, held: True})
+            assert view.page.evaluate("taken") is False
+    expect(view.selected).to_have_text(" w1")
+    expect(box).to_be_focused()
+    box.press("Shift+ArrowRight")
+    expect(view.selected).to_have_text(" w2")
+    assert view.page.evaluate("taken") is True
 
 
 def test_while_a_slider_moves_tokens_out_of_sight_get_their_colours_too(open_view: Open) -> None:

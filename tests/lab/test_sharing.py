@@ -12,7 +12,7 @@ from components.chats.sharing import TooManySharesError
 from components.lab import sharing
 from components.lab.exporting import all_sheets
 from components.lab.jobs import Jobs
-from components.lab.sharing import ballot, read_shared, share_sheet, vote_on, votes_on
+from components.lab.sharing import TooManyVotesError, ballot, read_shared, share_sheet, vote_on, votes_on
 from components.store.database import Database
 from components.store.errors import NotFoundError
 from components.store.links import new_share_id
@@ -45,6 +45,18 @@ def test_only_what_can_be_read_can_be_voted_for(jobs: Jobs) -> None:
     vote_on(jobs.database, link.id, "voter", ballot(sheet, 0))  # the first one counts
     _, _, own, votes = read_shared(jobs.database, link.id, "voter")
     assert (own, votes) == (2, {2: 2})
+
+
+def test_a_sheet_has_so_many_votes_at_the_most(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "MOST_VOTES", 2)
+    sheet, other = kept(jobs.database), kept(jobs.database)
+    link = share_sheet(jobs.database, READER, sheet.id, "day")
+    for voter in ("one", "two", "one"):
+        vote_on(jobs.database, link.id, voter, ballot(sheet, 2))  # who voted already is not refused
+    with pytest.raises(TooManyVotesError):
+        vote_on(jobs.database, link.id, "three", ballot(sheet, 2))
+    assert votes_on(jobs.database, READER, sheet.id) == {2: 2}
+    vote_on(jobs.database, share_sheet(jobs.database, READER, other.id, "day").id, "three", ballot(other, 0))
 
 
 def test_a_reader_has_so_many_links_at_the_most(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import insert
 
 from components.chats.replies import Replies
-from components.lab.sharing import share_sheet, withdraw_sheet
+from components.lab.sharing import MOST_VOTES, share_sheet, withdraw_sheet
 from components.store.links import new_share_id
+from components.store.schema import sheet_votes
 from components.store.sheet_shares import votes_for
 from components.store.sheets import Cell, Sample, Sheet, Sheets, new_sheet_id
 
@@ -161,6 +163,23 @@ def test_a_vote_that_is_none_does_not_count(
         browser.get(f"{web}/s/{link}", timeout=60)
     assert browser.post(f"{web}/s/{link}/vote", form, headers=headers, timeout=60).status_code == status
     assert votes(replies, sheet) == 0
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "as many votes as they can have"), ("zh", "票数已达上限")])
+def test_a_sheet_that_has_all_its_votes_says_so(
+    web: str, replies: Replies, shared: tuple[str, str], language: str, said: str
+) -> None:
+    sheet, link = shared
+    with replies.database.writing() as connection:
+        votes_there = [{"sheet": sheet, "voter": f"voter{n}", "cell": 0, "created": 1.0} for n in range(MOST_VOTES)]
+        connection.execute(insert(sheet_votes), votes_there)
+    browser = requests.Session()
+    browser.headers["Accept-Language"] = language
+    page = browser.get(f"{web}/s/{link}", timeout=60).text
+    answer = browser.post(f"{web}/s/{link}/vote", {"reply": ballots_in(page)[0]}, timeout=60)
+    assert answer.status_code == 409
+    assert said in answer.text
+    assert votes(replies, sheet) == MOST_VOTES
 
 
 def test_a_link_that_was_withdrawn_is_there_for_nobody(web: str, replies: Replies, shared: tuple[str, str]) -> None:

@@ -44,7 +44,7 @@ def draw_chat(engine: Engine, texts: Texts) -> None:
     except (StoreError, NotFoundError) as error:
         draw_not_shown(error, texts)
         return
-    restore_controls(engine.info)
+    restore_controls(chat, engine.info)
     controls, chats_tab = draw_sidebar(chat, engine.info, texts, open_new_chat)
     with st.sidebar:
         draw_lab_link(controls, texts)

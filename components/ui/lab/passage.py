@@ -1,11 +1,10 @@
 """The way from the chat to the lab and back, with what the sliders show."""
 
-from dataclasses import replace
 from typing import cast
 
 import streamlit as st
 
-from components.chats.chat import Controls
+from components.chats.chat import Chat, Controls
 from components.engine.interface import EngineInfo
 from components.sampling.parameters import SamplingParams
 from components.store.rows import Conversation
@@ -16,8 +15,9 @@ from components.ui.texts import Texts
 
 _CONTROLS = "lab_controls"
 _RETURNING = "returning_from_lab"
-"""In the session: what the chat's sliders showed, or are to show; and whether the chat has not been shown since.
-Streamlit forgets what the widgets of a page held when another page is shown."""
+_UNSEEN = "lab_chat_unseen"
+"""In the session: what the chat's sliders showed, or are to show; whether the chat has not been shown since; and that
+it had not been shown before, either. Streamlit forgets what the widgets of a page held when another page is shown."""
 
 
 def draw_lab_link(controls: Controls, texts: Texts) -> None:
@@ -27,12 +27,14 @@ def draw_lab_link(controls: Controls, texts: Texts) -> None:
         go_to("lab", _query())
 
 
-def restore_controls(info: EngineInfo) -> None:
+def restore_controls(chat: Chat, info: EngineInfo) -> None:
     """Before the chat's sidebar is drawn: have it show what it showed before the lab, or what was adopted there."""
+    is_unseen = st.session_state.pop(_UNSEEN, False)
     if not st.session_state.pop(_RETURNING, False):
         return
     controls = chat_controls(info)
-    shown = Conversation("", "", sampling=controls.sampling.model_dump(mode="json"), system=controls.system)
+    system = chat.conversation.system if is_unseen and not chat.is_new else controls.system
+    shown = Conversation("", "", sampling=controls.sampling.model_dump(mode="json"), system=system)
     show_controls(shown, info, keep_address=False)
 
 
@@ -50,11 +52,14 @@ def draw_back(texts: Texts) -> None:
 def adopt(controls: Controls) -> None:
     """Go to the chat, whose sliders show these settings. Not for callbacks.
 
-    How long a reply may be stays as it was there: what the lab compares is short.
+    How long a reply may be stays as it was there: what the lab compares is short. So does the system prompt, which the
+    lab does not compare; only a new chat that was not shown yet begins with that of the sheet.
     """
     before = cast("Controls | None", st.session_state.get(_CONTROLS))
     longest = (before.sampling if before else SamplingParams()).max_new_tokens
-    _remember(replace(controls, sampling=controls.sampling.model_copy(update={"max_new_tokens": longest})))
+    sampling = controls.sampling.model_copy(update={"max_new_tokens": longest})
+    st.session_state[_UNSEEN] = before is None
+    _remember(Controls(sampling, before.system if before else controls.system))
     go_to("chat", _query())
 
 

@@ -55,7 +55,7 @@ LAB_ZH = LabTexts(
         "distinct_1": "一格的样本中，不同词占全部词的比例（distinct-1，中文按字计）。越高越多样。",
         "distinct_2": "一格的样本中，不同的相邻词对占全部词对的比例（distinct-2）。越高越多样。",
         "overlap": "两个样本按顺序相同的部分有多少：ROUGE-L，取所有两两组合的平均值。越低越多样。",
-        "logprob": "模型自身给每个 token 的概率，筛选之前。越低越出人意料。",
+        "logprob": "模型自身给每个 token 的对数概率，筛选之前。越低越出人意料。",
         "length": "样本的平均 token 数。",
         "repetition": "连续四个词中，在同一样本里出现过的比例（seq-rep-4）。",
     },

@@ -58,12 +58,11 @@ export class Bars {
 
   controls() {
     const {texts} = this, controls = element("div", "controls"), group = element("div", "stages");
-    group.setAttribute("role", "radiogroup");
+    group.setAttribute("role", "group");
     group.setAttribute("aria-label", texts.stages);
     this.buttons = [BEFORE, BY_TEMPERATURE, BY_TOP_K, BY_TOP_P, BY_MIN_P].map((cut) => {
       const button = element("button", cut === BEFORE ? "stage" : `stage by-${cut}`);
       button.type = "button";
-      button.setAttribute("role", "radio");
       button.addEventListener("click", () => {
         this.stage = cut === this.drawn.stages.at(-1).cut ? null : cut;
         this.redraw();
@@ -96,7 +95,7 @@ export class Bars {
       const name = cut === BEFORE ? texts.before : CUT_NAMES[cut];
       setText(button, one.suffices ? name : `${name} ≈`);
       button.title = one.suffices ? "" : texts.approximate;
-      button.setAttribute("aria-checked", String(one === stage));
+      button.setAttribute("aria-pressed", String(one === stage));
     }
     const {ranks, together} = this.ranksShown(reply, place), sum = addUp(stages);
     this.fit(ranks.length);

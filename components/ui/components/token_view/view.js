@@ -150,6 +150,7 @@ class View {
   }
 
   walk(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;  // the browser's own: Alt and an arrow goes back
     const last = this.cells.length - 1, {current} = this;
     const to = {
       ArrowRight: () => current + 1, ArrowLeft: () => current - 1, Home: () => 0, End: () => last,
@@ -176,7 +177,7 @@ class View {
   }
 
   select(cell) {
-    this.spans[this.current].removeAttribute("aria-selected");
+    for (const name of ["aria-selected", "aria-label"]) this.spans[this.current].removeAttribute(name);
     this.current = cell;
     this.part = 0;
     const span = this.spans[cell];
@@ -196,7 +197,11 @@ class View {
     const place = first + part, stages = this.reply.lookAt(place, this.settings);
     setText(this.name, visible(text));
     const where = this.texts.place.replace("{place}", place + 1).replace("{count}", this.reply.steps);
-    setText(this.where, this.reply.isTold(place) ? `${where} · ${this.oddsAt(place, stages)}` : where);
+    const odds = this.reply.isTold(place) ? this.oddsAt(place, stages) : "";
+    setText(this.where, [where, odds].filter(Boolean).join(" · "));
+    if (cell === this.current) {  // a colour says it to those who see it
+      this.spans[cell].setAttribute("aria-label", [visible(text), odds].filter(Boolean).join(" · "));
+    }
     this.showParts(first, count > 1 ? count : 0, part);
     this.bars.draw(this.reply, place, this.settings, stages);
   }
