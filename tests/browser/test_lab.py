@@ -252,7 +252,9 @@ def shared_sheet(author: ChatPage, question: str) -> str:
     open_lab(author)
     ask(author, question)
     expect(button(author.page, "Use these")).to_have_count(2)
-    author.page.get_by_text("Share and let others vote").click()
+    author.page.locator("summary", has_text="Share and let others vote").press(
+        "Enter"
+    )  # the page may still grow above it
     button(author.page, "Make a link").press("Enter")  # it moves while its box opens: a click may miss it
     return author.page.get_by_test_id("stCode").inner_text().strip()
 
