@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-import torch
 
 from bench.card import Loading, measure_card
+from bench.loading import load_weights
 from bench.machine import describe_machine
 from bench.memory import peak_of
 from bench.process import in_ended_thread, spawn
@@ -26,8 +26,6 @@ from components.checkpoints.locate import Checkpoint
 from components.checkpoints.weight_files import weight_files
 from components.engine.local.engine import LocalEngine
 from components.engine.local.loading import build_engine
-from components.model.limits import usable_cores
-from components.model.loading import load_model
 from components.model.shards import SHARD_BYTES
 from components.settings import Settings
 
@@ -90,10 +88,7 @@ def _load(settings: Settings, checkpoint: Checkpoint) -> tuple[Loading, str]:
 
 def _load_engine(settings: Settings, checkpoint: Checkpoint) -> tuple[LocalEngine, int]:
     """The engine as the server loads it, and how many bytes its model's weights have."""
-    torch.set_num_threads(usable_cores())
-    model, tokenizer = load_model(
-        checkpoint.path, settings.dtype, settings.device, settings.quantize, settings.data_dir
-    )
+    model, tokenizer = load_weights(settings, checkpoint)
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers()))
     return build_engine(model, tokenizer, settings, checkpoint.name), weights
 

@@ -1,7 +1,7 @@
 """The checkpoint that the settings name, once for the plain loop and once for this application's engine."""
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bench.process import Loaded
 from bench.targets import APPLICATION, EngineTarget, PlainTarget
@@ -41,9 +41,13 @@ def load_in_float32(settings: Settings, checkpoint: Checkpoint) -> Loaded:
 
 def load_engine(settings: Settings, checkpoint: Checkpoint) -> LocalEngine:
     """The same without anything around it."""
+    return build_engine(*load_weights(settings, checkpoint), settings, checkpoint.name, checkpoint.is_demo)
+
+
+def load_weights(settings: Settings, checkpoint: Checkpoint) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model that the engine takes over, and its tokenizer."""
     torch.set_num_threads(usable_cores())
-    model, tokenizer = load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
-    return build_engine(model, tokenizer, settings, checkpoint.name, checkpoint.is_demo)
+    return load_model(checkpoint.path, settings.dtype, settings.device, settings.quantize)
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:

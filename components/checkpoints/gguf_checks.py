@@ -1,6 +1,5 @@
 """Whether llama.cpp can serve a GGUF file, as far as its header tells: asked before that program gets to see it."""
 
-import glob
 import re
 from array import array
 from pathlib import Path
@@ -103,7 +102,12 @@ def _check_tokenizer(file: Path, header: GgufHeader) -> None:
 def parts_of(file: Path) -> list[Path]:
     """All files of the model whose first file this is."""
     match = SPLIT.fullmatch(file.name)
-    return sorted(file.parent.glob(f"{glob.escape(match[1])}-?????-of-{match[3]}.gguf")) if match else [file]
+    return [part for part in _parts(file, match, int(match[3])) if part.is_file()] if match else [file]
+
+
+def _parts(file: Path, match: re.Match[str], count: int) -> list[Path]:
+    """Where the first ``count`` parts belong of the model whose part ``file`` is; ``match`` is of its name."""
+    return [file.with_name(f"{match[1]}-{number:05}-of-{match[3]}.gguf") for number in range(1, min(count, 99_999) + 1)]
 
 
 def _count_parts(file: Path, header: GgufHeader) -> int:
@@ -121,9 +125,9 @@ def _count_parts(file: Path, header: GgufHeader) -> int:
             f"{file} is one of {count} parts of a model. Give them the names that they had, like "
             f"NAME-00001-of-{count:05}.gguf, or join them with llama-gguf-split --merge."
         )
-    names = [f"{match[1]}-{number:05}-of-{match[3]}.gguf" for number in range(1, min(count, 99_999) + 1)]
+    parts = _parts(file, match, count)
     if header.values.get("split.no", 0) != 0:
-        raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {names[0]}")
-    if absent := [name for name in names if not file.with_name(name).is_file()]:
-        raise LoadError(f"{file} is the first of {count} parts, and {absent[0]} is missing beside it. {CURE}")
+        raise LoadError(f"{file} is not the first of the model's {count} parts. Name the first: {parts[0].name}")
+    if absent := next((part for part in parts if not part.is_file()), None):
+        raise LoadError(f"{file} is the first of {count} parts, and {absent.name} is missing beside it. {CURE}")
     return count
