@@ -46,6 +46,8 @@ REPEATS = 3
 Wide = Literal["bfloat16", "float16", "float32"]
 """A type of unquantized weights."""
 
+_DTYPES: dict[Wide, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
 
 @dataclass(frozen=True)
 class CpuKernels:
@@ -54,19 +56,25 @@ class CpuKernels:
     Attributes:
         wide: the type in which unquantized weights multiply fastest, for many rows.
         int8_rows: up to so many rows at once int8 weights are faster than those; 0 for never.
-        any_rows: what is least behind the faster of the two where one kind must do for any number of rows, and compute
-            a row alike whoever else is there.
     """
 
     wide: Wide
     int8_rows: Annotated[int, Field(ge=0, le=TRIED_ROWS[-1])]
-    any_rows: Literal["int8", "wide"]
+
+    @property
+    def any_rows(self) -> Literal["int8", "wide"]:
+        """What serves where one kind must do for any number of rows, and compute a row alike whoever else is there.
+
+        Not the faster one in a trial: where they are about as fast, each trial would find another, and with a seed
+        another reply. FBGEMM's float16 kernel sums otherwise for another number of rows; float32 reads four times as
+        much as int8, and is never more than a tenth faster up to 16 rows (tried with AVX2 and AVX-512).
+        """
+        return "wide" if self.wide == "bfloat16" or (self.wide == "float32" and not self.int8_rows) else "int8"
 
     @property
     def wide_dtype(self) -> torch.dtype:
         """``wide`` as torch has it."""
-        dtype: torch.dtype = getattr(torch, self.wide)
-        return dtype
+        return _DTYPES[self.wide]
 
     @property
     def plain_dtype(self) -> torch.dtype:
@@ -142,30 +150,28 @@ def find_cpu_kernels(width: int, height: int, kept_in: Path | None = None) -> Cp
 def _try(width: int, height: int) -> CpuKernels:
     count = min(max(2, TRIED_BYTES // (4 * width * height)), MOST_TRIED)
     one = torch.rand(height, width)  # the others are copies: what they are does not matter, only where
-    dtypes: dict[Wide, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if _multiplies_float16():
-        dtypes["float16"] = torch.float16
-    wide = min(dtypes, key=lambda name: _seconds([packed(one.to(dtypes[name]))] * 2, MANY_ROWS, width, 2))
-    weights = [packed(one.to(dtypes[wide], copy=True)) for _ in range(count)]
+    # Only what differs much, lest chance decide how replies are rounded: FBGEMM's float16 is as fast as float32 with
+    # AVX-512 and faster with AVX2, and bfloat16 takes four times as long where there are no instructions for it.
+    plain: Wide = "float16" if _multiplies_float16() else "float32"
+    names: tuple[Wide, ...] = (plain, "bfloat16")
+    wide = min(names, key=lambda name: _seconds([packed(one.to(_DTYPES[name]))] * 2, MANY_ROWS, width))
+    weights = [packed(one.to(_DTYPES[wide], copy=True)) for _ in range(count)]
     integers = (one * 127).to(torch.int8)
     scale = torch.full((height,), 1 / 127).bfloat16()
     int8 = [partial(_multiply_int8, weight=integers.clone(), scale=scale) for _ in range(count)]
-    ratios = [_seconds(int8, rows, width) / _seconds(weights, rows, width) for rows in TRIED_ROWS]
-    faster = list(takewhile(lambda tried: tried[1] < 1, zip(TRIED_ROWS, ratios, strict=True)))
-    # FBGEMM sums otherwise for another number of rows.
-    any_rows: Literal["int8", "wide"] = "int8" if wide == "float16" or max(ratios) < 1 / min(ratios) else "wide"
-    return CpuKernels(wide, faster[-1][0] if faster else 0, any_rows)
+    faster = list(takewhile(lambda rows: _seconds(int8, rows, width) < _seconds(weights, rows, width), TRIED_ROWS))
+    return CpuKernels(wide, faster[-1] if faster else 0)
 
 
 def _multiply_int8(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     return torch._weight_int8pack_mm(x, weight, scale)
 
 
-def _seconds(kernels: Sequence[Linear], rows: int, width: int, repeats: int = REPEATS) -> float:
+def _seconds(kernels: Sequence[Linear], rows: int, width: int) -> float:
     """What going once through all of them takes of this thread's time, at the best: others only add to it."""
     x = torch.randn(rows, width).bfloat16()
     taken = []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         began = time.thread_time()
         for kernel in kernels:
             kernel(x)

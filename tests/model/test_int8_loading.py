@@ -31,7 +31,7 @@ def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_layers_are_those_of_the_unquantized_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.model.loading._find_kernels", lambda *_: CpuKernels("bfloat16", 2, "wide"))
+    monkeypatch.setattr("components.model.loading._find_kernels", lambda *_: CpuKernels("bfloat16", 2))
     wanted = load_model(TINY_PATH, torch.bfloat16, "cpu", "none")[0]
     model = load_model(TINY_PATH, torch.bfloat16, "cpu", "int8")[0]
     layers = {name: layer for name, layer in wanted.named_modules() if isinstance(layer, nn.Linear)}

@@ -22,9 +22,9 @@ Iron Gates, where two dams close the gorge. Water is also what made the plain fe
 field.moisture + 0.3. The price of a hectare has doubled since 2010, and younger farmers rent what they cannot buy."""
 
 
-AVX2 = CpuKernels("float32", 8, "int8")
-AVX_512 = CpuKernels("bfloat16", 2, "wide")
-FBGEMM = CpuKernels("float16", 2, "int8")
+AVX2 = CpuKernels("float32", 8)
+AVX_512 = CpuKernels("bfloat16", 2)
+FBGEMM = CpuKernels("float16", 2)
 
 
 @pytest.mark.parametrize("kernels", [AVX2, AVX_512, FBGEMM], ids=["float32", "bfloat16", "float16"])

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from operator import eq
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -264,19 +264,17 @@ def test_a_place_that_the_reply_has_not_is_refused(engine: LocalEngine) -> None:
         engine.generate(GenerationRequest([], prompt=[1], continues=[2, 3, 4], writes=False, exact_at=[4]))
 
 
-def in_bfloat16(quantize: Quantize, any_rows: Literal["int8", "wide"], wide: Wide = "bfloat16") -> Tiny:
+def in_bfloat16(quantize: Quantize, wide: Wide) -> Tiny:
     with pytest.MonkeyPatch.context() as machine:
-        kernels = CpuKernels(wide, 4, any_rows)
+        kernels = CpuKernels(wide, 4)
         machine.setattr("components.model.loading._find_kernels", lambda *_: kernels)
         return load_model(TINY_PATH, dtype=torch.bfloat16, device="cpu", quantize=quantize)
 
 
-@pytest.fixture(scope="module", params=["int8 for few rows", "int8 for any number", "float16", "none"])
+@pytest.fixture(scope="module", params=["bfloat16", "float32", "float16", "none"])
 def rounded(request: pytest.FixtureRequest) -> Tiny:
     """In bfloat16, where reading a prompt and decoding round otherwise; with int8, decoding has kernels of its own."""
-    quantize: Quantize = "none" if request.param == "none" else "int8"
-    wide: Wide = "float16" if request.param == "float16" else "bfloat16"
-    return in_bfloat16(quantize, "int8" if "any" in request.param or wide == "float16" else "wide", wide)
+    return in_bfloat16("none", "bfloat16") if request.param == "none" else in_bfloat16("int8", request.param)
 
 
 @pytest.mark.parametrize("seed", [None, 5])
@@ -313,12 +311,12 @@ def test_what_is_read_afterwards_is_to_the_bit_what_was_written(
     assert [step.stages[-1].lowest for step in exact] == [float(reply.scores[place].scores[0]) for place in places]
 
 
-@pytest.mark.parametrize(("any_rows", "wide"), [("int8", "bfloat16"), ("int8", "float16"), ("wide", "bfloat16")])
+@pytest.mark.parametrize("wide", get_args(Wide))
 def test_with_a_seed_int8_weights_are_used_where_they_are_fast_for_any_number_of_rows(
-    tmp_path: Path, any_rows: Literal["int8", "wide"], wide: Wide
+    tmp_path: Path, wide: Wide
 ) -> None:
     """Seen by the scores, which the other weights round otherwise; and a reply is the same alone and among seven."""
-    model, tokenizer = in_bfloat16("int8", any_rows, wide)
+    model, tokenizer = in_bfloat16("int8", wide)
     greedy = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=12, ignore_eos=True)
     seeded, prompt = SURPRISING.model_copy(update={"ignore_eos": True}), some_tokens(30)
     with closing(build_engine(model, tokenizer, Settings(data_dir=tmp_path, max_batch=8), "tiny")) as engine:
@@ -333,7 +331,7 @@ def test_with_a_seed_int8_weights_are_used_where_they_are_fast_for_any_number_of
         first, *others = [engine.generate(request) for request in requests]
         among = written(list(first))
         assert len(others) == 7
-    assert all(map(eq, without.scores[1:], with_one.scores[1:])) == (any_rows == "int8")
+    assert all(map(eq, without.scores[1:], with_one.scores[1:])) == (wide != "bfloat16")
     assert among.tokens == alone.tokens
     assert list(among.scores) == list(alone.scores)
 
