@@ -17,7 +17,7 @@ from sqlalchemy import select
 from bench.conversations import add_messages
 from bench.proxy import CountingProxy, counting_proxy
 from bench.websocket import APPLICATION_PAGE, SCRIPTS
-from components.chats.chat import WINDOW
+from components.chats.view import WINDOW
 from components.store.conversations import Conversations
 from components.store.database import FILE_NAME, Database
 from components.store.rows import Conversation, new_conversation_id

@@ -4,7 +4,7 @@ from bench import clicks, conversations, looking, storing
 from bench.goals import conversation_goals
 from bench.page import distinct, head_of, table, whole_page
 from bench.results import Results
-from components.chats.chat import WINDOW
+from components.chats.view import WINDOW
 
 
 def conversations_page(results: Results) -> str:

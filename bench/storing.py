@@ -16,7 +16,8 @@ from bench.process import in_ended_thread, spawn
 from bench.questions import question
 from bench.targets import SAMPLING
 from components.chats.asker import Asker
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.chats.replies import Replies
 from components.checkpoints.locate import Checkpoint
 from components.engine.events import Finished

@@ -1,150 +1,32 @@
-"""A conversation as one reader has it open in one tab: what is seen of it, and what can be done to it."""
+"""What a reader does to a conversation: questions are asked, other ones tried, replies written, and written on."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
 
-from components.chats.asker import Asker
-from components.chats.context import Branch, Context, build_context
-from components.chats.records import begun_reply, receipt_of, room_taken_by, turns_of
-from components.chats.replies import Replies, Written
+from components.chats.controls import Controls
+from components.chats.records import begun_reply, turns_of
 from components.chats.reply import Before
 from components.chats.room import make_room
+from components.chats.titles import title_of
+from components.chats.view import View
 from components.engine.errors import EngineError, UnsupportedError
 from components.engine.interface import Engine, GenerationRequest
-from components.engine.receipts import Receipt
 from components.sampling.kept import KeptScores
-from components.sampling.parameters import SamplingParams
 from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import StoreError
 from components.store.messages import Messages
-from components.store.rows import Conversation, Message, Place, Reply, Role, new_conversation_id, new_message_id
-
-WINDOW = 30
-"""So many messages are shown at first; a button shows as many more."""
-
-TITLE_CHARACTERS = 60
-"""Of a first title, which the question gives."""
-
-LONGEST_TITLE = 200
-"""In characters, whoever gives it."""
+from components.store.rows import Message
 
 
-@dataclass(frozen=True)
-class Controls:
-    """What the sidebar shows: how to sample, and what the model is told before the conversation."""
-
-    sampling: SamplingParams
-    system: str = ""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the model read for a reply.
-
-    Attributes:
-        messages: the oldest first.
-        prompt: their token ids, with what was said before the conversation.
-    """
-
-    messages: Sequence[Message]
-    prompt: Sequence[int]
-
-
-@dataclass
-class Chat:
-    """One conversation, the end of one of its branches, and what is written there.
-
-    Attributes:
-        conversation: as it is kept, or will be with the first question.
-        is_new: whether it is not kept yet.
-        shown: the last messages of the branch, the oldest first.
-        siblings: for each of them, itself and what else follows the same message.
-        problem: why the store could not be read just now; None when it could.
-    """
-
-    asker: Asker
-    replies: Replies
-    conversation: Conversation
-    is_new: bool = True
-    shown: Sequence[Message] = ()
-    siblings: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    window: int = WINDOW
-    problem: str | None = None
-    _context: tuple[object, Context] | None = None
-
-    @classmethod
-    def new(cls, asker: Asker, replies: Replies) -> "Chat":
-        """An empty one. It is kept with its first question."""
-        return cls(asker, replies, Conversation(new_conversation_id(), asker.reader))
-
-    @classmethod
-    def open(cls, asker: Asker, replies: Replies, conversation: str) -> "Chat":
-        """One that is kept.
-
-        Raises:
-            NotFoundError: there is none with this id, or it is somebody else's.
-            StoreError: the store cannot be read at present.
-        """
-        chat = cls(asker, replies, Conversation(conversation, asker.reader), is_new=False)
-        with replies.database.reading() as connection:
-            chat._read(connection)
-        return chat
-
-    @property
-    def last(self) -> Message | None:
-        """The end of the branch."""
-        return self.shown[-1] if self.shown else None
-
-    @property
-    def earlier(self) -> int:
-        """How many messages stand before those shown."""
-        return self.shown[0].depth if self.shown else 0
-
-    @property
-    def unkept(self) -> str | None:
-        """Why something is not kept at present, for people; None when everything is."""
-        return self.replies.keeper.problem
-
-    def written(self, message: Message) -> Written | None:
-        """The reply ``message`` while it is written; None when it has ended."""
-        written = self.replies.find(message)
-        return written if written is not None and written.snapshot().end is None else None
-
-    @property
-    def writing(self) -> Written | None:
-        """The reply at the end of the branch while it is written."""
-        return self.written(self.last) if self.last else None
-
-    def now(self, message: Message) -> Message:
-        """``message`` as it is now: more of it may be written than was read."""
-        try:
-            return self.replies.now(message)
-        except StoreError as error:
-            self.problem = str(error)
-            return message
-
-    def refresh(self) -> None:
-        """Read again what is kept. While that is older than what is shown, or cannot be read, nothing changes.
-
-        Raises:
-            NotFoundError: it was deleted.
-        """
-        if self.is_new or self.replies.keeper.is_behind:
-            return
-        try:
-            with self.replies.database.reading() as connection:
-                self._read(connection)
-        except StoreError as error:
-            self.problem = str(error)
-        else:
-            self.problem = None
+class Chat(View):
+    """A conversation that is open, and what is written there."""
 
     def ask(self, engine: Engine, question: str, controls: Controls) -> None:
         """Put a question behind what is shown. A reply that is still written stops, with its text kept.
@@ -254,102 +136,10 @@ class Chat:
         """Why ``message`` was not written on just now and is what it was before; None where nobody asked, or it was."""
         return self.replies.refusal(message.id)
 
-    def receipt(self, message: Message) -> Receipt | None:
-        """What a reply came from; None where that is not known.
-
-        Raises:
-            StoreError: it cannot be read at present.
-        """
-        if message.reply is None:
-            return None
-        with self.replies.database.reading() as connection:
-            seen = Messages(connection, self.conversation.id).by_ids(message.reply.record.get("seen", ()))
-        return receipt_of(message.reply, seen, self.replies.tokens(message))
-
-    def seen(self, engine: Engine, message: Message) -> Seen | None:
-        """What the model read for a reply, where ``engine`` runs the same model; None where that is not known.
-
-        Raises:
-            PromptError: this is nothing that the engine can read.
-            StoreError: it cannot be read at present.
-        """
-        reply = message.reply
-        ids = reply.record.get("seen") if reply else None
-        if reply is None or not ids or (longest := room_taken_by(reply)) is None:
-            return None
-        with self.replies.database.reading() as connection:
-            messages = Messages(connection, self.conversation.id).by_ids(ids)
-        if len(messages) < len(ids):
-            return None
-        prompt = engine.build_whole_prompt(turns_of(reply.record.get("system", ""), messages), longest)
-        # Without ids only another server knows them.
-        return Seen(messages[prompt.dropped_messages :], prompt.input_ids) if prompt.input_ids else None
-
     def stop(self) -> None:
         """Stop the reply that is being written here, if there is one."""
         if (writing := self.writing) is not None:
             writing.stop()
-
-    def select(self, message: int) -> None:
-        """Show the branch that goes through ``message``, as far as its newest end.
-
-        Raises:
-            StoreError: the store cannot be written at present.
-        """
-        with self.replies.database.writing() as connection:
-            leaf = Messages(connection, self.conversation.id).newest_below(message)
-            Conversations(connection, self.asker.reader).change(self.conversation.id, leaf=leaf)
-
-    def put(self, message: int, place: Place) -> None:
-        """Pin a turn to what the model sees, leave it out, or neither.
-
-        Raises:
-            StoreError: the store cannot be written at present.
-        """
-        self._context = None
-        with self.replies.database.writing() as connection:
-            Messages(connection, self._own(connection)).put(message, place)
-
-    def rate(self, message: int, rating: int, note: str = "") -> None:
-        """Keep what the reader thinks of a reply.
-
-        Raises:
-            StoreError: the store cannot be written at present.
-        """
-        with self.replies.database.writing() as connection:
-            Messages(connection, self._own(connection)).rate(message, rating, note)
-
-    def remember(self, controls: Controls) -> None:
-        """Keep what the sidebar shows, with a conversation that is kept."""
-        changed = replace(self.conversation, sampling=_kept(controls.sampling), system=controls.system)
-        if not self.is_new and changed != self.conversation:
-            self.conversation = changed
-            self.replies.keeper.keep(self._change(sampling=changed.sampling, system=changed.system))
-
-    def context(self, engine: Engine, controls: Controls) -> Context | None:
-        """What the model sees for the reply being written, else for the next one; None before the first question.
-
-        It is worked out anew only when something changed, or when it was a guess.
-        """
-        if self.last is None:
-            return None
-        self.shown = [*self.shown[:-1], self.now(self.last)]
-        is_writing = self.writing is not None
-        end = self.last.parent if is_writing else self.last.id
-        key = (end, self.shown, controls.system, controls.sampling.max_new_tokens, engine.info)
-        before = self._context[1] if self._context is not None and self._context[0] == key else None
-        if before is not None and not before.is_guess:
-            return before
-        stand_in = before.messages[-1] if before else self._new(end, self.last.depth + 1, "user", "…")
-        context = self._build_context(engine, end, [] if is_writing else [stand_in], controls)
-        self._context = key, context
-        return context
-
-    def _read(self, connection: Connection) -> None:
-        self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)
-        messages = Messages(connection, self.conversation.id)
-        self.shown = messages.branch(self.conversation.leaf, self.window)
-        self.siblings = messages.siblings(self.shown)
 
     def _ask(self, engine: Engine, question: Message, controls: Controls) -> None:
         if not self.conversation.title:
@@ -418,12 +208,7 @@ class Chat:
 
     def _keep_begun(self, written: Sequence[Message], controls: Controls) -> None:
         """Keep a question and the reply to come before the model is asked: they are not lost whatever happens."""
-        values: dict[str, Any] = {
-            "sampling": _kept(controls.sampling),
-            "system": controls.system,
-            "leaf": written[-1].id,
-            "changed": time.time(),
-        }
+        values: dict[str, Any] = controls.kept | {"leaf": written[-1].id, "changed": time.time()}
         self.conversation = conversation = replace(self.conversation, **values)
         self.is_new = False
         note = self._change(**values)
@@ -439,60 +224,8 @@ class Chat:
 
         self.replies.keeper.keep(change)
 
-    def _build_context(
-        self, engine: Engine, end: int | None, new: Sequence[Message], controls: Controls, begun: int = 0
-    ) -> Context:
-        """What the model sees of the branch up to ``end`` and of ``new`` behind it.
-
-        The reply has ``begun`` tokens already.
-        """
-        longest = controls.sampling.max_new_tokens
-        if begun:  # less may be written on, so that the newest round always fits
-            longest = min(longest + begun, engine.info.context_length - 1)
-
-        def build(branch: Branch, *, has_pinned: bool = False) -> Context:
-            return build_context(branch, engine, controls.system, longest, has_pinned=has_pinned)
-
-        if not self.replies.keeper.is_behind:
-            try:
-                with self.replies.database.reading() as connection:
-                    messages = Messages(connection, self.conversation.id)
-                    has_pinned = any(message.place == "pinned" for message in messages.placed())
-                    here = self.replies.here
-                    return build(lambda limit: [*map(here, messages.branch(end, limit)), *new], has_pinned=has_pinned)
-            except StoreError as error:
-                self.problem = str(error)
-        past = [one for one in self.shown if end is not None and one.id <= end]
-        return build(lambda _: [*past, *new])
-
-    def _change(self, **values: object) -> Callable[[Connection], None]:
-        reader, conversation = self.asker.reader, self.conversation.id
-
-        def change(connection: Connection) -> None:
-            Conversations(connection, reader).change(conversation, **values)
-
-        return change
-
-    def _own(self, connection: Connection) -> str:
-        """The conversation's id, if it is the reader's own."""
-        return Conversations(connection, self.asker.reader).get(self.conversation.id).id
-
     def _beside(self, message: Message, text: str = "") -> Message:
         """A new message that follows the same one."""
         new = self._new(message.parent, message.depth, message.role, text)
         self.siblings = {**self.siblings, new.id: [*self.siblings.get(message.id, [message.id]), new.id]}
         return new
-
-    def _new(self, parent: int | None, depth: int, role: Role, text: str = "") -> Message:
-        reply = Reply() if role == "assistant" else None
-        return Message(new_message_id(), self.conversation.id, parent, depth, role, text, reply=reply)
-
-
-def title_of(question: str) -> str:
-    """A first title for a conversation: the beginning of its first question, in one line."""
-    line = " ".join(question.split())
-    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1] + "…"
-
-
-def _kept(sampling: SamplingParams) -> dict[str, object]:
-    return sampling.model_dump(mode="json")

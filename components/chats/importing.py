@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.chats.asker import Asker
-from components.chats.chat import LONGEST_TITLE, title_of
 from components.chats.file_format import (
     FORMAT,
     MOST_CONVERSATIONS,
@@ -26,6 +25,7 @@ from components.chats.file_format import (
 from components.chats.foreign_formats import read_chatgpt, read_sharegpt, read_training
 from components.chats.import_errors import ImportFileError, at
 from components.chats.room import make_room
+from components.chats.titles import LONGEST_TITLE, title_of
 from components.sampling.presets import MOST_OF_A_FILE, Preset, PresetError, check_entry
 from components.store.conversations import Conversations
 from components.store.database import Database

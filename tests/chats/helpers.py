@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.chats.replies import Replies
 from components.sampling.parameters import SamplingParams
 from components.store.rows import Message

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 import pytest
 
 from components.chats.asker import Asker
-from components.chats.chat import WINDOW, Chat, Controls, title_of
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.chats.replies import Replies
+from components.chats.titles import title_of
+from components.chats.view import WINDOW
 from components.engine.interface import GenerationRequest
 from components.sampling.parameters import SamplingParams
 from components.store.errors import NotFoundError

@@ -1,7 +1,8 @@
 import pytest
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
 from components.chats.context import FIRST_LOOK
+from components.chats.controls import Controls
 from components.engine.errors import EngineNotReadyError
 from components.model.chat_format import Prompt
 from components.sampling.parameters import SamplingParams

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.errors import EngineError
 from components.engine.events import Delta, Waiting
 from components.engine.interface import GenerationRequest

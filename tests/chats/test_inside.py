@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from components.chats.asker import Asker
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.chats.inside import UnknownScoresError, exact_steps, kept_scores
 from components.engine.errors import ContextFullError, EngineError, PromptError, UnsupportedError
 from components.engine.events import ChosenToken, Delta, TokenLogprob

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.errors import EngineError
 from components.engine.interface import Engine
 from components.sampling.kept import KeptScores

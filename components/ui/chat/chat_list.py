@@ -6,7 +6,8 @@ from itertools import groupby
 import streamlit as st
 from sqlalchemy import Connection
 
-from components.chats.chat import LONGEST_TITLE, Chat
+from components.chats.chat import Chat
+from components.chats.titles import LONGEST_TITLE
 from components.markdown.escaping import escape_label
 from components.store.conversations import Conversations
 from components.store.errors import StoreError

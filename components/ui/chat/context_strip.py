@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
 from components.chats.context import Context
+from components.chats.controls import Controls
 from components.chats.records import turns_of
 from components.engine.errors import EngineError
 from components.engine.interface import Engine

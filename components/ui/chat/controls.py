@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.interface import EngineInfo
 from components.sampling.parameters import MAX_SEED, SamplingParams
 from components.settings import get_settings

@@ -4,9 +4,10 @@ from typing import cast
 
 import streamlit as st
 
-from components.chats.chat import WINDOW, Chat
+from components.chats.chat import Chat
 from components.chats.records import finished_of, kind_of
 from components.chats.replies import Written
+from components.chats.view import WINDOW
 from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
 from components.store.rows import Message, Reply

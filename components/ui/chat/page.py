@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.host import Failed, Loading, Ready, engine_host
 from components.engine.interface import Engine
 from components.settings import get_settings

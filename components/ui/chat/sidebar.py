@@ -5,7 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.interface import EngineInfo
 from components.ui.chat.controls import draw_controls
 from components.ui.language import draw_language_switch

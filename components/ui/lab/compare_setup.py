@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from components.chats.chat import Controls
+from components.chats.controls import Controls
 from components.engine.interface import Engine, EngineInfo
 from components.lab.grid import PARAMETERS, empty_cell
 from components.lab.jobs import Jobs

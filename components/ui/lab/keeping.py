@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from components.chats.chat import Controls
+from components.chats.controls import Controls
 from components.lab.jobs import Jobs
 from components.markdown.escaping import escape_label
 from components.sampling.parameters import SamplingParams

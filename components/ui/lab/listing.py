@@ -5,7 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from components.chats.asker import Asker
-from components.chats.chat import title_of
+from components.chats.titles import title_of
 from components.lab.jobs import Jobs
 from components.markdown.escaping import escape_label
 from components.store.errors import StoreError

@@ -4,7 +4,8 @@ from typing import cast
 
 import streamlit as st
 
-from components.chats.chat import Chat, Controls
+from components.chats.chat import Chat
+from components.chats.controls import Controls
 from components.engine.interface import EngineInfo
 from components.sampling.parameters import SamplingParams
 from components.store.rows import Conversation

@@ -4,7 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
-from components.chats.chat import Controls
+from components.chats.controls import Controls
 from components.engine.interface import Engine
 from components.lab.jobs import AlreadyWritingError, Jobs, TooManySheetsError
 from components.store.errors import StoreError
