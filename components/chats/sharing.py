@@ -1,17 +1,17 @@
 """What a reader shares: a branch as it is now, for whoever has its address."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from components.chats.chat import Chat
 from components.chats.importing import Draft
+from components.chats.room import make_room
 from components.store.conversations import Conversations
 from components.store.database import Database
-from components.store.links import new_share_id
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
-from components.store.shares import Share, Shares, snapshot
+from components.store.shares import Share, ShareEntry, Shares, snapshot
 
 MOST_SHARES = 100
 """Of one reader at a time. Each is a copy of its own."""
@@ -39,24 +39,28 @@ def share(chat: Chat, expiry: Expiry) -> Share:
         NotKeptError: the conversation is new, or the store takes what was written last no sooner.
         NotFoundError: the conversation is gone.
         TooManySharesError: others must be withdrawn first.
+        FullError: with this copy, it would be more than the reader may keep.
         StoreError: the store cannot be written at present.
     """
     if chat.is_new or not chat.replies.keeper.settle(SETTLE_SECONDS):
         raise NotKeptError
     seconds = EXPIRY_SECONDS[expiry]
-    with chat.replies.database.writing() as connection:
-        conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
+    expires = None if seconds is None else time.time() + seconds
+    database, asker = chat.replies.database, chat.asker
+    with database.reading() as connection:
+        conversation = Conversations(connection, asker.reader).get(chat.conversation.id)
         branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
-        if len(Shares(connection, chat.asker.reader).list()) >= MOST_SHARES:
+        if len(Shares(connection, asker.reader).list()) >= MOST_SHARES:
             raise TooManySharesError
-        expires = None if seconds is None else time.time() + seconds
-        content = snapshot([chat.replies.here(message) for message in branch])
-        shared = Share(new_share_id(), conversation.id, conversation.title, content, expires=expires)
-        Shares(connection, chat.asker.reader).add(shared)
+    content = snapshot([chat.replies.here(message) for message in branch])
+    shared = Share(conversation=conversation.id, title=conversation.title, content=content, expires=expires)
+    make_room(database, asker, shared.characters)
+    with database.writing() as connection:
+        Shares(connection, asker.reader).add(shared)
     return shared
 
 
-def shared_by(chat: Chat) -> Sequence[Share]:
+def shared_by(chat: Chat) -> Sequence[ShareEntry]:
     """What this reader shares at present.
 
     Raises:
@@ -64,6 +68,16 @@ def shared_by(chat: Chat) -> Sequence[Share]:
     """
     with chat.replies.database.reading() as connection:
         return Shares(connection, chat.asker.reader).list()
+
+
+def whole_shares_of(chat: Chat) -> Iterator[Share]:
+    """The same with what is said in it, one at a time.
+
+    Raises:
+        StoreError: the store cannot be read at present.
+    """
+    with chat.replies.database.reading() as connection:
+        yield from Shares(connection, chat.asker.reader).whole()
 
 
 def shared_as(database: Database, shared: str) -> Share:

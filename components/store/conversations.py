@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from components.store.errors import NotFoundError
+from components.store.links import unexpired
 from components.store.rows import Conversation
 from components.store.schema import conversations as table
-from components.store.schema import insert_new, messages
+from components.store.schema import insert_new, messages, shares
 from components.store.texts import fold
 
 EXCERPT_CHARACTERS = 90
@@ -131,9 +132,10 @@ class Conversations:
         self.change(conversation, deleted=None)
 
     def characters(self) -> int:
-        """How much text there is of this reader's, the bin included."""
-        query = select(func.sum(func.length(messages.c.text))).join(table, table.c.id == messages.c.conversation)
-        return self._connection.scalar(query.where(self._is_own())) or 0
+        """How much text there is of this reader's, with the copies that are shared, the bin included."""
+        said = select(func.sum(func.length(messages.c.text))).join(table, table.c.id == messages.c.conversation)
+        shared = select(func.sum(shares.c.characters)).where(shares.c.reader == self._reader, unexpired(shares))
+        return sum(self._connection.scalar(query) or 0 for query in (said.where(self._is_own()), shared))
 
     def empty_bin(self) -> None:
         """Delete for good what this reader has thrown away."""

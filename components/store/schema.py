@@ -145,8 +145,9 @@ shares = Table(
     Column("reader", KeptString(READER_LENGTH), nullable=False, index=True),
     Column("conversation", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("title", KeptText, nullable=False),
-    # The branch as it was when it was shared.
+    # The branch as it was when it was shared, and how much text that is.
     Column("content", JSON, nullable=False),
+    Column("characters", Integer, nullable=False, server_default="0"),
     Column("created", Double, nullable=False),
     Column("expires", Double),
 )

@@ -9,6 +9,7 @@ from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
+from components.chats.sharing import share, shared_by, withdraw
 from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import FullError
@@ -47,6 +48,30 @@ def test_who_keeps_as_much_as_they_may_is_refused_and_loses_nothing(replies: Rep
 def test_a_question_that_would_not_fit_is_refused(replies: Replies, engine: ScriptedEngine) -> None:
     with pytest.raises(FullError):
         visitor(replies).ask(engine, "x" * (MOST + 1), CONTROLS)
+
+
+def test_what_is_shared_counts_as_often_as_it_is_copied(replies: Replies, engine: ScriptedEngine) -> None:
+    chat = visitor(replies)
+    ask(chat, engine, "x" * 200)  # which is said again: 410
+    first = share(chat, "never")
+    with pytest.raises(FullError):
+        share(chat, "never")
+    assert [one.id for one in shared_by(chat)] == [first.id]
+    with pytest.raises(FullError):
+        chat.ask(engine, "x" * 200, CONTROLS)
+    withdraw(chat, first.id)
+    ask(chat, engine, "x" * 200)
+
+
+def test_a_link_that_has_expired_counts_no_more(
+    replies: Replies, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.chats.sharing.EXPIRY_SECONDS", {"day": -1.0})
+    chat = visitor(replies)
+    ask(chat, engine, "x" * 200)
+    for _ in range(4):
+        share(chat, "day")
+    ask(chat, engine, "x" * 200)
 
 
 def test_others_still_may(replies: Replies, engine: ScriptedEngine) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, select
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import ConflictError, NotFoundError
-from components.store.links import new_share_id
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_message_id
 from components.store.schema import metadata
@@ -68,8 +67,9 @@ MESSAGES: dict[str, Use] = {
 }
 
 SHARES: dict[str, Use] = {
-    "add": lambda it, theirs: it.add(Share(new_share_id(), theirs.conversation, "", [])),
+    "add": lambda it, theirs: it.add(Share(conversation=theirs.conversation, title="", content=[])),
     "list": lambda it, _: it.list(),
+    "whole": lambda it, _: list(it.whole()),
     "withdraw": lambda it, theirs: it.withdraw(theirs.share),
 }
 
@@ -90,7 +90,7 @@ def test_every_method_is_in_the_tables_here(kind: type, uses: dict[str, Use]) ->
 def theirs(database: Database) -> Theirs:
     where = conversation(database, title=SECRET)
     question, reply = said(database, where, SECRET, SECRET)
-    share = Share(new_share_id(), where, SECRET, snapshot([question, reply]))
+    share = Share(conversation=where, title=SECRET, content=snapshot([question, reply]))
     with database.writing() as connection:
         Messages(connection, where).put(question.id, "pinned")
         Shares(connection, READER).add(share)

@@ -15,7 +15,7 @@ from components.store import migrating
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import LaterVersionError
-from components.store.schema import metadata
+from components.store.schema import metadata, shares
 
 SCRIPTS = ScriptDirectory.from_config(migrating.alembic_config())
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
@@ -59,6 +59,22 @@ def test_rows_of_every_revision_are_there_in_this_version(empty_url: str, revisi
             kept = now.keys() & rows[name].keys()
             assert {column: now[column] for column in kept} == {column: rows[name][column] for column in kept}
         assert [one.id for one in Conversations(connection, "reader").list(5)] == ["id"]
+    database.close()
+
+
+def test_what_was_shared_before_is_counted(empty_url: str) -> None:
+    made = Database(empty_url)
+    with made._begun(writes=True) as connection:
+        migrating.upgrade(connection, "0004")
+        fill(connection)
+        tables = MetaData()
+        tables.reflect(connection)
+        content = [{"role": "user", "text": "床前", "model": "", "end": None}, {"role": "assistant", "text": "😀 moon"}]
+        connection.execute(tables.tables["shares"].update().values(content=content, expires=None))
+    made.close()
+    database = Database(empty_url)
+    with database.reading() as connection:
+        assert connection.execute(select(shares.c.characters)).scalar_one() == len("床前😀 moon")
     database.close()
 
 

@@ -64,7 +64,9 @@ def fill(database: Database) -> None:
             messages.put(again.id, "pinned")
             mine = Conversations(connection, reader)
             mine.change(where, leaf=again.id, sampling={"temperature": 0.3}, system="system", pinned=True)
-            Shares(connection, reader).add(Share(new_share_id(), where, "t", snapshot([first, second]), expires=5e9))
+            Shares(connection, reader).add(
+                Share(conversation=where, title="t", content=snapshot([first, second]), expires=5e9)
+            )
             sheet = Sheet(new_sheet_id(), reader, "grid", "Why?", [Cell({"top_k": 5}, [Sample("Ｂ😀")])])
             Sheets(connection, reader).add(sheet)
             SheetShares(connection, reader).add(SheetShare(new_share_id(), sheet.id, expires=5e9))

@@ -6,7 +6,7 @@ import pytest
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.errors import NotFoundError
-from components.store.links import new_share_id, purge_expired
+from components.store.links import purge_expired
 from components.store.rows import Message, Reply
 from components.store.shares import Share, SharedMessage, Shares, snapshot
 from tests.store.helpers import READER, STRANGER, conversation, message, said
@@ -14,7 +14,7 @@ from tests.store.helpers import READER, STRANGER, conversation, message, said
 
 def shared(database: Database, where: str, expires: float | None = None) -> Share:
     branch = said(database, where, "Who\0 is it?", "床前 😀 \ud800")
-    share = Share(new_share_id(), where, "A poem", snapshot(branch), expires=expires)
+    share = Share(conversation=where, title="A poem", content=snapshot(branch), expires=expires)
     with database.writing() as connection:
         Shares(connection, READER).add(share)
     return share
@@ -33,7 +33,8 @@ def test_a_share_is_read_by_anybody_until_it_is_withdrawn(database: Database) ->
     share = shared(database, conversation(database))
     with database.writing() as connection:
         assert Shares(connection, STRANGER).get(share.id) == share
-        assert Shares(connection, READER).list() == [share]
+        assert [one.id for one in Shares(connection, READER).list()] == [share.id]
+        assert list(Shares(connection, READER).whole()) == [share]
         Shares(connection, READER).withdraw(share.id)
         assert not Shares(connection, READER).list()
         for use in (Shares(connection, STRANGER).get, Shares(connection, READER).withdraw):
@@ -72,7 +73,7 @@ def test_a_share_comes_and_goes_with_its_conversation(database: Database) -> Non
 def test_what_is_said_later_is_not_shared(database: Database) -> None:
     where = conversation(database)
     branch: list[Message] = said(database, where, "Hi")
-    share = Share(new_share_id(), where, "", snapshot(branch))
+    share = Share(conversation=where, title="", content=snapshot(branch))
     with database.writing() as connection:
         Shares(connection, READER).add(share)
     said(database, where, "More", "of it")

@@ -22,7 +22,8 @@ RICH = "**Euler**: $e^{i\\pi}+1=0$\n\n```python\nprint(1)\n```\n"
 
 
 def shared(title: str, text: str = RICH) -> Share:
-    return Share(title[:8], "c", title, [SharedMessage("user", "Why?"), SharedMessage("assistant", text, "M", "stop")])
+    content = [SharedMessage("user", "Why?"), SharedMessage("assistant", text, "M", "stop")]
+    return Share(id=title[:8], conversation="c", title=title, content=content)
 
 
 def links(html: str) -> list[str]:

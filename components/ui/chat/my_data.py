@@ -13,7 +13,7 @@ from components.chats.exporting import json_of, read_everything, read_own_preset
 from components.chats.import_errors import ImportFileError
 from components.chats.importing import keep, read_file
 from components.chats.replies import Replies
-from components.chats.sharing import NotKeptError, shared_by
+from components.chats.sharing import NotKeptError, shared_by, whole_shares_of
 from components.lab.exporting import all_sheets
 from components.settings import get_settings
 from components.store.conversations import Conversations
@@ -120,7 +120,7 @@ def _everything(replies: Replies, reader: str) -> bytes:
 
 def _site(chat: Chat, language: Language) -> bytes:
     with _one_at_a_time:
-        return zip_site(shared_by(chat), PAGE_TEXTS[language])
+        return zip_site(whole_shares_of(chat), PAGE_TEXTS[language])
 
 
 def _draw_import(chat: Chat, texts: Texts) -> None:

@@ -12,8 +12,8 @@ from components.chats.chat import Chat
 from components.chats.sharing import Expiry, NotKeptError, TooManySharesError, share, shared_by, withdraw
 from components.markdown.escaping import escape_label
 from components.paths import LAB
-from components.store.errors import NotFoundError, StoreError
-from components.store.shares import Share
+from components.store.errors import FullError, NotFoundError, StoreError
+from components.store.shares import ShareEntry
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.zone import reader_zone
 from components.ui.texts import Texts
@@ -81,13 +81,15 @@ def _make(chat: Chat, texts: Texts) -> None:
         st.session_state[_PROBLEM] = texts.share.not_kept
     except TooManySharesError:
         st.session_state[_PROBLEM] = texts.share.too_many
+    except FullError:
+        st.session_state[_PROBLEM] = texts.full
     except NotFoundError:
         st.session_state[_PROBLEM] = texts.not_found
     except StoreError:
         st.session_state[_PROBLEM] = texts.store_away
 
 
-def _draw_made(shared: Share, texts: Texts) -> None:
+def _draw_made(shared: ShareEntry, texts: Texts) -> None:
     address = address_of(shared.id)
     st.code(address, language=None, wrap_lines=True)
     picture = segno.make(address, error="m").svg_inline(scale=4, dark="#1f2933", light="#ffffff", border=3)
@@ -95,7 +97,7 @@ def _draw_made(shared: Share, texts: Texts) -> None:
         st.image(picture, width=QR_PIXELS, alt=texts.share.qr)
 
 
-def _draw_listed(chat: Chat, shared: Share, texts: Texts) -> None:
+def _draw_listed(chat: Chat, shared: ShareEntry, texts: Texts) -> None:
     share_texts = texts.share
     title = escape_label(shared.title) or texts.title
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -111,7 +113,7 @@ def _draw_listed(chat: Chat, shared: Share, texts: Texts) -> None:
         )
 
 
-def _until(shared: Share, texts: Texts) -> str:
+def _until(shared: ShareEntry, texts: Texts) -> str:
     if shared.expires is None:
         return texts.share.for_ever
     return texts.share.until.format(date=f"{datetime.fromtimestamp(shared.expires, reader_zone()):%Y-%m-%d %H:%M}")

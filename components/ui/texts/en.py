@@ -49,8 +49,8 @@ EN = Texts(
     not_found="There is no such conversation here. It may have been deleted, or it belongs to somebody else.",
     store_away="Your conversations cannot be read at present. Nothing is lost; please try again in a moment.",
     not_kept="What is new here cannot be kept at present. It will be as soon as that is possible again.",
-    full="You keep as much here as one visitor may. Nothing was lost: delete a conversation that you no longer need, "
-    "then try again.",
+    full="You keep as much here as one visitor may. Nothing was lost: delete a conversation or withdraw "
+    "a link that you no longer need, then try again.",
     sign_in="Sign in",
     sign_in_by_code="I have an access code",
     sign_out="Sign out",
