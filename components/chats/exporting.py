@@ -4,13 +4,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from components.chats.chat import Chat
 from components.chats.file_format import FORMAT, VERSION, ConversationEntry, MessageEntry, ReplyEntry
+from components.chats.titles import title_for_others
 from components.sampling.presets import Preset, entry_of
 from components.store.conversations import Conversations
 from components.store.database import Database
@@ -144,7 +145,9 @@ def export_markdown(chat: Chat) -> str:
     """
     with chat.replies.database.reading() as connection:
         conversation = Conversations(connection, chat.asker.reader).get(chat.conversation.id)
-        branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
+        messages = Messages(connection, conversation.id)
+        branch = messages.branch(chat.last.id if chat.last else None, None)
+        conversation = replace(conversation, title=title_for_others(conversation, branch, messages))
     return "".join(markdown_of(conversation, [chat.replies.here(message) for message in branch]))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from components.chats.chat import Chat
 from components.chats.importing import Draft
 from components.chats.room import make_room
+from components.chats.titles import title_for_others
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.messages import Messages
@@ -49,11 +50,13 @@ def share(chat: Chat, expiry: Expiry) -> Share:
     database, asker = chat.replies.database, chat.asker
     with database.reading() as connection:
         conversation = Conversations(connection, asker.reader).get(chat.conversation.id)
-        branch = Messages(connection, conversation.id).branch(chat.last.id if chat.last else None, None)
+        messages = Messages(connection, conversation.id)
+        branch = messages.branch(chat.last.id if chat.last else None, None)
+        title = title_for_others(conversation, branch, messages)
         if len(Shares(connection, asker.reader).list()) >= MOST_SHARES:
             raise TooManySharesError
     content = snapshot([chat.replies.here(message) for message in branch])
-    shared = Share(conversation=conversation.id, title=conversation.title, content=content, expires=expires)
+    shared = Share(conversation=conversation.id, title=title, content=content, expires=expires)
     make_room(database, asker, shared.characters)
     with database.writing() as connection:
         Shares(connection, asker.reader).add(shared)

@@ -1,5 +1,10 @@
 """Titles of conversations and of what is kept beside them."""
 
+from collections.abc import Sequence
+
+from components.store.messages import Messages
+from components.store.rows import Conversation, Message
+
 TITLE_CHARACTERS = 60
 """Of a first title, which the question gives."""
 
@@ -11,3 +16,16 @@ def title_of(question: str) -> str:
     """A first title for a conversation: the beginning of its first question, in one line."""
     line = " ".join(question.split())
     return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1] + "…"
+
+
+def title_for_others(conversation: Conversation, branch: Sequence[Message], messages: Messages) -> str:
+    """The title under which others see one branch of a conversation, the oldest of its ``messages`` first.
+
+    A first title is the first question as it was worded first. Where that stands on another branch, it is none of
+    theirs: they see the question that this branch begins with.
+    """
+    if not branch:
+        return conversation.title
+    beginnings = messages.by_ids(messages.siblings(branch[:1])[branch[0].id])
+    elsewhere = {title_of(other.text) for other in beginnings if other.id != branch[0].id}
+    return title_of(branch[0].text) if conversation.title in elsewhere else conversation.title

@@ -9,6 +9,7 @@ import pytest
 
 from components.chats.asker import Asker
 from components.chats.chat import Chat
+from components.chats.exporting import export_markdown
 from components.chats.importing import keep
 from components.chats.replies import Replies
 from components.chats.sharing import (
@@ -21,6 +22,8 @@ from components.chats.sharing import (
     shared_by,
     withdraw,
 )
+from components.chats.titles import title_of
+from components.store.conversations import Conversations
 from components.store.errors import NotFoundError, StoreError
 from tests.chats.helpers import CONTROLS, ask, finish, texts, wait_until
 from tests.scripted_engine import ScriptedEngine, endless
@@ -51,6 +54,35 @@ def test_how_long_it_can_be_read_is_chosen(
     assert (made.expires is None) == (days is None)
     if made.expires is not None and days is not None:
         assert abs(made.expires - made.created - days * 86_400) < 60
+
+
+SECRET = "Karen from accounting stole my lunch, what now? " + "And why? " * 20
+
+
+@pytest.mark.parametrize("first", ["Karen stole my lunch", SECRET, "  Karen\n stole  my lunch "])
+def test_a_title_from_a_question_on_another_branch_stays_there(chat: Chat, engine: ScriptedEngine, first: str) -> None:
+    ask(chat, engine, first)
+    asked = chat.shown[0]
+    chat.edit(engine, asked, "How do I handle a conflict?", CONTROLS)
+    finish(chat)
+
+    assert share(chat, "never").title == "How do I handle a conflict?"
+    assert "Karen" not in export_markdown(chat)
+    assert "Karen" in chat.conversation.title, "one's own list is as it was"
+
+    chat.select(asked.id)
+    chat.refresh()
+    assert share(chat, "never").title == title_of(first)
+
+
+def test_a_title_that_was_given_is_the_title_of_every_branch(chat: Chat, engine: ScriptedEngine) -> None:
+    ask(chat, engine, "hello")
+    with chat.replies.database.writing() as connection:
+        Conversations(connection, chat.asker.reader).change(chat.conversation.id, title="Greetings")
+    chat.refresh()
+    chat.edit(engine, chat.shown[0], "good morning", CONTROLS)
+    finish(chat)
+    assert share(chat, "never").title == "Greetings"
 
 
 def test_what_is_still_being_written_is_shared_as_far_as_it_is(chat: Chat, engine: ScriptedEngine) -> None:
