@@ -187,7 +187,9 @@ class Chat(View):
         begun = begun_reply(used.sampling, used.system, seen_ids, len(tokens), self.replies.process, model)
         reply = replace(reply, reply=begun)
         first = (question or reply).depth
+        self.older = [one for one in self.older if one.depth < first]
         self.shown = [*(one for one in self.shown if one.depth < first), *new, reply]
+        self.found = None
         self._keep_begun([*new, reply], controls)
         turns = turns_of(used.system, seen)
         if reply.text and not tokens:  # tokens say exactly where it ended, inside a character, too

@@ -1,6 +1,7 @@
 """A conversation as one reader has it open in one tab: what is seen of it, and of what came of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -14,12 +15,15 @@ from components.chats.replies import Replies, Written
 from components.engine.interface import Engine
 from components.engine.receipts import Receipt
 from components.store.conversations import Conversations
-from components.store.errors import StoreError
+from components.store.errors import NotFoundError, StoreError
 from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Place, Reply, Role, new_conversation_id, new_message_id
 
 WINDOW = 30
 """So many messages are shown at first; a button shows as many more."""
+
+AROUND = 10
+"""So many are shown before and after one that was searched for."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class View:
         conversation: as it is kept, or will be with the first question.
         is_new: whether it is not kept yet.
         shown: the last messages of the branch, the oldest first.
+        older: a passage further up that is shown, too, since something was found there.
+        found: the message that was found.
         siblings: for each of them, itself and what else follows the same message.
         problem: why the store could not be read just now; None when it could.
     """
@@ -52,9 +58,12 @@ class View:
     conversation: Conversation
     is_new: bool = True
     shown: Sequence[Message] = ()
+    older: Sequence[Message] = ()
+    found: int | None = None
     siblings: Mapping[int, Sequence[int]] = field(default_factory=dict)
     window: int = WINDOW
     problem: str | None = None
+    _passage: tuple[int, int] | None = None
     _context: tuple[object, Context] | None = None
 
     @classmethod
@@ -68,11 +77,16 @@ class View:
 
         Raises:
             NotFoundError: there is none with this id, or it is somebody else's.
-            StoreError: the store cannot be read at present.
+            StoreError: the store cannot be read at present, or what is new in it cannot be kept yet.
         """
         chat = cls(asker, replies, Conversation(conversation, asker.reader), is_new=False)
-        with replies.database.reading() as connection:
-            chat._read(connection)
+        try:
+            with replies.database.reading() as connection:
+                chat._read(connection)
+        except NotFoundError:
+            if (problem := replies.keeper.problem) is not None:  # it may be one that waits to be kept
+                raise StoreError(problem) from None
+            raise
         return chat
 
     @property
@@ -83,7 +97,17 @@ class View:
     @property
     def earlier(self) -> int:
         """How many messages stand before those shown."""
-        return self.shown[0].depth if self.shown else 0
+        return self.drawn[0].depth if self.drawn else 0
+
+    @property
+    def between(self) -> int:
+        """How many messages stand between the passage further up and the last ones."""
+        return self.shown[0].depth - self.older[-1].depth - 1 if self.older and self.shown else 0
+
+    @property
+    def drawn(self) -> Sequence[Message]:
+        """All messages that are shown."""
+        return [*self.older, *self.shown]
 
     @property
     def unkept(self) -> str | None:
@@ -108,8 +132,22 @@ class View:
             self.problem = str(error)
             return message
 
+    def show_earlier(self) -> None:
+        """Show more of what stands before."""
+        if self._passage is None:
+            self.window += WINDOW
+        else:
+            self._passage = self._passage[0] - WINDOW, self._passage[1]
+
+    def show_between(self) -> None:
+        """Show more of what stands behind the passage further up."""
+        if self._passage is not None:
+            self._passage = self._passage[0], self._passage[1] + WINDOW
+
     def refresh(self) -> None:
         """Read again what is kept. While that is older than what is shown, or cannot be read, nothing changes.
+
+        Where another tab went to another branch, this one stays on its own.
 
         Raises:
             NotFoundError: it was deleted.
@@ -162,8 +200,28 @@ class View:
             StoreError: the store cannot be written at present.
         """
         with self.replies.database.writing() as connection:
-            leaf = Messages(connection, self.conversation.id).newest_below(message)
+            messages = Messages(connection, self.conversation.id)
+            leaf = messages.newest_below(message)
             Conversations(connection, self.asker.reader).change(self.conversation.id, leaf=leaf)
+            self._show(messages, leaf)
+
+    def find(self, message: int) -> None:
+        """Show what stands around ``message``, on the branch that is shown if it is there.
+
+        Raises:
+            NotFoundError: there is no such message.
+            StoreError: the store cannot be used at present.
+        """
+        with self.replies.database.reading() as connection:
+            messages = Messages(connection, self.conversation.id)
+            depth = messages.get(message).depth
+            is_here = self.last is not None and messages.end_through(message, self.last.id) == self.last.id
+            self._passage = depth - AROUND, depth + AROUND
+            if is_here and self.last is not None:
+                self._show(messages, self.last.id)
+        if not is_here:
+            self.select(message)
+        self.found = message
 
     def put(self, message: int, place: Place) -> None:
         """Pin a turn to what the model sees, leave it out, or neither.
@@ -240,8 +298,26 @@ class View:
     def _read(self, connection: Connection) -> None:
         self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)
         messages = Messages(connection, self.conversation.id)
-        self.shown = messages.branch(self.conversation.leaf, self.window)
-        self.siblings = messages.siblings(self.shown)
+        leaf = self.conversation.leaf
+        if self.last is not None and leaf != self.last.id:
+            with suppress(NotFoundError):
+                leaf = messages.end_through(self.last.id, leaf)
+        self._show(messages, leaf)
+
+    def _show(self, messages: Messages, leaf: int | None) -> None:
+        """The branch that ends with ``leaf``: its last messages, and the passage further up unless these reach it."""
+        shown = messages.branch(leaf, self.window)
+        older: Sequence[Message] = ()
+        if self._passage is not None and shown and leaf is not None:
+            first, last = self._passage
+            if last < shown[0].depth - 1:
+                older = messages.stretch(leaf, first, last)
+            else:
+                self._passage = None
+                self.window = max(self.window, shown[-1].depth + 1 - first)
+                shown = messages.branch(leaf, self.window)
+        self.shown, self.older = shown, older
+        self.siblings = messages.siblings(self.drawn)
 
     def _change(self, **values: object) -> Callable[[Connection], None]:
         reader, conversation = self.asker.reader, self.conversation.id

@@ -51,6 +51,27 @@ class Messages:
         query = _select().join(walk, walk.c.id == messages.c.id).order_by(messages.c.depth)
         return [_message(row) for row in self._connection.execute(query)]
 
+    def stretch(self, leaf: int, first: int, last: int) -> Sequence[Message]:
+        """What the branch that ends with ``leaf`` has from the depth ``first`` to ``last``, the oldest first."""
+        columns = (messages.c.id, messages.c.parent, messages.c.depth)
+        walk = select(*columns).where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
+        before = select(*columns).join(walk, messages.c.id == walk.c.parent).where(messages.c.depth >= first)
+        walk = walk.union_all(before)
+        query = _select().join(walk, walk.c.id == messages.c.id).where(messages.c.depth.between(first, last))
+        return [_message(row) for row in self._connection.execute(query.order_by(messages.c.depth))]
+
+    def end_through(self, message: int, leaf: int | None) -> int:
+        """The end of a branch through ``message``: ``leaf`` if that is one, else the newest.
+
+        Raises:
+            NotFoundError: this conversation has no such message.
+        """
+        if leaf is not None:
+            depth = self.get(message).depth
+            if any(one.id == message for one in self.stretch(leaf, depth, depth)):
+                return leaf
+        return self.newest_below(message)
+
     def siblings(self, of: Iterable[Message]) -> Mapping[int, Sequence[int]]:
         """For each message all that follow the same one, itself included, the oldest first."""
         asked = list(of)

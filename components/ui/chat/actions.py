@@ -80,7 +80,7 @@ def _perform(action: Action, engine: Engine, chat: Chat, controls: Controls) -> 
     if action.kind == "ask":
         chat.ask(engine, action.question, controls)
         return
-    message = next((one for one in chat.shown if one.id == action.message), None)
+    message = next((one for one in chat.drawn if one.id == action.message), None)
     if message is None:
         return  # another tab changed the branch meanwhile
     match action.kind:

@@ -8,14 +8,15 @@ from sqlalchemy import Connection
 
 from components.chats.chat import Chat
 from components.chats.titles import LONGEST_TITLE
-from components.markdown.escaping import escape_label
+from components.markdown.escaping import escape_label, escape_line_start, escape_text
 from components.store.conversations import Conversations
 from components.store.errors import StoreError
 from components.store.rows import Conversation
+from components.ui.chat.bin import throw_away
 from components.ui.chat.chat_files import draw_chat_downloads
 from components.ui.chat.dialogs import menu_key, request_dialog
 from components.ui.chat.notices import told_if_unkept
-from components.ui.chat.opening import open_chat, open_new_chat
+from components.ui.chat.opening import open_chat
 from components.ui.chat.zone import reader_zone
 from components.ui.texts import Texts
 
@@ -23,6 +24,8 @@ LISTED = 20
 """So many conversations are listed at first; a button lists as many more."""
 
 FOUND = 20
+"""So many are shown of what was found at first; a button shows as many more."""
+
 MAX_SEARCH = 200
 
 _CHATS = "chats"
@@ -32,9 +35,10 @@ _STYLE = f"<style>.st-key-{_CHATS} button :is(div, span) {{justify-content: flex
 
 _LISTED = "listed_chats"
 _SEARCH = "search"
+_FOUND = "found_chats"
+"""In the session: what was searched for when more was asked for, and how many are shown of it."""
+
 _TITLE = "title"
-_DELETED = "deleted_chat"
-"""In the session: the conversation that was just deleted."""
 
 
 def draw_chat_list(chat: Chat, texts: Texts) -> None:
@@ -72,20 +76,6 @@ def draw_chat_list(chat: Chat, texts: Texts) -> None:
             st.button(texts.more_chats, key="more_chats", type="tertiary", on_click=_list_more, args=(limit,))
 
 
-def draw_undo(chat: Chat, texts: Texts) -> None:
-    """For as long as nothing else is opened: the way back for a conversation that was just deleted."""
-    deleted: Conversation | None = st.session_state.get(_DELETED)
-    if deleted is None:
-        return
-    if not chat.is_new:
-        del st.session_state[_DELETED]
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(texts.deleted)
-        st.text(deleted.title)
-        st.button(texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted, texts))
-
-
 def _draw_one(conversation: Conversation, chat: Chat) -> None:
     is_shown = not chat.is_new and conversation.id == chat.conversation.id
     st.button(
@@ -100,32 +90,28 @@ def _draw_one(conversation: Conversation, chat: Chat) -> None:
 
 
 def _draw_found(chat: Chat, words: str, texts: Texts) -> None:
+    searched, limit = st.session_state.get(_FOUND, ("", 0))
+    limit = limit if searched == words else FOUND
     try:
         with chat.replies.database.reading() as connection:
-            found = Conversations(connection, chat.asker.reader).search(words, FOUND)
+            found = Conversations(connection, chat.asker.reader).search(words, limit + 1)
     except StoreError as error:
         st.caption(f"{texts.store_away} {error}")
         return
     if not found:
         st.caption(texts.nothing_found)
-    for number, one in enumerate(found):
+    for number, one in enumerate(found[:limit]):
         st.button(
             escape_label(one.conversation.title),
             key=f"found_{number}",
             type="tertiary",
             width="stretch",
-            on_click=_open_found,
-            args=(chat, one.conversation.id, one.message, texts),
+            on_click=open_chat,
+            args=(one.conversation.id, one.message),
         )
-        st.caption(escape_label(one.excerpt))
-
-
-def _open_found(chat: Chat, conversation: str, message: int | None, texts: Texts) -> None:
-    """Show the branch with the message that was found."""
-    open_chat(conversation)
-    if message is not None:
-        with told_if_unkept(texts):
-            Chat.open(chat.asker, chat.replies, conversation).select(message)
+        st.caption(escape_line_start(escape_text(one.excerpt)))
+    if len(found) > limit:
+        st.button(texts.more_found, key="more_found", type="tertiary", on_click=_find_more, args=(words, limit))
 
 
 def _draw_menu(chat: Chat, texts: Texts) -> None:
@@ -167,7 +153,7 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
             key="delete_chat",
             icon=":material/delete:",
             type="tertiary",
-            on_click=_delete,
+            on_click=throw_away,
             args=(chat, texts),
         )
 
@@ -186,22 +172,8 @@ def _change(chat: Chat, texts: Texts, name: str, value: object) -> None:
         chat.replies.keeper.keep(change)
 
 
-def _delete(chat: Chat, texts: Texts) -> None:
-    """Throw the shown conversation away; what is written in it stops."""
-    chat.replies.cancel_all(chat.conversation.id)
-
-    with told_if_unkept(texts):
-        with chat.replies.database.writing() as connection:
-            Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
-        st.session_state[_DELETED] = chat.conversation
-        open_new_chat()
-
-
-def _restore(chat: Chat, deleted: Conversation, texts: Texts) -> None:
-    with told_if_unkept(texts):
-        with chat.replies.database.writing() as connection:
-            Conversations(connection, chat.asker.reader).restore(deleted.id)
-        open_chat(deleted.id)
+def _find_more(words: str, limit: int) -> None:
+    st.session_state[_FOUND] = words, limit + FOUND
 
 
 def _list_more(limit: int) -> None:

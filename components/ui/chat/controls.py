@@ -5,10 +5,10 @@ import streamlit as st
 from components.chats.chat import Chat
 from components.chats.controls import Controls
 from components.engine.interface import EngineInfo
-from components.sampling.parameters import MAX_SEED, SamplingParams
+from components.sampling.parameters import MAX_SEED
 from components.settings import get_settings
 from components.ui.chat.presets import draw_presets
-from components.ui.chat.sliders import SEED, SLIDERS, SYSTEM, default_of, slider_bounds
+from components.ui.chat.sliders import SEED, SLIDERS, SYSTEM, controls_of, default_of, rounded, slider_bounds
 from components.ui.texts import Texts
 
 RARE = ("min_p", "presence_penalty", "frequency_penalty")
@@ -34,7 +34,7 @@ def draw_controls(chat: Chat, info: EngineInfo, texts: Texts) -> Controls:
         height=100,
         max_chars=get_settings().max_question_chars,
     )
-    return Controls(SamplingParams.model_validate({**values, "seed": seed}), system.strip())
+    return controls_of(values, seed, system)
 
 
 def _draw_slider(name: str, info: EngineInfo, texts: Texts) -> float:
@@ -51,7 +51,7 @@ def _draw_slider(name: str, info: EngineInfo, texts: Texts) -> float:
         on_change="rerun" if name == "max_new_tokens" else "ignore",
         bind="query-params",
     )
-    return round(value, 6)  # the browser's 0.15000000000000002
+    return rounded(value)
 
 
 def _draw_seed(texts: Texts) -> int | None:

@@ -1,5 +1,6 @@
 """The conversation on the page: bubbles, what stands below a reply, and what the model no longer sees."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 import streamlit as st
@@ -7,7 +8,6 @@ import streamlit as st
 from components.chats.chat import Chat
 from components.chats.records import finished_of, kind_of
 from components.chats.replies import Written
-from components.chats.view import WINDOW
 from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
 from components.store.rows import Message, Reply
@@ -25,9 +25,13 @@ _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
 _EDITED = "edited_message"
 """In the session: the id of the question that is being edited."""
 
-_STYLE = """<style>
-.stChatMessage :is(td, th) {white-space: pre-line}
-.stChatMessage .task-list-item > :is(ul, ol) {padding-left: 1.6em}
+FOUND = "found_message"
+"""The key of the box around the message that was searched for."""
+
+_STYLE = f"""<style>
+.st-key-{FOUND} {{outline: 2px solid var(--st-primary-color); outline-offset: 0.4rem; border-radius: 0.5rem}}
+.stChatMessage :is(td, th) {{white-space: pre-line}}
+.stChatMessage .task-list-item > :is(ul, ol) {{padding-left: 1.6em}}
 </style>"""
 """A cell shows its line breaks, which Markdown for tables knows no other way to say; and a list below a box to tick is
 set in, as any other."""
@@ -57,10 +61,17 @@ def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: 
             key="earlier",
             icon=":material/expand_less:",
             type="tertiary",
-            on_click=_show_earlier,
-            args=(chat,),
+            on_click=chat.show_earlier,
         )
-    for message in chat.shown:
+    for message in chat.drawn:
+        if chat.between and message.id == chat.shown[0].id:
+            st.button(
+                texts.between.format(count=chat.between),
+                key="between",
+                icon=":material/unfold_more:",
+                type="tertiary",
+                on_click=chat.show_between,
+            )
         if first_seen is not None and message.id == first_seen.id:
             _draw_forgotten_line(texts)
         if message.role == "user":
@@ -71,12 +82,8 @@ def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: 
         _draw_forgotten_line(texts)  # the next question will be all that the model sees
 
 
-def _show_earlier(chat: Chat) -> None:
-    chat.window += WINDOW
-
-
 def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
-    with st.chat_message("user", avatar=_USER_AVATAR):
+    with _marked(chat, message), st.chat_message("user", avatar=_USER_AVATAR):
         if st.session_state.get(_EDITED) == message.id:
             _draw_editor(message, texts)
             return
@@ -84,6 +91,11 @@ def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
             st.text(message.text, width="stretch")  # as typed: no Markdown, all line breaks
             _draw_siblings(chat, message, texts)
             draw_icon_button("edit", texts.edit, message.id, _edit, (message.id,))
+
+
+def _marked(chat: Chat, message: Message) -> AbstractContextManager[object]:
+    """Around the message that was searched for."""
+    return st.container(key=FOUND) if message.id == chat.found else nullcontext()
 
 
 def _edit(message: int | None) -> None:
@@ -126,7 +138,7 @@ def _select(chat: Chat, message: int, texts: Texts) -> None:
 
 
 def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts, *, follow: bool) -> None:
-    with st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
+    with _marked(chat, message), st.chat_message("assistant", avatar=_ASSISTANT_AVATAR):
         if (written := chat.written(message)) is not None and not follow:
             draw_text(written.snapshot().text)
         elif written is not None:

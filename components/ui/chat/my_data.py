@@ -20,6 +20,7 @@ from components.store.conversations import Conversations
 from components.store.errors import ConflictError, FullError, StoreError
 from components.store.presets import Presets
 from components.store.sheets import Sheets
+from components.ui.chat.bin import draw_bin
 from components.ui.chat.file_field import draw_file_field
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.language import current_language
@@ -43,7 +44,8 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
         st.rerun()
     try:
         with chat.replies.database.reading() as connection:
-            has_conversations = bool(Conversations(connection, chat.asker.reader).list(1))
+            conversations = Conversations(connection, chat.asker.reader)
+            has_conversations, deleted = bool(conversations.list(1)), conversations.deleted()
             has_sheets = bool(Sheets(connection, chat.asker.reader).count())
             has_presets = bool(Presets(connection, chat.asker.reader).list())
         has_shares = bool(shared_by(chat))
@@ -61,7 +63,8 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
         st.warning(problem[0], icon=":material/error:")
         if problem[1]:
             st.text(problem[1])
-    _draw_deletion(chat, texts, disabled=not (has_something or has_sheets))
+    draw_bin(chat, deleted, texts, partial(_end, texts.mine.restored))
+    _draw_deletion(chat, texts, disabled=not (has_something or has_sheets or deleted))
 
 
 def tell_what_was_done() -> None:
@@ -156,7 +159,7 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
         done = [mine.brought_in.format(count=len(contents.drafts))] if contents.drafts else []
         if contents.presets:
             done.append(texts.presets.brought_in.format(count=len(contents.presets)))
-        st.session_state[_DONE] = " · ".join(done)
+        _end(" · ".join(done))
 
 
 def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:
@@ -187,6 +190,11 @@ def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:
         st.button(texts.cancel, key="cancel_deletion", on_click=_confirm, args=(False,))
 
 
+def _end(done: str) -> None:
+    """For callbacks: the dialog ends, and the page says why."""
+    st.session_state[_DONE] = done
+
+
 def _confirm(is_asked: bool) -> None:
     st.session_state[_CONFIRMING] = is_asked
 
@@ -198,4 +206,4 @@ def _delete(asker: Asker, replies: Replies, texts: Texts) -> None:
         st.session_state[_PROBLEM] = texts.not_changed, ""
     else:
         open_new_chat()
-        st.session_state[_DONE] = texts.mine.deleted
+        _end(texts.mine.deleted)

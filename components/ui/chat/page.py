@@ -9,7 +9,8 @@ from components.engine.interface import Engine
 from components.settings import get_settings
 from components.store.errors import ConflictError, FullError, NotFoundError, StoreError
 from components.ui.chat.actions import QUESTION, perform_requested, request_question
-from components.ui.chat.chat_list import draw_chat_list, draw_undo
+from components.ui.chat.bin import draw_undo
+from components.ui.chat.chat_list import draw_chat_list
 from components.ui.chat.context_strip import draw_context_strip
 from components.ui.chat.dialogs import draw_requested, request_dialog
 from components.ui.chat.history import draw_history, draw_welcome

@@ -75,6 +75,9 @@ class DataTexts:
     delete_question: str
     delete_confirmed: str
     deleted: str
+    bin: str
+    restore: str
+    restored: str
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,7 @@ class Texts:
     search: str
     nothing_found: str
     more_chats: str
+    more_found: str
     this_chat: str
     rename: str
     pin: str
@@ -214,6 +218,7 @@ class Texts:
     yesterday: str
     last_week: str
     earlier: str
+    between: str
     edit: str
     send: str
     cancel: str
