@@ -22,8 +22,9 @@ _MARKS = {"strong": "**", "em": "_", "s": "~~"}
 
 _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x00-\x20]+", re.IGNORECASE)
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
-_TASK = re.compile(r"\[[ xX]\] (?=\S)")
-_HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
+TASK = re.compile(r"\[[ xX]\] (?=\S|\Z)")
+"""A box to tick, at the start of a list item; behind its blank stands a word, or another span."""
+HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
 
 _LINE_BREAK = "\\\n"
 _CELL_BREAK = "&#10;"
@@ -92,7 +93,7 @@ class SpanWriter:
         self._last = kind
 
     def _write_text(self, text: str) -> None:
-        first, *others = _HTML_BREAK.split(text) if self._cell else [text]
+        first, *others = HTML_BREAK.split(text) if self._cell else [text]
         self._write_words(first)
         for words in others:
             self._write_break()
@@ -104,7 +105,7 @@ class SpanWriter:
         if not text:
             return
         escaped = escape_text(text, in_link=self._in_link)
-        if self._task and not self._out and (box := _TASK.match(text)):
+        if self._task and not self._out and (box := TASK.match(text)):
             escaped = box[0] + escape_text(text[box.end() :])
         elif not self._one_line and (not self._out or self._out.endswith("\n")):
             escaped = escape_line_start(escaped)
@@ -135,7 +136,7 @@ class SpanWriter:
 
     def _write_link(self, span: SyntaxTreeNode) -> None:
         address, title = str(span.attrs.get("href", "")), str(span.attrs.get("title", ""))
-        if not title and _plain(span) == address and _AUTOLINK.fullmatch(address):
+        if not title and plain_text(span) == address and _AUTOLINK.fullmatch(address):
             self._put(f"<{address}>")
             return
         self._put("[")
@@ -147,7 +148,7 @@ class SpanWriter:
     def _write_picture(self, span: SyntaxTreeNode) -> None:
         """A picture; one from elsewhere is a link that names the host, because showing it would fetch it unasked."""
         address, title = str(span.attrs.get("src", "")), str(span.attrs.get("title", ""))
-        alt = _plain(span)
+        alt = plain_text(span)
         if may_show(address):
             self._put(f"![{escape_text(alt, in_link=True)}{_target(address, title)}")
             return
@@ -213,8 +214,8 @@ def _target(address: str, title: str) -> str:
     return f"](<{escape_destination(address)}>" + (f' "{escape_title(title)}")' if title else ")")
 
 
-def _plain(span: SyntaxTreeNode) -> str:
+def plain_text(span: SyntaxTreeNode) -> str:
     """The text of a span without its marks."""
     if span.type in ("softbreak", "hardbreak"):
         return " "
-    return "".join(_plain(child) for child in span.children) if span.children else span.content
+    return "".join(plain_text(child) for child in span.children) if span.children else span.content
