@@ -24,7 +24,8 @@ _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
 TASK = re.compile(r"\[[ xX]\] (?=\S|\Z)")
 """A box to tick, at the start of a list item; behind its blank stands a word, or another span."""
-HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
+HTML_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+"""A line break in a cell. Blanks around it are not shown; a pattern with them takes the square of their number."""
 
 _LINE_BREAK = "\\\n"
 _CELL_BREAK = "&#10;"
