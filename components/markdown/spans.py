@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal
-from urllib.parse import urlsplit
 
 from markdown_it.tree import SyntaxTreeNode
 
@@ -15,7 +14,7 @@ from components.markdown.escaping import (
     escape_text,
     escape_title,
 )
-from components.markdown.pictures import may_show
+from components.markdown.pictures import may_show, picture_label
 from components.markdown.tex import formula_block, formula_span
 
 _MARKS = {"strong": "**", "em": "_", "s": "~~"}
@@ -153,9 +152,7 @@ class SpanWriter:
         if may_show(address):
             self._put(f"![{escape_text(alt, in_link=True)}{_target(address, title)}")
             return
-        host = urlsplit(address).netloc
-        name = alt or address.rsplit("/", 1)[-1]
-        label = escape_text(f"{name} ({host})" if host else name, in_link=True)
+        label = escape_text(picture_label(address, alt), in_link=True)
         self._put(label if self._in_link else f"[{label}{_target(address, title)}")
 
     def _write_formula(self, span: SyntaxTreeNode) -> None:

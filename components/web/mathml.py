@@ -14,14 +14,16 @@ DEEPEST_FORMULA = 100
 
 def formula_block(tex: str) -> str:
     """A formula on lines of its own; without TeX, nothing."""
-    if not tex.strip():
+    if not unnumbered(tex).strip():
         return ""
     mathml = _mathml(tex, display=True)
     return code_block(tex) if mathml is None else f'<div class="scroll">{mathml}</div>\n'
 
 
 def formula_span(tex: str, *, display: bool) -> str:
-    """A formula within a line, as large as one on its own if it is a ``display`` formula."""
+    """A formula within a line, as large as one on its own if it is a ``display`` formula; without TeX, nothing."""
+    if not unnumbered(tex).strip():
+        return ""
     mathml = _mathml(rf"\displaystyle {tex}" if display else tex, display=False)
     return f"<code>{escapeHtml(tex)}</code>" if mathml is None else mathml
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from markdown_it.common.utils import escapeHtml
 from markdown_it.tree import SyntaxTreeNode
 
 from components.markdown.escaping import emails_in
+from components.markdown.pictures import picture_label
 from components.markdown.spans import HTML_BREAK, plain_text
 from components.web.footnotes import Footnotes
 from components.web.mathml import formula_block, formula_span
@@ -111,9 +111,7 @@ class SpanRenderer:
         """A picture as a link that names the host: who reads this must not be seen by the server that has it."""
         source, title = str(span.attrs.get("src", "")), str(span.attrs.get("title", ""))
         address, alt = _outward(source), plain_text(span)
-        name = alt or ("" if source.startswith("data:") else source.rsplit("/", 1)[-1])
-        host = urlsplit(source).netloc
-        label = escapeHtml(f"{name} ({host})" if host else name)
+        label = escapeHtml(alt if source.startswith("data:") else picture_label(source, alt))
         self._out.append(label if self._in_link or address is None else _anchor(address, label, title))
 
     def _formula(self, span: SyntaxTreeNode) -> None:
@@ -122,8 +120,9 @@ class SpanRenderer:
         if not display or self._one_line or self._depth:
             self._out.append(formula_span(span.content, display=display))
             return
-        self._end_text(above_formula=True)
-        self._parts.append((formula_block(span.content), False))
+        if formula := formula_block(span.content):
+            self._end_text(above_formula=True)
+            self._parts.append((formula, False))
 
     def _end_text(self, *, above_formula: bool = False) -> None:
         """Ends the lines of text; beside a formula they end or begin with no break or blank."""

@@ -93,6 +93,7 @@ def test_a_title_is_kept() -> None:
     ("text", "shown"),
     [
         ("![甲](https://h.org/x.png 't')", f'<a href="https://h.org/x.png" {REL} title="t">甲 (h.org)</a>'),
+        ("![](https://h.org/)", f'<a href="https://h.org/" {REL}>h.org</a>'),
         ("![](www.h.org/x.png)", f'<a href="http://www.h.org/x.png" {REL}>x.png</a>'),
         ("![甲](x.png)", "<p>甲</p>"),
         ("![甲](data:image/png;base64,iVBORw0KGgo=)", "<p>甲</p>"),
