@@ -81,3 +81,8 @@ def _escape(match: re.Match[str]) -> str:
 def escape_label(text: str) -> str:
     """A text as the label of a button or link, which is Markdown without links."""
     return escape_line_start(escape_text(text, in_link=True))
+
+
+def emails_in(text: str) -> list[re.Match[str]]:
+    """The e-mail addresses in a text, which ``escape_text`` makes links of."""
+    return [match for match in _MEANT_OTHERWISE.finditer(text) if match.lastgroup == "email"]

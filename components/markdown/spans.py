@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal
-from urllib.parse import urlsplit
 
 from markdown_it.tree import SyntaxTreeNode
 
@@ -15,15 +14,17 @@ from components.markdown.escaping import (
     escape_text,
     escape_title,
 )
-from components.markdown.pictures import may_show
+from components.markdown.pictures import may_show, picture_label
 from components.markdown.tex import formula_block, formula_span
 
 _MARKS = {"strong": "**", "em": "_", "s": "~~"}
 
 _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x00-\x20]+", re.IGNORECASE)
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
-_TASK = re.compile(r"\[[ xX]\] (?=\S)")
-_HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
+TASK = re.compile(r"\[[ xX]\] (?=\S|\Z)")
+"""A box to tick, at the start of a list item; behind its blank stands a word, or another span."""
+HTML_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+"""A line break in a cell. Blanks around it are not shown; a pattern with them takes the square of their number."""
 
 _LINE_BREAK = "\\\n"
 _CELL_BREAK = "&#10;"
@@ -92,7 +93,7 @@ class SpanWriter:
         self._last = kind
 
     def _write_text(self, text: str) -> None:
-        first, *others = _HTML_BREAK.split(text) if self._cell else [text]
+        first, *others = HTML_BREAK.split(text) if self._cell else [text]
         self._write_words(first)
         for words in others:
             self._write_break()
@@ -104,7 +105,7 @@ class SpanWriter:
         if not text:
             return
         escaped = escape_text(text, in_link=self._in_link)
-        if self._task and not self._out and (box := _TASK.match(text)):
+        if self._task and not self._out and (box := TASK.match(text)):
             escaped = box[0] + escape_text(text[box.end() :])
         elif not self._one_line and (not self._out or self._out.endswith("\n")):
             escaped = escape_line_start(escaped)
@@ -135,7 +136,7 @@ class SpanWriter:
 
     def _write_link(self, span: SyntaxTreeNode) -> None:
         address, title = str(span.attrs.get("href", "")), str(span.attrs.get("title", ""))
-        if not title and _plain(span) == address and _AUTOLINK.fullmatch(address):
+        if not title and plain_text(span) == address and _AUTOLINK.fullmatch(address):
             self._put(f"<{address}>")
             return
         self._put("[")
@@ -147,13 +148,11 @@ class SpanWriter:
     def _write_picture(self, span: SyntaxTreeNode) -> None:
         """A picture; one from elsewhere is a link that names the host, because showing it would fetch it unasked."""
         address, title = str(span.attrs.get("src", "")), str(span.attrs.get("title", ""))
-        alt = _plain(span)
+        alt = plain_text(span)
         if may_show(address):
             self._put(f"![{escape_text(alt, in_link=True)}{_target(address, title)}")
             return
-        host = urlsplit(address).netloc
-        name = alt or address.rsplit("/", 1)[-1]
-        label = escape_text(f"{name} ({host})" if host else name, in_link=True)
+        label = escape_text(picture_label(address, alt), in_link=True)
         self._put(label if self._in_link else f"[{label}{_target(address, title)}")
 
     def _write_formula(self, span: SyntaxTreeNode) -> None:
@@ -213,8 +212,8 @@ def _target(address: str, title: str) -> str:
     return f"](<{escape_destination(address)}>" + (f' "{escape_title(title)}")' if title else ")")
 
 
-def _plain(span: SyntaxTreeNode) -> str:
+def plain_text(span: SyntaxTreeNode) -> str:
     """The text of a span without its marks."""
     if span.type in ("softbreak", "hardbreak"):
         return " "
-    return "".join(_plain(child) for child in span.children) if span.children else span.content
+    return "".join(plain_text(child) for child in span.children) if span.children else span.content

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from components.access.address import below_base
-from components.web.rendering import code_style
+from components.web.highlighting import code_style
 from components.web.texts import PageTexts, Problem, texts_for
 
 HERE = Path(__file__).parent / "templates"
@@ -73,7 +73,7 @@ def store_away(request: Request) -> HTMLResponse:
 def content_security_policy(*, forms: bool = False) -> str:
     """Nothing is fetched and nothing runs; ``forms`` are sent here or nowhere.
 
-    Formulas have style attributes; ``rendering`` gives them to nothing else.
+    Formulas have style attributes; ``mathml`` gives them to nothing else.
     """
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return (

@@ -1,149 +1,131 @@
-"""Replies as HTML that is safe to show to anybody: CommonMark as the chat page reads it, formulas as MathML.
+"""Replies as HTML that is safe to show to anybody: what the chat page shows of them, for pages without script.
 
-HTML in a reply is text; there is no script or picture in what comes of it, and links lead away without telling from
-where. Nothing has to be fetched to read it: browsers draw MathML by themselves, and code is coloured here.
+Rendered from the tree that the chat page is written from, see ``components.markdown``. HTML in a reply is text; there
+is no script or picture in what comes of it, and links lead away without telling from where. Nothing has to be fetched
+to read it: browsers draw MathML by themselves, and code is coloured here.
 """
 
-from collections.abc import Sequence
-from functools import cache, lru_cache
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import escapeHtml
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
-from math_core import LatexError, LatexToMathML
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
+from markdown_it.tree import SyntaxTreeNode
 
-from components.markdown.emphasis import CjkParser
-from components.markdown.formulas import install_formulas
-from components.markdown.parsing import DEEPEST_NESTING
-from components.markdown.tex import unnumbered
+from components.markdown.parsing import parse
+from components.markdown.spans import TASK
+from components.web.footnotes import Footnotes
+from components.web.highlighting import code_block
+from components.web.mathml import formula_block
+from components.web.spans import SpanRenderer
 
 REMEMBERED_REPLIES = 256
 """What is shared is read by many; so many replies are not rendered again for that."""
 
-LONGEST_COLOURED = 6_000
-"""Characters of a block of code. Some lexers take a time that grows with the square of it: of 20,000 backslashes behind
-quotes, eight seconds."""
-
-DEEPEST_FORMULA = 100
-"""Braces within braces; browsers draw deeper ones as nonsense, if at all."""
-
-_REL = "nofollow noopener noreferrer ugc"
-
 
 @lru_cache(maxsize=REMEMBERED_REPLIES)
-def to_html(text: str) -> str:
-    """The reply as HTML."""
-    return str(_parser().render(text))
-
-
-def code_style() -> str:
-    """What colours code: in the style sheet of the page, for light and for dark."""
-    light, dark = ("\n".join(_token_rules(style)) for style in ("default", "github-dark"))
-    return f"@media (prefers-color-scheme: light) {{\n{light}\n}}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
-
-
-class _Renderer(RendererHTML):
-    """Renders what markdown-it knows as it does, but for what a strict policy forbids."""
-
-    def formula(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        """A formula on lines of its own."""
-        tex = tokens[index].content
-        if (mathml := _mathml(tex, display=True)) is None:
-            return f"<pre><code>{escapeHtml(tex)}</code></pre>\n"
-        return f'<div class="scroll">{mathml}</div>\n'
-
-    def formula_span(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        """A formula in a line."""
-        tex, display = tokens[index].content, bool(tokens[index].meta.get("display"))
-        return _mathml(tex, display=display) or f"<code>{escapeHtml(tex)}</code>"
-
-    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        """A block of code, coloured if its language is known."""
-        token = tokens[index]
-        language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
-        return f"<pre><code>{_coloured(token.content, language)}</code></pre>\n"
-
-    def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """A picture as a link: who reads this must not be seen by the server that has it."""
-        token = tokens[index]
-        alt = self.renderInlineAsText(token.children, options, env) if token.children else ""
-        source = str(token.attrGet("src") or "")
-        return f'<a href="{escapeHtml(source)}" rel="{_REL}">{escapeHtml(alt or source)}</a>'
-
-    def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """A link that no search engine follows."""
-        tokens[index].attrSet("rel", _REL)
-        return self.renderToken(tokens, index, options, env)
-
-    def table_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        """A table, which may be wider than the page."""
-        return '<div class="scroll"><table>\n'
-
-    def table_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        """Its end."""
-        return "</table></div>\n"
-
-    def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """A cell, aligned by a class."""
-        alignment = str(tokens[index].attrs.pop("style", "")).removeprefix("text-align:")
-        if alignment in ("right", "center"):
-            tokens[index].attrSet("class", alignment)
-        return self.renderToken(tokens, index, options, env)
-
-    td_open = th_open
-
-
-def _mathml(tex: str, *, display: bool) -> str | None:
-    """The formula as MathML; None if it is none that can be drawn."""
-    if _depth(tex) > DEEPEST_FORMULA:
-        return None
+def to_html(text: str, name: str = "") -> str:
+    """The reply as HTML. On a page with several, each has a ``name``, which tells its footnotes from theirs."""
     try:
-        return _formulas().convert_with_local_state(unnumbered(tex.strip()), displaystyle=display)
-    except LatexError:
-        return None
+        tree = parse(text, {})
+        return _Renderer(Footnotes(tree, name)).render(tree.children)
+    except RecursionError:  # nested a thousand times, which only a joke is
+        return code_block(text)
 
 
-def _token_rules(style: str) -> list[str]:
-    rules: list[str] = HtmlFormatter(style=style).get_token_style_defs("pre code")  # type: ignore[no-untyped-call]
-    return [rule for rule in rules if ".err " not in rule]  # code that is no code in its language is no error here
+class _Renderer:
+    """Renders blocks."""
 
+    def __init__(self, footnotes: Footnotes) -> None:
+        self._footnotes = footnotes
 
-def _depth(tex: str) -> int:
-    deepest = depth = 0
-    for character in tex:
-        depth += (character == "{") - (character == "}")
-        deepest = max(deepest, depth)
-    return deepest
+    def render(self, blocks: Iterable[SyntaxTreeNode]) -> str:
+        """All of ``blocks``, one below the other."""
+        return "".join(map(self._block, blocks))
 
+    def _block(self, block: SyntaxTreeNode) -> str:
+        match block.type:
+            case "paragraph":
+                return self._paragraph(block)
+            case "heading":
+                return f"<{block.tag}>{self._line(block)}</{block.tag}>\n"
+            case "fence" | "code_block":
+                return _code(block)
+            case "formula":
+                return formula_block(block.content)
+            case "hr":
+                return "<hr>\n"
+            case "blockquote":
+                return f"<blockquote>\n{self.render(block.children)}</blockquote>\n"
+            case "bullet_list":
+                return f"<ul>\n{self._items(block)}</ul>\n"
+            case "ordered_list":
+                first = int(block.attrs.get("start", 1))
+                start = "" if first == 1 else f' start="{first}"'
+                return f"<ol{start}>\n{self._items(block)}</ol>\n"
+            case "table":
+                return self._table(block)
+            case "footnote_reference":
+                return self._note(block)
+            case _:
+                raise AssertionError(f"the parser made a block that nobody renders: {block.type}")
 
-def _coloured(code: str, language: str) -> str:
-    if language and len(code) <= LONGEST_COLOURED:
-        try:
-            lexer = get_lexer_by_name(language, stripnl=False)
-        except ClassNotFound:
-            pass
+    def _paragraph(self, block: SyntaxTreeNode, lead: str = "", skip: int = 0) -> str:
+        """A paragraph, or several with formulas between them. Those of a tight list have no space around them."""
+        parts = SpanRenderer(self._footnotes).render(_spans(block), lead, skip)
+        return "".join(
+            html if not is_text else f"{html}\n" if block.hidden else f"<p>{html}</p>\n" for html, is_text in parts
+        )
+
+    def _line(self, block: SyntaxTreeNode, *, cell: bool = False) -> str:
+        """A heading or a cell."""
+        return "".join(
+            html for html, _ in SpanRenderer(self._footnotes, one_line=True, cell=cell).render(_spans(block))
+        )
+
+    def _items(self, block: SyntaxTreeNode) -> str:
+        return "".join(map(self._item, block.children))
+
+    def _item(self, item: SyntaxTreeNode) -> str:
+        """An item; one that begins with ``[ ]`` or ``[x]`` has a box that is ticked or not."""
+        first = item.children[0] if item.children else None
+        spans = _spans(first) if first and first.type == "paragraph" else []
+        box = TASK.match(spans[0].content) if spans and spans[0].type == "text" else None
+        if first is None or box is None:
+            return f"<li>{self.render(item.children)}</li>\n"
+        ticked = "" if box[0].startswith("[ ]") else " checked"
+        paragraph = self._paragraph(first, f'<input type="checkbox" disabled{ticked}> ', box.end())
+        return f'<li class="task">{paragraph}{self.render(item.children[1:])}</li>\n'
+
+    def _table(self, block: SyntaxTreeNode) -> str:
+        """A table, which may be wider than the page."""
+        parts = "".join(f"<{part.tag}>\n{self._rows(part)}</{part.tag}>\n" for part in block.children)
+        return f'<div class="scroll"><table>\n{parts}</table></div>\n'
+
+    def _rows(self, part: SyntaxTreeNode) -> str:
+        return "".join(f"<tr>{''.join(map(self._cell, row.children))}</tr>\n" for row in part.children)
+
+    def _cell(self, cell: SyntaxTreeNode) -> str:
+        """A cell, aligned by a class."""
+        alignment = str(cell.attrs.get("style", "")).removeprefix("text-align:")
+        kind = f' class="{alignment}"' if alignment in ("right", "center") else ""
+        return f"<{cell.tag}{kind}>{self._line(cell, cell=True)}</{cell.tag}>"
+
+    def _note(self, block: SyntaxTreeNode) -> str:
+        """A footnote, where it was written."""
+        opening, number = self._footnotes.note(block.meta["label"])
+        others = list(block.children)
+        if others and others[0].type == "paragraph":
+            first = self._paragraph(others.pop(0), f"{number} ")
         else:
-            return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
-    return escapeHtml(code)
+            first = f"<p>{number}</p>\n"
+        return f"{opening}\n{first}{self.render(others)}</div>\n"
 
 
-@cache
-def _formulas() -> LatexToMathML:
-    return LatexToMathML()
+def _spans(block: SyntaxTreeNode) -> Sequence[SyntaxTreeNode]:
+    """What the block's only child, its line of text, holds."""
+    return block.children[0].children if block.children else []
 
 
-@cache
-def _parser() -> MarkdownIt:
-    parser: Any = MarkdownIt("zero", renderer_cls=_Renderer)
-    parser.inline = CjkParser()
-    parser.configure("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING})
-    parser.enable(["table", "strikethrough"])
-    install_formulas(parser)
-    return parser  # type: ignore[no-any-return]
+def _code(block: SyntaxTreeNode) -> str:
+    """Code. A drawing in Mermaid's language is code, too: only a script could draw it."""
+    language = block.info.split(maxsplit=1)[0] if block.info.strip() else ""
+    return formula_block(block.content) if language == "math" else code_block(block.content, language)

@@ -60,8 +60,14 @@ def _show_sheet(request: Request) -> Response:
 def shown_messages(shared: Share) -> list[ShownMessage]:
     """What the template shows of a branch."""
     return [
-        ShownMessage(one.role, one.text, to_html(one.text) if one.role == "assistant" else None, one.model, one.end)
-        for one in shared.content
+        ShownMessage(
+            one.role,
+            one.text,
+            to_html(one.text, f"{number}-") if one.role == "assistant" else None,
+            one.model,
+            one.end,
+        )
+        for number, one in enumerate(shared.content)
     ]
 
 

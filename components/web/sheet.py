@@ -115,8 +115,8 @@ def _shown(sheet: Sheet, voter: str, mine: int | None, votes: Mapping[int, int],
             ballot(sheet, number),
             chr(ord("A") + place),
             [
-                ShownSample(to_html(sample.text), sample.end or unfinished)
-                for sample in sheet.cells[number].samples
+                ShownSample(to_html(sample.text, f"{place}-{count}-"), sample.end or unfinished)
+                for count, sample in enumerate(sheet.cells[number].samples)
                 if sample.text
             ],
             _settings(sheet.cells[number], sheet, texts),

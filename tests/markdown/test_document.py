@@ -114,6 +114,11 @@ def test_a_definition_reaches_the_blocks_above_it() -> None:
     assert document.blocks[1] == before[1]
 
 
+@pytest.mark.parametrize("task", ["a", "**a** b", "`a`", "[a](<https://b.org>)"])
+def test_a_task_has_a_box_whatever_it_begins_with(task: str) -> None:
+    assert complete_blocks(f"- [ ] {task}\n- [x] {task}") == (f"- [ ] {task}\n- [x] {task}",)
+
+
 def test_half_a_definition_makes_no_link() -> None:
     document = Document()
     document.grow("See [d].\n\nMore.\n\n[d]: https://a.or")

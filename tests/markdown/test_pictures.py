@@ -41,6 +41,10 @@ def test_any_other_is_a_link(allow: None, address: str) -> None:
     assert complete_blocks(f"![a]({address})")[0].startswith("[a")
 
 
+def test_a_picture_without_words_or_a_name_is_its_host() -> None:
+    assert complete_blocks("![](https://c.org/)") == ("[c.org](<https://c.org/>)",)
+
+
 def test_browsers_are_told_the_same(allow: None) -> None:
     assert "img-src 'self' data: blob: https://a.org https://*.b.org;" in build_headers()["Content-Security-Policy"]
 

@@ -66,7 +66,10 @@ def test_what_a_model_wrote_runs_nothing_and_fetches_nothing(web: str, shared: t
     assert re.findall(r"[\w-]+ 'unsafe-inline'", policy) == ["style-src-attr 'unsafe-inline'"]
     for forbidden in ("<script", "<img", 'href="javascript', ' onx="', "onerror=alert(1)>", "<form", "style="):
         assert forbidden not in answer.text.replace("http-equiv", ""), forbidden
-    assert '<a href="https://spy.example/p.png" rel="nofollow noopener noreferrer ugc">pic</a>' in answer.text
+    assert (
+        '<a href="https://spy.example/p.png" rel="nofollow noopener noreferrer ugc">pic (spy.example)</a>'
+        in answer.text
+    )
 
 
 def test_what_has_ended_and_what_never_was_are_the_same_404(

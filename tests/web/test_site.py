@@ -45,6 +45,15 @@ def test_every_share_is_a_page_that_the_index_leads_to() -> None:
             assert '<span class="nb">print</span>' in html
 
 
+def test_footnotes_of_one_reply_are_not_those_of_another() -> None:
+    noted = "x[^1]\n\n[^1]: One."
+    content = [SharedMessage("assistant", noted, "M", "stop")] * 2
+    html = dict(build_site([Share(id="x", conversation="c", title="x", content=content)], TEXTS["en"]))["x.html"]
+    names = re.findall(r' id="([^"]*)"', html)
+    assert len(set(names)) == len(names) == 4
+    assert sorted(re.findall(r'href="#([^"]*)"', html)) == sorted(names)
+
+
 @pytest.mark.parametrize(("language", "word"), [("en", "Question"), ("zh", "问题")])
 def test_it_speaks_the_language_that_was_chosen(language: str, word: str) -> None:
     texts = TEXTS["zh" if language == "zh" else "en"]
