@@ -319,7 +319,9 @@ class Engine(ABC):
 
     @abstractmethod
     def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids, control tokens written out.
+        """The text of token ids, control tokens written out, without a character that is not complete at their end.
+
+        One that is broken before that is shown as the model's own tokenizer shows it.
 
         Raises:
             PromptError: one of them is no token.

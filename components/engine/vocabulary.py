@@ -38,6 +38,14 @@ def vocabulary_from(tokenizer: "PreTrainedTokenizerBase", config: "GenerationCon
     return Vocabulary(chat_format_of(tokenizer, config), token_texts_of(tokenizer), size)
 
 
+def detokenizer_of(request: GenerationRequest, texts: TokenTexts) -> IncrementalDetokenizer:
+    """What makes the text of a reply to ``request``: it goes on where the prompt and what is written already end."""
+    prompt = request.prompt
+    follows_text = prompt is not None or request.messages[-1]["role"] == "assistant"
+    begun = b"" if prompt is None or isinstance(prompt, str) else texts.incomplete_end(prompt)
+    return IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text, begun=begun)
+
+
 class VocabularyEngine(Engine):
     """What such engines have in common.
 

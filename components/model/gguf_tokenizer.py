@@ -21,7 +21,7 @@ from components.model.chat_format import (
     TemplateChatFormat,
 )
 from components.model.template_environment import compiled
-from components.model.token_texts import TokenTexts, read_byte_level, read_sentencepiece_piece
+from components.model.token_texts import EACH_BYTE, EACH_PART, TokenTexts, read_byte_level, read_sentencepiece_piece
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5
 """Types of tokens, as llama.cpp numbers them."""
@@ -111,7 +111,8 @@ class GgufTokenizer:
 
     def texts(self) -> TokenTexts:
         """How to read single tokens."""
-        return TokenTexts(cache(self._shown), cache(self._written_out), self.strips_first_space)
+        broken = EACH_PART if self._is_byte_level else EACH_BYTE
+        return TokenTexts(cache(self._shown), cache(self._written_out), self.strips_first_space, broken)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:  # noqa: ARG002 none is ever added
         """See ``ChatTokenizer.encode``."""

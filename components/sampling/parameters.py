@@ -14,6 +14,9 @@ MAX_SEED = 2**53 - 1
 LONGEST_FORM = 65536
 """The longest JSON schema, regular expression or grammar, in characters."""
 
+FormText = Annotated[str, Field(max_length=LONGEST_FORM)]
+"""Only of a text with a bound it is seen whether it is Unicode: JSON may hold half characters."""
+
 TokenId = Annotated[int, Field(ge=0)]
 
 
@@ -136,7 +139,7 @@ class SamplingParams(BaseModel):
         max_length=LONGEST_FORM,
         description="A regular expression that the whole reply matches.",
     )
-    choice: Annotated[tuple[str, ...], FromJson] | None = Field(
+    choice: Annotated[tuple[FormText, ...], FromJson] | None = Field(
         None,
         min_length=1,
         description="The reply is one of these texts.",

@@ -182,7 +182,7 @@ def _read_json(text: str) -> PresetFile:
     if not presets:
         raise PresetError("There is no preset in it.")
     unknown = dict.fromkeys(
-        str(key)[:LONGEST_NAME] for entry in entries for key in entry if key not in {"name", *NEUTRAL}
+        _clean(str(key))[:LONGEST_NAME] for entry in entries for key in entry if key not in {"name", *NEUTRAL}
     )
     return PresetFile(presets, list(unknown))
 
@@ -201,7 +201,7 @@ def _read_yaml(text: str, name: str) -> PresetFile:
     if content.get("do_sample") is False:
         values["temperature"] = 0.0
     left_out = [
-        str(key)[:LONGEST_NAME]
+        _clean(str(key))[:LONGEST_NAME]
         for key, value in content.items()
         if key not in NEUTRAL and key != "do_sample" and not (key in _IDLE and _IDLE[key] == value)
     ]

@@ -56,6 +56,36 @@ def test_any_tokens_give_sentencepieces_text(tiny: Tiny) -> None:
         assert len(cut) < 4, "at most a character that is not complete"
 
 
+@pytest.mark.parametrize("text", ["龘", "😀", "é", "a😀b龘", "é" * 3])
+def test_a_reply_has_the_whole_of_a_character_that_its_prompt_ends_within(tiny: Tiny, text: str) -> None:
+    texts = token_texts_of(tiny[1])
+    tokens = [BYTES_FROM + byte for byte in text.encode()]
+    for end in range(len(tokens) + 1):
+        prompt, reply = tokens[:end], tokens[end:]
+        echoed = texts.decode(prompt)
+        for continued in range(len(reply) + 1):
+            begun = texts.incomplete_end(prompt)
+            detokenizer = IncrementalDetokenizer(texts, reply[:continued], is_beginning=False, begun=begun)
+            first = IncrementalDetokenizer(texts, is_beginning=False, begun=begun)
+            written = "".join(map(first.push, reply[:continued])) + "".join(map(detokenizer.push, reply[continued:]))
+            assert echoed + written == text
+
+
+@pytest.mark.parametrize("prompt", [b"\xe9", b"\xe9\xbe", b"\xf0\x9f\x98", "好".encode() + b"\xe9\xbe"])
+@pytest.mark.parametrize("reply", ["a", "好", "😀龘", " a"])
+def test_nothing_is_shown_of_a_character_of_the_prompt_that_the_reply_does_not_complete(
+    tiny: Tiny, prompt: bytes, reply: str
+) -> None:
+    texts = token_texts_of(tiny[1])
+    for more in (b"", b"\xbe", b"\x98\xbe")[: 4 - len(prompt.removeprefix("好".encode()))]:
+        begun = texts.incomplete_end([BYTES_FROM + byte for byte in prompt])
+        if (begun + more).decode(errors="ignore"):
+            continue  # it is whole
+        detokenizer = IncrementalDetokenizer(texts, is_beginning=False, begun=begun)
+        written = [detokenizer.push(BYTES_FROM + byte) for byte in more + reply.encode()]
+        assert "".join(written) == reply
+
+
 @pytest.fixture
 def byte_level() -> PreTrainedTokenizerFast:
     """A tokenizer like GPT-2's: every byte is a printable character of its own."""
@@ -74,6 +104,20 @@ def test_byte_level_tokens_give_whole_characters_and_no_special_tokens(byte_leve
 
     assert "".join(pieces) == text
     assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_broken_characters_are_read_as_the_tokenizer_itself_does(byte_level: PreTrainedTokenizerFast) -> None:
+    texts = token_texts_of(byte_level)
+    of_byte = {texts.shown(id_): id_ for id_ in range(256)}
+    chance = random.Random(5)
+    for _ in range(2_000):
+        some = [chance.choice([b"a", "龘".encode(), "😀".encode()])[: chance.randint(1, 4)] for _ in range(5)]
+        ids = [of_byte[bytes([byte])] for byte in b"".join(some)]
+        wanted = byte_level.decode([*ids, of_byte[b"."]])
+        assert texts.decode([*ids, of_byte[b"."]]) == wanted
+        assert "".join(map(IncrementalDetokenizer(texts).push, [*ids, of_byte[b"."]])) == wanted
+        assert wanted.startswith(texts.decode(ids))
+        assert not texts.incomplete_end([*ids, of_byte[b"."]])
 
 
 def test_the_space_that_llama_2_puts_before_a_text_is_taken_away(tiny: Tiny) -> None:

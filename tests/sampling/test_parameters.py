@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 from transformers import GenerationConfig
 
 from components.sampling.parameters import SamplingParams
@@ -62,3 +63,11 @@ def test_every_slider_stays_within_the_bounds(name: str) -> None:
 
     assert SamplingParams.model_validate({name: low})
     assert SamplingParams.model_validate({name: high})
+
+
+@pytest.mark.parametrize("name", ["stop", "json_schema", "regex", "choice", "grammar"])
+def test_half_a_character_is_no_text(name: str) -> None:
+    """A file of conversations may hold some: they could be neither encoded nor shown."""
+    half = json.loads('"a\\ud83d"')
+    with pytest.raises(ValidationError, match="unicode"):
+        SamplingParams.model_validate({name: [half] if name in ("stop", "choice") else half})

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from components.sampling.parameters import SamplingParams
 from components.sampling.presets import (
     BUILT_IN,
+    FORMAT,
     LONGEST_NAME,
     NEUTRAL,
+    VERSION,
     Preset,
     PresetError,
     check_preset,
@@ -160,3 +162,16 @@ def test_what_is_no_preset_is_refused_in_words(data: bytes, told: str) -> None:
 
 def test_what_is_taken_are_sampling_parameters() -> None:
     assert SamplingParams.model_validate(dict(BUILT_IN["creative"])).min_p == 0.05
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps({"format": FORMAT, "version": VERSION, "presets": [{"name": "a", "b\ud83d": 1}]}).encode(),
+        b'temperature: 1\n"b\\ud83d": 1\n',
+    ],
+)
+def test_what_is_left_out_can_be_shown(data: bytes) -> None:
+    [left_out] = read_presets(data, "a.yaml").left_out
+
+    assert left_out.encode() == b"b"

@@ -9,7 +9,7 @@ from components.engine.events import ChosenToken, Delta, Finished, FinishReason,
 from components.engine.interface import Generation, GenerationRequest
 from components.engine.local.block_pool import BLOCK, BlockTable, key_after
 from components.engine.local.reading import READ_PIECE, Reading
-from components.model.detokenizer import IncrementalDetokenizer
+from components.engine.vocabulary import detokenizer_of
 from components.model.token_texts import TokenTexts
 from components.sampling.choosing import SampledToken
 from components.sampling.grammar import Grammar
@@ -65,8 +65,7 @@ class Sequence:
         self.seed = secrets.randbelow(MAX_SEED) if seed is None else seed
         self.keys = BlockKeys(b"")
         self.exact_keys = BlockKeys(b"exact")
-        follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
-        self._detokenizer = IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text)
+        self._detokenizer = detokenizer_of(request, texts)
         self._shown = 0  # tokens of the reply whose text the reader has
         self._untold: list[ChosenToken] = []  # whose text is not shown yet
         self._untold_scores: list[StepScores] = []

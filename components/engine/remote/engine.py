@@ -30,6 +30,7 @@ from components.engine.remote.failures import describe
 from components.engine.remote.loop import LoopThread
 from components.engine.remote.server import Call, Server
 from components.engine.remote.streamed_reply import StreamedReply
+from components.engine.remote.whole_characters import WholeCharacters
 from components.model.chat_format import Message, Prompt
 from components.settings import Settings
 
@@ -77,9 +78,11 @@ class RemoteEngine(Engine):
     def detokenize(self, tokens: Sequence[int]) -> str:
         """See ``Engine.detokenize``."""
         try:
-            return self._loop.run(self._server.detokenize(self.info.model, tokens))
+            text = self._loop.run(self._server.detokenize(self.info.model, tokens))
         except APIError as error:
             raise describe(error, self._server, self.info.model).error from error
+
+        return WholeCharacters().push(text)
 
     def load(self) -> Load:
         """See ``Engine.load``. The caches are the other server's."""

@@ -137,7 +137,8 @@ def message_of(error: APIError, server: Server) -> str:
     """What the server or the client said, in a line and without the key."""
     body = error.body
     message = body.get("message") or body.get("detail") if isinstance(body, Mapping) else None
-    text = server.without_key(" ".join(str(message or body or error.message).split()))
+    said = str(message or body or error.message).encode(errors="replace").decode()  # JSON may hold half characters
+    text = server.without_key(" ".join(said.split()))
     return text if len(text) <= 300 else text[:300] + "…"
 
 

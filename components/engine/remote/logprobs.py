@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from components.engine.events import LEAST_LOGPROB, ChosenToken, TokenLogprob
+from components.model.token_texts import read_spelled
 
 ROUNDING = 1e-3
 """A log probability that is further above 0 is none."""
@@ -45,7 +46,7 @@ def bytes_of(token: object) -> bytes | None:
     except (TypeError, ValueError):
         told = b""
     text = field(token, "token")
-    return told or (text.encode(errors="replace") if isinstance(text, str) else None)
+    return told or (read_spelled(text) if isinstance(text, str) else None)
 
 
 def likeliest(told: Iterable[tuple[Name | None, float | None]], count: int | None) -> list[tuple[Name, float]]:
@@ -98,8 +99,8 @@ def tokens_of_text(told: object, text: str, top: int | None) -> tuple[ChosenToke
     alone = text.encode(errors="replace") if len(tokens) == 1 else b""
     chosen = []
     for place, token in enumerate(tokens):
-        others = ((name.encode(errors="replace"), logprob) for name, logprob in top_at(told, place))
-        own = token.encode(errors="replace") if isinstance(token, str) else alone
+        others = ((read_spelled(name), logprob) for name, logprob in top_at(told, place))
+        own = read_spelled(token) if isinstance(token, str) else alone
         chosen.append(ChosenToken(own, logprob_at(told, place), _tokens(likeliest(others, top))))
     return tuple(chosen)
 

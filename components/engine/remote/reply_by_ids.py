@@ -9,7 +9,7 @@ from components.engine.interface import Generation, GenerationRequest
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
 from components.engine.remote.streamed_reply import StreamedReply
-from components.model.detokenizer import IncrementalDetokenizer
+from components.engine.vocabulary import detokenizer_of
 from components.model.token_texts import TokenTexts
 from components.sampling.kept import StepScores
 from components.sampling.stopping import LoopGuard, StopStrings
@@ -35,8 +35,7 @@ class ReplyByIds(StreamedReply):
         self.ids: list[int] = []
         self._reused = 0
         self._server_ended = False
-        follows_text = request.prompt is not None or request.messages[-1]["role"] == "assistant"
-        self._detokenizer = IncrementalDetokenizer(texts, request.continues, is_beginning=not follows_text)
+        self._detokenizer = detokenizer_of(request, texts)
         self._stops = StopStrings(request.sampling.stop)
         self._loops = LoopGuard()
         self._shown = 0  # tokens whose text the reader has

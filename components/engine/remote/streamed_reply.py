@@ -10,6 +10,7 @@ from components.engine.interface import Generation, GenerationRequest
 from components.engine.measuring import Text, estimate_tokens
 from components.engine.remote.chunks import Part
 from components.engine.remote.failures import DroppedError
+from components.engine.remote.whole_characters import WholeCharacters
 from components.sampling.stopping import TextLoopGuard
 
 
@@ -41,6 +42,8 @@ class StreamedReply:
         self.prompt_told = False
         self._told: tuple[int, int | None] | None = None  # the place in line that the reader knows of
         self._guard = TextLoopGuard()
+        self._characters = WholeCharacters()
+        self._shown = 0  # pieces whose text the reader has
 
     def tell_place(self, ahead: int, seconds: float | None) -> None:
         """Tell the reader how many are before it and how long that takes, if that has changed."""
@@ -67,8 +70,10 @@ class StreamedReply:
             self.last_piece_at = time.monotonic()
             self.first_piece_at = self.first_piece_at or self.last_piece_at
             self.pieces += 1
-            tokens, self.untold = self.untold, ()
-            self.generation.put(Delta(part.text, len(tokens) or 1, tokens))
+            if text := self._characters.push(part.text):
+                tokens, self.untold = self.untold, ()
+                self.generation.put(Delta(text, len(tokens) or self.pieces - self._shown, tokens))
+                self._shown = self.pieces
             if self._guard.push(part.text):
                 self.end = "loop"
         if part.end == "abort":  # vLLM's word for a request that it lost
@@ -108,7 +113,7 @@ class StreamedReply:
         return self.usage is None
 
     def finish(self, finished: Finished) -> None:
-        """Hand out the end."""
+        """Hand out the end. A character that is not complete is not handed out."""
         self.generation.put(finished)
 
     @property

@@ -3,9 +3,11 @@
 from typing import Any
 
 import openai
+import pytest
 import requests
 from openai.types import Completion
 
+from components.model.token_texts import read_spelled
 from tests.tiny import CHATS
 
 GREEDY: dict[str, Any] = {
@@ -16,6 +18,7 @@ GREEDY: dict[str, Any] = {
 }
 TOKENS: list[int] = CHATS[0]["input_ids"]
 TEXT: str = CHATS[0]["greedy_text"]
+BYTES_FROM = 250  # the id of <0x00> in the tiny vocabulary
 
 
 def write(client: openai.OpenAI, **options: Any) -> Completion:
@@ -93,7 +96,7 @@ def test_log_probabilities_say_where_each_token_stands(client: openai.OpenAI) ->
     assert told.top_logprobs is not None
 
     for token, offset in zip(told.tokens, told.text_offset, strict=True):
-        assert TEXT[offset:].startswith(token) or "\ufffd" in token
+        assert TEXT[offset:].startswith(token) or token.startswith("bytes:")
     for token, logprob, top in zip(told.tokens, told.token_logprobs, told.top_logprobs, strict=True):
         assert len(top) == 2
         assert top[token] == logprob == max(top.values())
@@ -115,7 +118,7 @@ def test_tokens_that_show_no_text_stand_at_its_end(client: openai.OpenAI) -> Non
         assert text == TEXT[: TEXT.index(stop)] != TEXT
         assert whole is not None
         assert tokens == (whole.tokens or [])[: len(tokens)]
-        assert "".join(tokens).startswith(TEXT[: TEXT.index(stop) + len(stop)])
+        assert b"".join(map(read_spelled, tokens)).startswith(TEXT[: TEXT.index(stop) + len(stop)].encode())
         assert offsets == [min(offset, len(text)) for offset in (whole.text_offset or [])[: len(tokens)]]
 
 
@@ -137,3 +140,54 @@ def test_streamed_log_probabilities_are_the_same(client: openai.OpenAI) -> None:
     streamed = [chunk.choices[0].logprobs for chunk in chunks if chunk.choices[0].logprobs]
     for field in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
         assert [item for one in streamed for item in getattr(one, field)] == getattr(told, field)
+
+
+def ids_of(text: str) -> list[int]:
+    return [BYTES_FROM + byte for byte in text.encode()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("options", [{}, {"logprobs": 3}, {"n": 2}, {"n": 1, "best_of": 2}, {"stop": "好"}])
+@pytest.mark.parametrize("text", ["龘", "😀", "é", "a龘", "龘龘"])
+def test_a_character_that_the_prompt_begins_and_the_reply_completes_is_the_replys(
+    client: openai.OpenAI, text: str, options: dict[str, Any], stream: bool
+) -> None:
+    if stream and "best_of" in options:
+        return
+    *prompt, last = ids_of(text)
+    asked = {**GREEDY, "prompt": prompt, "max_tokens": 1, "logit_bias": {str(last): 100}, "stream": stream, **options}
+    for echo, wanted in ((True, text), (False, text[-1])):
+        answer = client.completions.create(**{**asked, "echo": echo})
+        choices = [choice for chunk in (answer if stream else [answer]) for choice in chunk.choices]
+        for index in range(options.get("n", 1)):
+            assert "".join(choice.text for choice in choices if choice.index == index) == wanted
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_character_that_nobody_completes_is_not_sent(client: openai.OpenAI, echo: bool) -> None:
+    prompt = ids_of("a龘")[:-1]
+    asked: dict[str, Any] = {**GREEDY, "prompt": prompt[:-1], "echo": echo}
+    within: list[dict[str, Any]] = [{"max_tokens": 0}, {"max_tokens": 1, "logit_bias": {str(prompt[-1]): 100}}]
+
+    for reply in within:
+        assert client.completions.create(**{**asked, **reply}).choices[0].text == ("a" if echo else "")
+    other = client.completions.create(**{**asked, "max_tokens": 1, "logit_bias": {str(BYTES_FROM + ord("b")): 100}})
+    assert other.choices[0].text == ("ab" if echo else "b")
+
+
+@pytest.mark.parametrize("echo", [True, False])
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_token_is_told_by_its_own_name_and_figure(client: openai.OpenAI, echo: bool, stream: bool) -> None:
+    """Also those that are no text by themselves, and those that share their text with another."""
+    bias = {str(BYTES_FROM + byte): 40 for byte in (*b"ab", 0xE9, 0xE8, 0xE7)}
+    for seed in range(8):
+        asked = {"prompt": ids_of("a龘"), "logit_bias": bias, "seed": seed, "logprobs": 20, "echo": echo}
+        drawn = {"temperature": 2, "top_p": 1, "max_tokens": 6, "stream": stream, "extra_body": {"top_k": 0}}
+        answer = client.completions.create(**{**GREEDY, **asked, **drawn})
+        choices = [choice for chunk in (answer if stream else [answer]) for choice in chunk.choices]
+        for told in [choice.logprobs for choice in choices if choice.logprobs]:
+            assert "\ufffd" not in "".join(told.tokens)
+            for token, logprob, top in zip(told.tokens, told.token_logprobs, told.top_logprobs, strict=True):
+                if logprob is not None:
+                    assert top[token] == logprob
+                    assert 20 <= len(top) <= 21

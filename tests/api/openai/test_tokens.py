@@ -59,3 +59,18 @@ def test_only_posting_is_possible(server: str, path: str) -> None:
 
     assert answer.status_code == 405
     assert "is not possible" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("龘".encode()[:2], ""),
+        ("a好".encode() + b"\xf0\x9f\x98", "a好"),
+        (b"a" + b"\xe9\xbe" + "b好".encode(), "a\ufffd\ufffdb好"),
+    ],
+)
+def test_a_character_that_is_not_complete_is_left_out_at_the_end_alone(server: str, written: bytes, text: str) -> None:
+    tokens = [250 + byte for byte in written]  # 250 is the id of <0x00>
+    answer = requests.post(f"{server}/detokenize", json={"tokens": tokens}, timeout=60)
+
+    assert answer.json() == {"prompt": text}

@@ -445,6 +445,7 @@ def test_tokens_are_told_by_a_server_that_can(stub: OpenAIStub, remote: Connect)
     engine = remote()
 
     assert engine.detokenize(engine.tokenize("海")) == "海"
+    assert engine.detokenize([ord("海"), 0xFFFD, 0xFFFD]) == "海", "what is not complete at the end"
     assert len(engine.tokenize(QUESTION)) == 5
     stub.tokenizes = False
     with pytest.raises(UnsupportedError, match="no /tokenize"):
@@ -589,6 +590,7 @@ def test_nobody_waits_for_minutes_because_a_server_says_so(stub: OpenAIStub, rem
         (Refusal(429), QueueFullError, "takes no more requests"),
         (Refusal(500, "CUDA error"), EngineError, "CUDA error"),
         (Refusal(503), EngineNotReadyError, "not ready"),
+        (Refusal(500, "half \ud83d"), EngineError, r"half \?"),
     ],
 )
 def test_after_all_tries_the_reason_is_told(
