@@ -202,6 +202,8 @@ OWN_MARKS = [
     Seen(text, [line(text)])
     for text in (
         "12:30:45 and 1:100:2",
+        "10:30{x}, 1:2{x} and 姓名:用户{name}",
+        "时:é{x} 点:😀[y] of:x-y{z} :-a[b] 甲:　乙 a::b[c]",
         "std::vector<int> &&x",
         ":red[x] :smile: :-1: :streamlit: :material/home: :small[y] :help[z]",
         "a -> b <- c <-> d -- e >= f <= g ~= h",
@@ -210,6 +212,16 @@ OWN_MARKS = [
         "AT&T &amp",
     )
 ]
+
+COLONS = [
+    Seen("会议 10:30[链接](https://a.org)", [line("会议 10:30", link("链接", "https://a.org"))]),
+    Seen("16:9[1](/b) 详见:官方[文档](/c)", [line("16:9", link("1", "/b"), " 详见:官方", link("文档", "/c"))]),
+    Seen("来源:新华网[1][ref]\n\n[ref]: /b\n", [line("来源:新华网", link("1", "/b"))]),
+    Seen("# 姓名:用户{name}", [("h1", [run("姓名:用户{name}")])]),
+    Seen("**1:2{x}** [甲:乙{x}](/b)", [line(run("1:2{x}", "strong"), " ", link("甲:乙{x}", "/b"))]),
+    Seen("| a:1{x} |\n|--|", [("table", [("thead", [("tr", [("th", [run("a:1{x}")])])])])]),
+]
+"""What stands before a label or braces would be the name of a directive."""
 
 HTML = [
     Seen("<b>x</b> and <script>y</script>", [line("<b>x</b> and <script>y</script>")]),
@@ -253,5 +265,5 @@ PICTURES = [
 ]
 
 REPLIES = [
-    *LINE_BREAKS, *CODE, *EMPHASIS, *ADDRESSES, *REFERENCES, *FORMULAS, *MONEY, *OWN_MARKS, *HTML, *PICTURES,
+    *LINE_BREAKS, *CODE, *EMPHASIS, *ADDRESSES, *REFERENCES, *FORMULAS, *MONEY, *OWN_MARKS, *COLONS, *HTML, *PICTURES,
 ]  # fmt: skip

@@ -6,6 +6,7 @@ a text after it was parsed. ``tests/browser/test_markdown.py`` compares it with 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
@@ -71,15 +72,31 @@ def _streamlits_parser() -> MarkdownIt:
     return parser
 
 
+_LABEL_AND_ATTRIBUTES = re.compile(r"(\[[^\]]*\])?(\{[^}]*\})?(?!:)")
+
+
 def _directive(state: StateInline, silent: bool) -> bool:
-    match = re.compile(r":([A-Za-z][\w-]*)(\[[^\]]*\])?(\{[^}]*\})?(?!:)").match(state.src, state.pos)
-    if match is None or (state.src[: state.pos].endswith(":") and not state.src[: state.pos].endswith(r"\:")):
+    if state.src[state.pos] != ":":
+        return False
+    end = state.pos + 1
+    while end < state.posMax and (_is_in_name(state.src[end]) or (end > state.pos + 1 and state.src[end] in "-_")):
+        end += 1
+    match = _LABEL_AND_ATTRIBUTES.match(state.src, end, state.posMax)
+    if end == state.pos + 1 or state.src[end - 1] in "-_" or match is None:
+        return False
+    if state.src[: state.pos].endswith(":") and not state.src[: state.pos].endswith(r"\:"):
         return False
     if not silent:
-        token = state.push("separator" if match[0] == ":color[]{}" else "directive", "", 0)
-        token.content = match[0]
+        content = state.src[state.pos : match.end()]
+        token = state.push("separator" if content == ":color[]{}" else "directive", "", 0)
+        token.content = content
     state.pos = match.end()
     return True
+
+
+def _is_in_name(character: str) -> bool:
+    """Whether the name of a directive may have it: micromark looks at UTF-16, so beyond that all are letters to it."""
+    return character > "\uffff" or not (character.isspace() or unicodedata.category(character)[0] in "PS")
 
 
 class _Reader:
