@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.markdown.document import Document, complete_blocks
 from tests.markdown.mixtures import OWN_PIECES, PIECES
-from tests.markdown.replies import REPLIES, Seen
+from tests.markdown.replies import REPLIES, Seen, line, run
 from tests.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
 
 
@@ -134,7 +134,7 @@ def test_deep_nesting_is_shown(length: int) -> None:
     assert "level 19" in "".join(complete_blocks(text))
 
 
-DELIMITERS = {"**": {"strong"}, "*": {"em"}, "__": {"strong"}, "_": {"em"}, "***": {"strong", "em"}, "~~": {"s"}}
+DELIMITERS = {"**": {"strong"}, "*": {"em"}, "***": {"strong", "em"}, "~~": {"s"}}
 
 beside = st.sampled_from(["", "前", "あ", "글", "。", "，", "”", "　", " ", "😀", "Ａ"])
 punctuation = st.characters(categories=["P", "S"], exclude_characters="*_~`\\<>[]$&!#")
@@ -149,6 +149,46 @@ def test_emphasis_works_beside_text_without_spaces(
     blocks = on_streamlits_page(complete_blocks(f"甲{before}{mark}{inner}{mark}{after}乙"))
     assert (inner, frozenset(DELIMITERS[mark])) in blocks[0][1]  # type: ignore[operator]
     assert text_of(blocks) == f"甲{before}{inner}{after}乙"
+
+
+OPENING, CLOSING = "（《「『【“‘", "，。：；！？、）》」』】”’…—"
+
+
+@pytest.mark.parametrize("mark", DELIMITERS)
+@pytest.mark.parametrize("beside", ["2", "A", "é", "Я"])
+@pytest.mark.parametrize(
+    "inner", [*(f"词{last}" for last in CLOSING), *(f"{first}词" for first in OPENING), "“GPT”——词—"]
+)
+def test_emphasis_ends_at_cjk_punctuation_beside_words_with_spaces(mark: str, beside: str, inner: str) -> None:
+    text = f"{beside}{mark}{inner}{mark}{beside}"
+    shown = [line(beside, run(inner, *DELIMITERS[mark]), beside)]
+    assert on_streamlits_page(complete_blocks(text)) == shown
+    document = Document()
+    for length in range(len(text)):
+        document.grow(text[:length])
+    document.grow(f"{text} ")
+    assert on_streamlits_page(document.blocks) == shown
+
+
+def test_signs_that_english_has_too_are_chinese_beside_chinese_alone() -> None:
+    text = "a**“b”**c"
+    assert on_streamlits_page(complete_blocks(text)) == [line(text)]
+    assert on_streamlits_page(complete_blocks(f"中 {text}")) == [line("中 a", run("“b”", "strong"), "c")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "数据_2024_备份.xlsx",
+        "报告_最终版_v2.docx",
+        "张三_（终稿）_李四.pdf",
+        "调用__init__方法",
+        "甲__乙__丙",
+        "变量_x_的",
+    ],
+)
+def test_underscores_in_a_name_stay(name: str) -> None:
+    assert on_streamlits_page(complete_blocks(f"打开{name}。")) == [line(f"打开{name}。")]
 
 
 @settings(max_examples=300, deadline=None)
