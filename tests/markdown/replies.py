@@ -42,6 +42,14 @@ CODE = [
     Seen("    x = '$a$'  # *b* <c>\n\n    y", [("code", "x = '$a$'  # *b* <c>\n\ny")]),
     Seen("1. a\n\n       x $1 < 2\n", [("from 1", [("list_item", [line("a"), ("code", "x $1 < 2")])])]),
     Seen("```\n:material/home: $x$ -- ->\n```", [("code", ":material/home: $x$ -- ->")]),
+    Seen("```\n\n\nx\n\ny\n```", [("code", "\n\nx\n\ny")]),
+    Seen("- a\n  ```py\n\n  x\n  ```", [("bullet_list", [("list_item", [line("a"), ("code", "\nx")])])]),
+    Seen("```mermaid\ngraph TD\nA-->B\n```", [("code", "graph TD\nA-->B")]),
+    Seen(
+        '> ~~~Mermaid\n> graph TD\n> A@{ img: "https://h.org/x.png" }\n> ~~~',
+        [("blockquote", [("code", 'graph TD\nA@{ img: "https://h.org/x.png" }')])],
+    ),
+    Seen("```mermaid-x {a=1}\nno drawing\n```", [("code", "no drawing")]),
     Seen("````md\n```\nx\n```\n````", [("code", "```\nx\n```")]),
     Seen("> ```\n> a:b:c\n> ```", [("blockquote", [("code", "a:b:c")])]),
     Seen("`` a`b `` 和`$5`", [line(run("a`b", "code"), " 和", run("$5", "code"))]),
@@ -129,6 +137,34 @@ REFERENCES = [
     ),
     Seen("An array[0] and [nothing][y] [^z]", [line("An array[0] and [nothing][y] [^z]")]),
 ]
+
+FOOTNOTES = [
+    Seen(
+        "A[^1] B[^2] C[^3] D[^4] E[^5]\n\n[^1]: - item\n\n[^2]: ```\n    code\n    ```\n\n[^3]: > said\n\n"
+        "[^4]: 1. one\n\n[^5]: # Title\n\n    more\n",
+        [
+            line("A¹ B² C³ D⁴ E⁵"),
+            *(line("¹"), ("bullet_list", [("list_item", [line("item")])])),
+            *(line("²"), ("code", "code")),
+            *(line("³"), ("blockquote", [line("said")])),
+            *(line("⁴"), ("from 1", [("list_item", [line("one")])])),
+            *(line("⁵"), ("h1", [run("Title")]), line("more")),
+        ],
+    ),
+    Seen(
+        "A[^1] B[^2] C[^3]\n\n[^1]: | a |\n    |--|\n    | b |\n\n[^2]: \\[x\\] is\n\n[^3]: one\n\n    - two\n",
+        [
+            line("A¹ B² C³"),
+            *(
+                line("¹"),
+                ("table", [("thead", [("tr", [("th", [run("a")])])]), ("tbody", [("tr", [("td", [run("b")])])])]),
+            ),
+            *(line("²"), ("formula", "x"), line("is")),
+            *(line("³ one"), ("bullet_list", [("list_item", [line("two")])])),
+        ],
+    ),
+]
+"""Each is a reply of its own: footnotes are numbered through the whole of it."""
 
 FORMULAS = [
     Seen(r"let \(x^2\) be", [line("let ", run("x^2", "math_inline"), " be")]),

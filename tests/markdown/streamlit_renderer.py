@@ -25,15 +25,17 @@ Block = tuple[object, ...]
 
 TextReader = Callable[[str, frozenset[str]], Iterable[Run]]
 
+CodeReader = Callable[[str, str], Block]
+
 
 def reference(text: str) -> list[Block]:
     """``text`` as CommonMark with tables and strikethrough has it. HTML is text; a line break is a line break."""
-    return _Reader(_as_it_is).blocks(SyntaxTreeNode(_reference_parser().parse(text)).children)
+    return _Reader(_as_it_is, _code).blocks(SyntaxTreeNode(_reference_parser().parse(text)).children)
 
 
 def on_streamlits_page(parts: Iterable[str]) -> list[Block]:
     """The same for what is sent to Streamlit, one ``st.markdown`` after the other."""
-    reader = _Reader(_after_plugins)
+    reader = _Reader(_after_plugins, _highlighted_or_drawn)
     sources = [clean_text(part).replace(":material/", ":material_") for part in parts if part]
     return [
         block
@@ -100,10 +102,11 @@ def _is_in_name(character: str) -> bool:
 
 
 class _Reader:
-    """Reads a tree; ``read_text`` says what becomes of a text in it."""
+    """Reads a tree; ``read_text`` says what becomes of a text in it, ``read_code`` of code and its language."""
 
-    def __init__(self, read_text: TextReader) -> None:
+    def __init__(self, read_text: TextReader, read_code: CodeReader) -> None:
         self._read_text = read_text
+        self._read_code = read_code
 
     def blocks(self, nodes: Sequence[SyntaxTreeNode]) -> list[Block]:
         return [block for node in nodes if (block := self._block(node)) != ("paragraph", [])]
@@ -115,7 +118,7 @@ class _Reader:
             case "heading":
                 return (node.tag, self._inline(node))
             case "fence" | "code_block":
-                return ("code", re.sub(r"(?m)^\s+$", "", node.content.replace("\u2060", "")).rstrip("\n"))
+                return self._read_code(node.content, node.info)
             case "ordered_list":
                 return (f"from {node.attrs.get('start', 1)}", self.blocks(node.children))
             case "math_block":
@@ -179,6 +182,16 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)[-.\w]+[^\s]*", re.IGNORECASE)
 
 def _as_it_is(text: str, styles: frozenset[str]) -> Iterable[Run]:
     yield (text, styles)
+
+
+def _code(code: str, _: str) -> Block:
+    return ("code", re.sub(r"(?m)^[^\S\n]+$", "", code.replace("\u2060", "")).rstrip("\n"))
+
+
+def _highlighted_or_drawn(code: str, language: str) -> Block:
+    if re.match(r"mermaid\b", language, re.IGNORECASE):
+        return ("drawing", code)
+    return _code(code.removeprefix("\n"), language)
 
 
 def _after_plugins(text: str, styles: frozenset[str]) -> Iterable[Run]:

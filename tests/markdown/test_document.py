@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.markdown.document import Document, complete_blocks
 from tests.markdown.mixtures import OWN_PIECES, PIECES
-from tests.markdown.replies import REPLIES, Seen, line, run
+from tests.markdown.replies import FOOTNOTES, REPLIES, Seen, line, run
 from tests.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
 
 
@@ -44,12 +44,12 @@ def test_a_finished_block_never_changes(text: str, step: int) -> None:
         finished = blocks
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+@pytest.mark.parametrize("reply", REPLIES + FOOTNOTES, ids=lambda reply: reply.says)
 def test_a_reply_is_shown_as_it_is_meant(reply: Seen) -> None:
     assert on_streamlits_page(complete_blocks(reply.says)) == reply.shown
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+@pytest.mark.parametrize("reply", REPLIES + FOOTNOTES, ids=lambda reply: reply.says)
 def test_it_is_shown_so_while_it_grows_too(reply: Seen) -> None:
     document = Document()
     for length in range(len(reply.says)):
