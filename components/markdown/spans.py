@@ -162,8 +162,10 @@ class SpanWriter:
         if not display or self._one_line or self._open or self._in_link:
             self._put(formula_span(span.content, display=display, in_table=self._cell), "formula")
             return
+        if not (formula := formula_block(span.content)):
+            return
         above = self._out.removesuffix(_LINE_BREAK).rstrip(" \n")
-        self._out = (f"{above}\n\n" if above else "") + formula_block(span.content) + "\n\n"
+        self._out = (f"{above}\n\n" if above else "") + formula + "\n\n"
         self._last = "plain"
 
 

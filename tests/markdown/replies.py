@@ -168,6 +168,23 @@ FOOTNOTES = [
 
 FORMULAS = [
     Seen(r"let \(x^2\) be", [line("let ", run("x^2", "math_inline"), " be")]),
+    Seen("H$_2$O 和 Ca$^{2+}$", [line("H", run("_2", "math_inline"), "O 和 Ca", run("^{2+}", "math_inline"))]),
+    Seen(
+        r"25$^\circ$C, 3$\times$3, k$_{cat}$s, x_1$x_1$1",
+        [
+            line(
+                *("25", run(r"^\circ", "math_inline"), "C, 3", run(r"\times", "math_inline"), "3, k"),
+                *(run("_{cat}", "math_inline"), "s, x_1", run("x_1", "math_inline"), "1"),
+            )
+        ],
+    ),
+    Seen("the $n$th of $2n$", [line("the ", run("n", "math_inline"), "th of ", run("2n", "math_inline"))]),
+    Seen("\\[\n1\n\\]\n", [("formula", "1")]),
+    Seen(
+        "\\begin{subequations}\\label{eq:a}\n\\begin{align}\na &= b\n\\end{align}\n\\end{subequations}\n后",
+        [("formula", "\\begin{align*}\na &= b\n\\end{align*}"), line("后")],
+    ),
+    Seen(r"无\(\label{a}\)号\[\label{b}\]也", [line("无号也")]),
     Seen("其中$x$是", [line("其中", run("x", "math_inline"), "是")]),
     Seen(r"速度 $v_{\text{最大}}$ 是", [line("速度 ", run(r"v_{\text{最大}}", "math_inline"), " 是")]),
     Seen("\\[\nx\n\n+ y\n\\]\n", [("formula", "x\n+ y")]),
@@ -235,7 +252,23 @@ MONEY = [
         "$40-50 per month, $500 a year; $12 per unit vs. $15",
         "$100k-$200k, $5/$10 and $5~$10",
         "$1,000 and more, up to 2,000$ in all",
+        'The "$" sign and the "$" key',
+        "Price [$] and cost [$], {$} or {$}",
+        "“$”和“$”键，（$）与（$），'$' or '$'",
+        "US$5 or A$7, S$5_000 or A$7, cost$5$each",
+        "US$10^6 to A$5, x$y and z$w",
+        "$PATH$HOME and $FIRST_NAME$LAST_NAME",
     )
+]
+
+CITATIONS = [
+    Seen(r"\[1\] Smith, \[2\] Doe", [line("[1] Smith, [2] Doe")]),
+    Seen(r"\[12\]", [line("[12]")]),
+    Seen("见 \\[3, 5–7\\]。\n\n> 又\\[1、2\\]", [line("见 [3, 5–7]。"), ("blockquote", [line("又[1、2]")])]),
+    Seen(
+        r"**$** sign and **$** key, $5\-$10",
+        [line(run("$", "strong"), " sign and ", run("$", "strong"), " key, $5-$10")],
+    ),
 ]
 
 OWN_MARKS = [
@@ -305,5 +338,6 @@ PICTURES = [
 ]
 
 REPLIES = [
-    *LINE_BREAKS, *CODE, *EMPHASIS, *ADDRESSES, *REFERENCES, *FORMULAS, *MONEY, *OWN_MARKS, *COLONS, *HTML, *PICTURES,
+    *LINE_BREAKS, *CODE, *EMPHASIS, *ADDRESSES, *REFERENCES, *FORMULAS, *MONEY, *CITATIONS, *OWN_MARKS, *COLONS, *HTML,
+    *PICTURES,
 ]  # fmt: skip
