@@ -23,7 +23,7 @@ _MARKS = {"strong": "**", "em": "_", "s": "~~"}
 _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x00-\x20]+", re.IGNORECASE)
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
 _TASK = re.compile(r"\[[ xX]\] (?=\S)")
-_HTML_BREAK = re.compile(r"[ \t]*<br */?>[ \t]*", re.IGNORECASE)
+_HTML_BREAK = re.compile(r"[ \t]*</?br */?>[ \t]*", re.IGNORECASE)
 
 _LINE_BREAK = "\\\n"
 _CELL_BREAK = "&#10;"
@@ -152,8 +152,8 @@ class SpanWriter:
             self._put(f"![{escape_text(alt, in_link=True)}{_target(address, title)}")
             return
         host = urlsplit(address).netloc
-        name = alt or address.rsplit("/", 1)[-1]
-        label = escape_text(f"{name} ({host})" if host else name, in_link=True)
+        name = alt or address.rstrip("/").rsplit("/", 1)[-1] or address
+        label = escape_text(f"{name} ({host})" if host and name != host else name, in_link=True)
         self._put(label if self._in_link else f"[{label}{_target(address, title)}")
 
     def _write_formula(self, span: SyntaxTreeNode) -> None:

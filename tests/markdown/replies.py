@@ -34,6 +34,8 @@ LINE_BREAKS = [
     Seen("> one\n> more", [("blockquote", [line("one\nmore")])]),
     Seen("**one\nmore**", [line(run("one\nmore", "strong"))]),
     Seen("a  \nb\\\nc", [line("a\nb\nc")]),
+    Seen("　　春眠不觉晓，\n　　处处闻啼鸟。", [line("　　春眠不觉晓，\n　　处处闻啼鸟。")]),
+    Seen("> 　　一\n> 　　二", [("blockquote", [line("　　一\n　　二")])]),
     Seen("A title\nof two lines\n===", [("h1", [run("A title\nof two lines")])]),
     Seen("一\n# 二", [line("一"), ("h1", [run("二")])]),
 ]
@@ -116,6 +118,14 @@ ADDRESSES = [
     Seen("“https://a.org/b”", [line("“", link("https://a.org/b"), "”")]),
     Seen("<https://a.org/b>后", [line(link("https://a.org/b"), "后")]),
     Seen("邮箱a_b@c.com，谢谢", [line("邮箱", link("a_b@c.com", "mailto:a_b@c.com"), "，谢谢")]),
+    Seen("https://münchen.de/x 和", [line(link("https://münchen.de/x", "https://xn--mnchen-3ya.de/x"), " 和")]),
+    Seen("见https://ελ.gr，好", [line("见", link("https://ελ.gr", "https://xn--qxam.gr"), "，好")]),
+    Seen(
+        "见https://penguin.ooo然后https://a.orgไทย",
+        [line("见", link("https://penguin.ooo"), "然后", link("https://a.org"), "ไทย")],
+    ),
+    Seen("https://a.org/a\\_b\\*c 和", [line(link("https://a.org/a_b*c"), " 和")]),
+    Seen("https://a.org/b\\*\\*，", [line(link("https://a.org/b"), "**，")]),
     Seen("edit setup.py and README.md", [line("edit setup.py and README.md")]),
     Seen("https://me:x@a.org:8/b", [line(link("https://me:x@a.org:8/b"))]),
     Seen("[甲](www.a.org/b)", [line(link("甲", "http://www.a.org/b"))]),
@@ -302,7 +312,7 @@ HTML = [
     Seen("<!-- hidden -->", [line("<!-- hidden -->")]),
     Seen("a<br>b", [line("a<br>b")]),
     Seen(
-        "| a<br>b | c<br/>d |\n|--|--|",
+        "| a<br>b | c</br>d |\n|--|--|",
         [
             (
                 "table",
@@ -329,6 +339,8 @@ PICTURES = [
     Seen("![a](https://h.org/x.png)", [line(link("a (h.org)", "https://h.org/x.png"))]),
     Seen("![a [b] c](https://h.org/x.png)", [line(link("a [b] c (h.org)", "https://h.org/x.png"))]),
     Seen("![](https://h.org/x.png)", [line(link("x.png (h.org)", "https://h.org/x.png"))]),
+    Seen("![](https://h.org/)", [line(link("h.org", "https://h.org/"))]),
+    Seen("![](https://h.org/x/)", [line(link("x (h.org)", "https://h.org/x/"))]),
     Seen("![a][p]\n\n[p]: https://h.org/x.png\n", [line(link("a (h.org)", "https://h.org/x.png"))]),
     Seen("![a `]` *b*](//h.org/x.png)", [line(link("a ] b (h.org)", "//h.org/x.png"))]),
     Seen("[![a](https://h.org/x.png)](https://b.org)", [line(link("a (h.org)", "https://b.org"))]),

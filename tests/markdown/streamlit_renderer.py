@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, paragraph
 from markdown_it.rules_inline import StateInline
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -63,7 +64,17 @@ def _texts(blocks: Iterable[object]) -> Iterable[str]:
 
 @cache
 def _reference_parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser.block.ruler.at("paragraph", _paragraph)
+    return parser
+
+
+def _paragraph(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """CommonMark takes spaces and tabs off a paragraph, markdown-it all white space there is."""
+    paragraph(state, first, end, silent)
+    content = state.getLines(first, state.line, state.blkIndent, False).strip(" \t\n")
+    state.tokens[-2].content = content if content.strip() else ""
+    return True
 
 
 @cache
@@ -154,7 +165,7 @@ class _Reader:
                     # Shown as a link, as this address has no host.
                     address = _address(node, "src")
                     alt = "".join(text for text, _ in self._runs(node.children, styles)).replace("\n", " ")
-                    yield (alt or address.rsplit("/", 1)[-1], styles | {f"link to {address}"})
+                    yield (alt or address.rstrip("/").rsplit("/", 1)[-1], styles | {f"link to {address}"})
                 case "strong" | "em" | "s":
                     yield from self._runs(node.children, styles | {node.type})
                 case _:

@@ -86,6 +86,10 @@ GROWING = [
     ("Table:\n| a | b |", "Table:"),
     ("Table:\n| a | b |\n|--", "Table:"),
     ("| a | b |\n|---|---|\n| 1 | 2", "a\nb\n1\n2"),
+    ("| a | b | c |\n|---|---|---|\n| 1 | **2", "a\nb\nc\n1\n2\n"),
+    ("| a |\n|---|\n| 1 <", "a\n1"),
+    ("| a |\n|---|\n| 1<br", "a\n1"),
+    ("| a | b |\n|---|---|\n| 1 </br", "a\nb\n1\n"),
     ("So\n$$\nx + y", "So"),
     ("So\n\\begin{align}\nx", "So"),
     ("> quoted **text", "quoted text"),
@@ -97,7 +101,7 @@ GROWING = [
 def test_half_a_mark_is_not_shown(text: str, shown: str) -> None:
     document = Document()
     document.grow(text)
-    assert text_of(on_streamlits_page(document.blocks)).strip() == shown
+    assert text_of(on_streamlits_page(document.blocks)).strip() == shown.strip()
 
 
 def test_bold_text_is_bold_from_its_first_word_on() -> None:
