@@ -1,12 +1,17 @@
 """Emphasis beside text without spaces between words.
 
 CommonMark decides by the characters around ``**`` whether it opens or closes, and takes for granted that words are
-separated: in ``**50%**左右`` nothing closes. Here a Chinese, Japanese or Korean character beside a delimiter counts as
-a word boundary does, for every delimiter and in the same words as the amendment that is proposed for CommonMark
-(https://github.com/tats-u/markdown-cjk-friendly).
+separated: nothing closes in ``**50%**左右``, nor in ``**日期：**2024``. Here a Chinese, Japanese or Korean character
+counts as the amendment has it that is proposed for CommonMark (https://github.com/tats-u/markdown-cjk-friendly): beside
+a delimiter it is a boundary of words, and its punctuation is a letter like any other.
+
+Beyond the amendment, signs that these scripts share with others (``“”…—·``, East Asian ambiguous in Unicode's words)
+are theirs in a text that has any of their characters. And ``_``, which the amendment leaves as it is, because
+``数据_2024_备份.xlsx`` is one word, stands beside theirs where the end of a clause shows that it is none.
 """
 
 import unicodedata
+from functools import cached_property
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -15,6 +20,9 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
+
+_CLAUSE_MARKS = frozenset("：，。！？；、…—“”‘’:,.!?;")
+"""No name of a file or of a variable begins or ends with these."""
 
 
 class CjkState(StateInline):
@@ -28,11 +36,24 @@ class CjkState(StateInline):
             end += 1
         before = self.src[start - 1] if start > 0 else " "
         after = self.src[end] if end < self.posMax else " "
-        left = _flanks(after, before)
-        right = _flanks(before, after)
-        can_open = left and (canSplitWord or not right or _is_boundary(before))
-        can_close = right and (canSplitWord or not left or _is_boundary(after))
+        left = self._flanks(after, before)
+        right = self._flanks(before, after)
+        can_open = left and (canSplitWord or not right or _ends_name(before, after))
+        can_close = right and (canSplitWord or not left or _ends_name(after, before))
         return Scanned(can_open, can_close, end - start)
+
+    def _flanks(self, inner: str, outer: str) -> bool:
+        """Whether delimiters between ``outer`` and ``inner`` can belong to ``inner``."""
+        if isWhiteSpace(ord(inner)):
+            return False
+        return not _is_punctuation(inner) or self._is_cjk(inner) or isWhiteSpace(ord(outer)) or _is_boundary(outer)
+
+    def _is_cjk(self, character: str) -> bool:
+        return is_cjk(character) or (unicodedata.east_asian_width(character) == "A" and self._has_cjk)
+
+    @cached_property
+    def _has_cjk(self) -> bool:
+        return any(map(is_cjk, self.src))
 
 
 class CjkParser(ParserInline):
@@ -52,11 +73,9 @@ def is_cjk(character: str) -> bool:
     return unicodedata.east_asian_width(character) in "WFH"
 
 
-def _flanks(inner: str, outer: str) -> bool:
-    """Whether delimiters between ``outer`` and ``inner`` can belong to ``inner``."""
-    if isWhiteSpace(ord(inner)):
-        return False
-    return not _is_punctuation(inner) or isWhiteSpace(ord(outer)) or _is_boundary(outer)
+def _ends_name(outer: str, inner: str) -> bool:
+    """Whether underscores between these two are no part of a name."""
+    return _is_punctuation(outer) or (is_cjk(outer) and inner in _CLAUSE_MARKS)
 
 
 def _is_boundary(character: str) -> bool:

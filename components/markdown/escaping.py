@@ -16,12 +16,14 @@ _SEPARATOR_AFTER_COLON = rf"\:{SEPARATOR}"
 
 _ARROW = r"[<>=~-]{2,}"
 
+# A colon gets a backslash unless a blank follows: the name of a directive may begin with a digit, an emoji or a letter
+# of any script, and ``10:30[a](b)`` would show ``10:30`` and no more.
 _MEANT_OTHERWISE = re.compile(
     r"(?P<shortcode>:(?=[A-Za-z0-9_+-]+:|material[/_]))"
     rf"|(?P<arrow>(?<!\S){_ARROW}|(?<![<>=~-]){_ARROW}(?!\S))"
     r"|(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?(?=://)|[Ww]{3}(?=\.))"
     r"|(?P<email>(?<![A-Za-z0-9_.+@-])[A-Za-z0-9.+_-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]*[A-Za-z])+)"
-    r"|(?P<colon>\A:|:(?=[A-Za-z:]|\Z))"
+    r"|(?P<colon>:(?![ \t]))"
     r"|(?P<entity>&(?=[#A-Za-z]))"
     r"|(?P<mark>[\\`*_\[\]<>$~|]|!\Z)"
 )

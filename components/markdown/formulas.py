@@ -16,8 +16,8 @@ MOST_LINES = 60
 """A formula has no more; what never ends must not hold back the rest of a reply."""
 
 _ENVIRONMENT = (
-    r"\\begin\{(?P<name>(?:equation|align|alignat|aligned|alignedat|gather|gathered|split|multline|flalign|eqnarray"
-    r"|array|[pbBvV]?matrix|smallmatrix|d?r?cases|CD)\*?)\}"
+    r"\\begin\{(?P<name>(?:subequations|equation|align|alignat|aligned|alignedat|gather|gathered|split|multline|flalign"
+    r"|eqnarray|array|[pbBvV]?matrix|smallmatrix|d?r?cases|CD)\*?)\}"
 )
 
 _BLOCK_START = re.compile(rf"\\\[|\$\$|{_ENVIRONMENT}")
@@ -28,11 +28,25 @@ _SPAN = re.compile(
     r"\\\((?P<parentheses>.{1,2000}?)\\\)"
     r"|(?P<display>\\\[(?P<brackets>.{1,2000}?)\\\](?!\()|\$\$(?P<dollars>[^$]+?)\$\$"
     rf"|(?P<environment>{_ENVIRONMENT}.{{1,2000}}?\\end\{{(?P=name)\}}))"
-    r"|\$(?P<dollar>(?:\\.|[^$\\\n])+)\$(?![A-Za-z0-9$])",
+    r"|\$(?P<dollar>(?:\\.|[^$\\\n])+)\$(?!\$)",
     re.DOTALL,
 )
 
-_UNFINISHED = re.compile(rf"\\[\[(]|\$\$|\$(?![\s\d])|{_ENVIRONMENT}|\\(?:b(?:e(?:g(?:i(?:n(?:\{{[a-z]*)?)?)?)?)?)?$")
+_CLOSING_MARKS = r"\"'”’»)\]}）】」』》"
+"""No formula begins with these: the dollar sign before them is the last thing in quotes or brackets."""
+
+_UNFINISHED = re.compile(
+    rf"\\[\[(]|\$\$|\$(?![\s\d{_CLOSING_MARKS}]|\*\*)|{_ENVIRONMENT}|\\(?:b(?:e(?:g(?:i(?:n(?:\{{[a-z]*)?)?)?)?)?)?$"
+)
+
+_CITATION = re.compile(r"\\\[\d+(?:[ ,，、;–—-]+\d+)*\\\]")
+r"""Plain numbers, in brackets that are escaped so as to be no link: ``\[1\]``, ``\[2, 5-7\]``."""
+
+_NO_START = re.compile(rf"[\s{_CLOSING_MARKS}]|\*\*")
+
+_WITHIN_WORD = re.compile(r"\\[A-Za-z]|\^.|(?:\A|(?<![A-Za-z])[A-Za-z]|[)}\]])_.|\A[A-Za-z]\Z", re.DOTALL)
+"""What a formula right beside a letter or digit has: a command, an index, or nothing but one letter. All else may be
+two amounts or two variables of a shell: ``$5-$6``, ``$FIRST_NAME$LAST_NAME``."""
 
 _CJK = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 _AMOUNT = re.compile(
@@ -52,7 +66,7 @@ def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
         return False
     line = _line(state, first)
     opening = _BLOCK_START.match(line)
-    if opening is None or (silent and opening[0] == "$$" and _closes_one(state, first)):
+    if opening is None or _CITATION.match(line) or (silent and opening[0] == "$$" and _closes_one(state, first)):
         return False
     environment = opening["name"]
     closing = rf"\end{{{environment}}}" if environment else {"$$": "$$", r"\[": r"\]"}[opening[0]]
@@ -111,8 +125,10 @@ def _closes_one(state: StateBlock, line: int) -> bool:
 def _span(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] not in "$\\":
         return False
+    if _CITATION.match(state.src, state.pos, state.posMax):
+        return False
     match = _SPAN.match(state.src, state.pos, state.posMax)
-    if match and (match["dollar"] is None or _is_formula(state.src[: state.pos][-1:], match["dollar"])):
+    if match and (match["dollar"] is None or _is_formula(match)):
         if not silent:
             token = state.push("formula_span", "math", 0)
             texts = (match["parentheses"], match["brackets"], match["dollars"], match["environment"], match["dollar"])
@@ -131,13 +147,22 @@ def _is_unfinished(state: StateInline) -> bool:
     return opening is not None and (opening[0] != "$" or "$" not in state.src[state.pos + 1 : state.posMax])
 
 
-def _is_formula(before: str, content: str) -> bool:
+def _is_formula(match: re.Match[str]) -> bool:
     """Whether dollar signs around this are a formula's and not money's."""
-    if before.isascii() and (before.isalnum() or before == "$"):
+    content, before, after = (
+        match["dollar"],
+        match.string[max(match.start() - 1, 0) : match.start()],
+        match.string[match.end() : match.end() + 1],
+    )
+    if before == "$" or (_is_in_word(before + after) and not _WITHIN_WORD.search(content)):
         return False
-    if content[0].isspace() or content[-1].isspace() or (_CJK.search(content) and "\\" not in content):
+    if _NO_START.match(content) or content[-1].isspace() or (_CJK.search(content) and "\\" not in content):
         return False
     return _AMOUNT.match(content) is None and _are_balanced(content)
+
+
+def _is_in_word(beside: str) -> bool:
+    return any(character.isascii() and character.isalnum() for character in beside)
 
 
 def _are_balanced(content: str) -> bool:

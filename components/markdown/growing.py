@@ -26,6 +26,9 @@ _OPEN_MARKS = " \t\n*_~`\\"
 _OPEN_LINK = re.compile(r"!?\[(?P<label>[^\[\]\n]*)\](?:\([^)\n]*|\[[^\]\n]*)$")
 _TABLE_LINES = re.compile(r"(?:\n|^)[ \t]*\|[^\n]*(?:\n[^\n]*)?$")
 
+_HALF_BREAK = re.compile(r"[ \t]*</?(?:b(?:r *)?)?/?$", re.IGNORECASE)
+"""Of what breaks a line in a cell."""
+
 _PAIRED = {ord(mark) for mark in "*_~"}
 
 
@@ -74,6 +77,8 @@ def _parse_spans(state: StateCore) -> None:
         if index == last:
             in_paragraph = state.tokens[index - 1].type == "paragraph_open"
             content = _TABLE_LINES.sub("", token.content) if in_paragraph else token.content
+            if state.tokens[index - 1].type in ("th_open", "td_open"):
+                content = _HALF_BREAK.sub("", content)
             token.content = content.rstrip(_OPEN_MARKS)
         token.children = []
         state.md.inline.parse(token.content, state.md, state.env, token.children)
@@ -82,10 +87,11 @@ def _parse_spans(state: StateCore) -> None:
 def _last_growing(tokens: list[Token]) -> int:
     """The place of the spans that the next character of the text would belong to."""
     for index in reversed(range(len(tokens))):
-        if tokens[index].type == "inline":
+        token = tokens[index]
+        if token.type == "inline" and (token.content or tokens[index - 1].type != "td_open"):
             return index
-        if tokens[index].nesting != -1:
-            return -1  # code, a rule or a formula
+        if token.nesting != -1 and token.type not in ("inline", "td_open"):
+            return -1  # code, a rule or a formula; the empty cells of a row are no more than its rest
     return -1
 
 

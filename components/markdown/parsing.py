@@ -6,6 +6,7 @@ HTML is text here, as nobody who chats means it. Parsed by markdown-it-py.
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, paragraph
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType
@@ -46,8 +47,17 @@ def _parser() -> MarkdownIt:
     parser.inline = CjkParser()
     parser.configure("commonmark", {"html": False, "maxNesting": DEEPEST_NESTING})
     parser.enable(["table", "strikethrough"])
+    parser.block.ruler.at("paragraph", _paragraph)
     parser.use(footnote_plugin, inline=False, move_to_end=False)
     install_addresses(parser)
     install_formulas(parser)
     install_growing(parser)
     return parser
+
+
+def _paragraph(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """A paragraph with the ideographic spaces that indent its first line, which markdown-it takes off like blanks."""
+    paragraph(state, first, end, silent)
+    content = state.getLines(first, state.line, state.blkIndent, False).strip(" \t\n\v\f")
+    state.tokens[-2].content = content if content.strip() else ""
+    return True

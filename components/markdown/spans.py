@@ -23,7 +23,7 @@ _AUTOLINK = re.compile(r"(?!.*:(?:[\w+-]+:|material/))[a-z][a-z0-9+.-]+:[^\s<>\x
 """An address that can be written between ``<`` and ``>``, with nothing in it that Streamlit takes for a picture."""
 TASK = re.compile(r"\[[ xX]\] (?=\S|\Z)")
 """A box to tick, at the start of a list item; behind its blank stands a word, or another span."""
-HTML_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+HTML_BREAK = re.compile(r"</?br */?>", re.IGNORECASE)
 """A line break in a cell. Blanks around it are not shown; a pattern with them takes the square of their number."""
 
 _LINE_BREAK = "\\\n"
@@ -161,8 +161,10 @@ class SpanWriter:
         if not display or self._one_line or self._open or self._in_link:
             self._put(formula_span(span.content, display=display, in_table=self._cell), "formula")
             return
+        if not (formula := formula_block(span.content)):
+            return
         above = self._out.removesuffix(_LINE_BREAK).rstrip(" \n")
-        self._out = (f"{above}\n\n" if above else "") + formula_block(span.content) + "\n\n"
+        self._out = (f"{above}\n\n" if above else "") + formula + "\n\n"
         self._last = "plain"
 
 

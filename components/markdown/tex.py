@@ -4,6 +4,9 @@ import re
 
 _NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather)\}")
 
+_SHOWS_NOTHING = re.compile(r"\\(?:begin|end)\{subequations\}|\\label\{[^{}]*\}")
+"""What KaTeX does not know and nobody misses: it is about numbers of equations, and there are none."""
+
 _UNKNOWN = re.compile(r"\\(begin|end)\{(multline|flalign|eqnarray)\*?\}")
 _NEAREST = {"multline": "gather", "flalign": "align", "eqnarray": "align"}
 """What KaTeX has in place of environments that it does not know."""
@@ -11,15 +14,19 @@ _NEAREST = {"multline": "gather", "flalign": "align", "eqnarray": "align"}
 
 def formula_block(tex: str) -> str:
     """A formula on lines of its own; without TeX, nothing."""
-    if not tex.strip():
+    tex = unnumbered(tex).strip()
+    if not tex:
         return ""
     fence = _dollars(tex, least=2)
-    return f"{fence}\n{unnumbered(tex.strip())}\n{fence}"
+    return f"{fence}\n{tex}\n{fence}"
 
 
 def formula_span(tex: str, *, display: bool, in_table: bool) -> str:
-    """A formula within a line, as large as one on its own if it is a ``display`` formula."""
-    tex = rf"\displaystyle {unnumbered(tex)}" if display else unnumbered(tex)
+    """A formula within a line, as large as one on its own if it is a ``display`` formula; without TeX, nothing."""
+    tex = unnumbered(tex)
+    if not tex.strip():
+        return ""
+    tex = rf"\displaystyle {tex}" if display else tex
     if in_table:
         tex = tex.replace(r"\|", r"\Vert ").replace("|", r"\vert ").strip()
     if (len(tex) - len(tex.rstrip("\\"))) % 2:
@@ -35,5 +42,6 @@ def _dollars(tex: str, least: int) -> str:
 
 def unnumbered(tex: str) -> str:
     """Without numbers for equations, which the browser would count through the whole page."""
-    known = _UNKNOWN.sub(lambda match: rf"\{match[1]}{{{_NEAREST[match[2]]}}}", tex)
+    known = _SHOWS_NOTHING.sub("", tex)
+    known = _UNKNOWN.sub(lambda match: rf"\{match[1]}{{{_NEAREST[match[2]]}}}", known)
     return _NUMBERED.sub(r"\\\1{\2*}", known)

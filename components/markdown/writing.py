@@ -11,13 +11,16 @@ from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType
 
 from components.markdown.escaping import escape_code
-from components.markdown.growing import is_growing
 from components.markdown.spans import SpanWriter
 from components.markdown.tex import formula_block
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 _LANGUAGE = re.compile(r"[\w+#.-]+")
+
+_DRAWN = re.compile("mermaid", re.IGNORECASE)
+"""Streamlit draws this language instead of showing its code: it fetches pictures from wherever they lie, and of code
+with a mistake nothing is left but a message."""
 
 _AFTER_PARAGRAPH = frozenset({"fence", "code_block", "blockquote", "hr"})
 """What may follow a paragraph without an empty line between."""
@@ -26,6 +29,7 @@ _AFTER_PARAGRAPH = frozenset({"fence", "code_block", "blockquote", "hr"})
 def fenced(code: str, language: str = "") -> str:
     """``code`` between fences that are longer than any in it."""
     code = escape_code(code.removesuffix("\n"))
+    code = f"\n{code}" if code.startswith("\n") else code  # Streamlit leaves one empty line at the start out
     fence = "`" * max(3, max((len(run) + 1 for run in re.findall("`+", code)), default=0))
     return f"{fence}{language}\n{code}\n{fence}"
 
@@ -71,8 +75,7 @@ class MarkdownWriter:
             case "table":
                 return self._table(block)
             case "footnote_reference":
-                number = self.number_of(block.meta["label"])
-                return f"{number} {self.write(block.children)}".rstrip()
+                return self._footnote(block)
             case _:
                 raise AssertionError(f"the parser made a block that nobody writes: {block.type}")
 
@@ -89,9 +92,15 @@ class MarkdownWriter:
         language = block.info.split(maxsplit=1)[0] if block.info.strip() else ""
         if language == "math":
             return formula_block(block.content)
-        if language == "mermaid" and is_growing(self._env):
-            language = ""  # half a drawing is an error message
-        return fenced(block.content, language if _LANGUAGE.fullmatch(language) else "")
+        return fenced(block.content, language if _LANGUAGE.fullmatch(language) and not _DRAWN.search(language) else "")
+
+    def _footnote(self, block: SyntaxTreeNode) -> str:
+        """A footnote behind its number, which stands above what is no line of text."""
+        number, written = self.number_of(block.meta["label"]), self.write(block.children)
+        if not written:
+            return number
+        is_line = block.children[0].type == "paragraph" and not written.startswith("$$")
+        return f"{number} {written}" if is_line else f"{number}\n\n{written}"
 
     def _list(self, block: SyntaxTreeNode) -> str:
         tight = all(part.hidden for item in block.children for part in item.children if part.type == "paragraph")

@@ -6,10 +6,12 @@ a text after it was parsed. ``tests/browser/test_markdown.py`` compares it with 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, paragraph
 from markdown_it.rules_inline import StateInline
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -24,15 +26,17 @@ Block = tuple[object, ...]
 
 TextReader = Callable[[str, frozenset[str]], Iterable[Run]]
 
+CodeReader = Callable[[str, str], Block]
+
 
 def reference(text: str) -> list[Block]:
     """``text`` as CommonMark with tables and strikethrough has it. HTML is text; a line break is a line break."""
-    return _Reader(_as_it_is).blocks(SyntaxTreeNode(_reference_parser().parse(text)).children)
+    return _Reader(_as_it_is, _code).blocks(SyntaxTreeNode(_reference_parser().parse(text)).children)
 
 
 def on_streamlits_page(parts: Iterable[str]) -> list[Block]:
     """The same for what is sent to Streamlit, one ``st.markdown`` after the other."""
-    reader = _Reader(_after_plugins)
+    reader = _Reader(_after_plugins, _highlighted_or_drawn)
     sources = [clean_text(part).replace(":material/", ":material_") for part in parts if part]
     return [
         block
@@ -60,7 +64,17 @@ def _texts(blocks: Iterable[object]) -> Iterable[str]:
 
 @cache
 def _reference_parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser.block.ruler.at("paragraph", _paragraph)
+    return parser
+
+
+def _paragraph(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """CommonMark takes spaces and tabs off a paragraph, markdown-it all white space there is."""
+    paragraph(state, first, end, silent)
+    content = state.getLines(first, state.line, state.blkIndent, False).strip(" \t\n")
+    state.tokens[-2].content = content if content.strip() else ""
+    return True
 
 
 @cache
@@ -71,22 +85,39 @@ def _streamlits_parser() -> MarkdownIt:
     return parser
 
 
+_LABEL_AND_ATTRIBUTES = re.compile(r"(\[[^\]]*\])?(\{[^}]*\})?(?!:)")
+
+
 def _directive(state: StateInline, silent: bool) -> bool:
-    match = re.compile(r":([A-Za-z][\w-]*)(\[[^\]]*\])?(\{[^}]*\})?(?!:)").match(state.src, state.pos)
-    if match is None or (state.src[: state.pos].endswith(":") and not state.src[: state.pos].endswith(r"\:")):
+    if state.src[state.pos] != ":":
+        return False
+    end = state.pos + 1
+    while end < state.posMax and (_is_in_name(state.src[end]) or (end > state.pos + 1 and state.src[end] in "-_")):
+        end += 1
+    match = _LABEL_AND_ATTRIBUTES.match(state.src, end, state.posMax)
+    if end == state.pos + 1 or state.src[end - 1] in "-_" or match is None:
+        return False
+    if state.src[: state.pos].endswith(":") and not state.src[: state.pos].endswith(r"\:"):
         return False
     if not silent:
-        token = state.push("separator" if match[0] == ":color[]{}" else "directive", "", 0)
-        token.content = match[0]
+        content = state.src[state.pos : match.end()]
+        token = state.push("separator" if content == ":color[]{}" else "directive", "", 0)
+        token.content = content
     state.pos = match.end()
     return True
 
 
-class _Reader:
-    """Reads a tree; ``read_text`` says what becomes of a text in it."""
+def _is_in_name(character: str) -> bool:
+    """Whether the name of a directive may have it: micromark looks at UTF-16, so beyond that all are letters to it."""
+    return character > "\uffff" or not (character.isspace() or unicodedata.category(character)[0] in "PS")
 
-    def __init__(self, read_text: TextReader) -> None:
+
+class _Reader:
+    """Reads a tree; ``read_text`` says what becomes of a text in it, ``read_code`` of code and its language."""
+
+    def __init__(self, read_text: TextReader, read_code: CodeReader) -> None:
         self._read_text = read_text
+        self._read_code = read_code
 
     def blocks(self, nodes: Sequence[SyntaxTreeNode]) -> list[Block]:
         return [block for node in nodes if (block := self._block(node)) != ("paragraph", [])]
@@ -98,7 +129,7 @@ class _Reader:
             case "heading":
                 return (node.tag, self._inline(node))
             case "fence" | "code_block":
-                return ("code", re.sub(r"(?m)^\s+$", "", node.content.replace("\u2060", "")).rstrip("\n"))
+                return self._read_code(node.content, node.info)
             case "ordered_list":
                 return (f"from {node.attrs.get('start', 1)}", self.blocks(node.children))
             case "math_block":
@@ -134,7 +165,7 @@ class _Reader:
                     # Shown as a link, as this address has no host.
                     address = _address(node, "src")
                     alt = "".join(text for text, _ in self._runs(node.children, styles)).replace("\n", " ")
-                    yield (alt or address.rsplit("/", 1)[-1], styles | {f"link to {address}"})
+                    yield (alt or address.rstrip("/").rsplit("/", 1)[-1], styles | {f"link to {address}"})
                 case "strong" | "em" | "s":
                     yield from self._runs(node.children, styles | {node.type})
                 case _:
@@ -162,6 +193,16 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)[-.\w]+[^\s]*", re.IGNORECASE)
 
 def _as_it_is(text: str, styles: frozenset[str]) -> Iterable[Run]:
     yield (text, styles)
+
+
+def _code(code: str, _: str) -> Block:
+    return ("code", re.sub(r"(?m)^[^\S\n]+$", "", code.replace("\u2060", "")).rstrip("\n"))
+
+
+def _highlighted_or_drawn(code: str, language: str) -> Block:
+    if re.match(r"mermaid\b", language, re.IGNORECASE):
+        return ("drawing", code)
+    return _code(code.removeprefix("\n"), language)
 
 
 def _after_plugins(text: str, styles: frozenset[str]) -> Iterable[Run]:

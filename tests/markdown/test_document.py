@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.markdown.document import Document, complete_blocks
 from tests.markdown.mixtures import OWN_PIECES, PIECES
-from tests.markdown.replies import REPLIES, Seen
+from tests.markdown.replies import FOOTNOTES, REPLIES, Seen, line, run
 from tests.markdown.streamlit_renderer import on_streamlits_page, reference, text_of
 
 
@@ -44,12 +44,12 @@ def test_a_finished_block_never_changes(text: str, step: int) -> None:
         finished = blocks
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+@pytest.mark.parametrize("reply", REPLIES + FOOTNOTES, ids=lambda reply: reply.says)
 def test_a_reply_is_shown_as_it_is_meant(reply: Seen) -> None:
     assert on_streamlits_page(complete_blocks(reply.says)) == reply.shown
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.says)
+@pytest.mark.parametrize("reply", REPLIES + FOOTNOTES, ids=lambda reply: reply.says)
 def test_it_is_shown_so_while_it_grows_too(reply: Seen) -> None:
     document = Document()
     for length in range(len(reply.says)):
@@ -72,6 +72,9 @@ GROWING = [
     (r"**so** \[x +", "so"),
     ("it costs $5 for", "it costs $5 for"),
     ("let $x", "let"),
+    ('the "$" sign', 'the "$" sign'),
+    (r"see \[1", "see"),
+    (r"see \[1\] and", "see [1] and"),
     ("```py\nx = **y", "x = **y"),
     ("done **well** `x`", "done well x"),
     ("see [the docs](https://exa", "see the docs"),
@@ -83,6 +86,10 @@ GROWING = [
     ("Table:\n| a | b |", "Table:"),
     ("Table:\n| a | b |\n|--", "Table:"),
     ("| a | b |\n|---|---|\n| 1 | 2", "a\nb\n1\n2"),
+    ("| a | b | c |\n|---|---|---|\n| 1 | **2", "a\nb\nc\n1\n2\n"),
+    ("| a |\n|---|\n| 1 <", "a\n1"),
+    ("| a |\n|---|\n| 1<br", "a\n1"),
+    ("| a | b |\n|---|---|\n| 1 </br", "a\nb\n1\n"),
     ("So\n$$\nx + y", "So"),
     ("So\n\\begin{align}\nx", "So"),
     ("> quoted **text", "quoted text"),
@@ -94,7 +101,7 @@ GROWING = [
 def test_half_a_mark_is_not_shown(text: str, shown: str) -> None:
     document = Document()
     document.grow(text)
-    assert text_of(on_streamlits_page(document.blocks)).strip() == shown
+    assert text_of(on_streamlits_page(document.blocks)).strip() == shown.strip()
 
 
 def test_bold_text_is_bold_from_its_first_word_on() -> None:
@@ -139,7 +146,7 @@ def test_deep_nesting_is_shown(length: int) -> None:
     assert "level 19" in "".join(complete_blocks(text))
 
 
-DELIMITERS = {"**": {"strong"}, "*": {"em"}, "__": {"strong"}, "_": {"em"}, "***": {"strong", "em"}, "~~": {"s"}}
+DELIMITERS = {"**": {"strong"}, "*": {"em"}, "***": {"strong", "em"}, "~~": {"s"}}
 
 beside = st.sampled_from(["", "前", "あ", "글", "。", "，", "”", "　", " ", "😀", "Ａ"])
 punctuation = st.characters(categories=["P", "S"], exclude_characters="*_~`\\<>[]$&!#")
@@ -154,6 +161,46 @@ def test_emphasis_works_beside_text_without_spaces(
     blocks = on_streamlits_page(complete_blocks(f"甲{before}{mark}{inner}{mark}{after}乙"))
     assert (inner, frozenset(DELIMITERS[mark])) in blocks[0][1]  # type: ignore[operator]
     assert text_of(blocks) == f"甲{before}{inner}{after}乙"
+
+
+OPENING, CLOSING = "（《「『【“‘", "，。：；！？、）》」』】”’…—"
+
+
+@pytest.mark.parametrize("mark", DELIMITERS)
+@pytest.mark.parametrize("beside", ["2", "A", "é", "Я"])
+@pytest.mark.parametrize(
+    "inner", [*(f"词{last}" for last in CLOSING), *(f"{first}词" for first in OPENING), "“GPT”——词—"]
+)
+def test_emphasis_ends_at_cjk_punctuation_beside_words_with_spaces(mark: str, beside: str, inner: str) -> None:
+    text = f"{beside}{mark}{inner}{mark}{beside}"
+    shown = [line(beside, run(inner, *DELIMITERS[mark]), beside)]
+    assert on_streamlits_page(complete_blocks(text)) == shown
+    document = Document()
+    for length in range(len(text)):
+        document.grow(text[:length])
+    document.grow(f"{text} ")
+    assert on_streamlits_page(document.blocks) == shown
+
+
+def test_signs_that_english_has_too_are_chinese_beside_chinese_alone() -> None:
+    text = "a**“b”**c"
+    assert on_streamlits_page(complete_blocks(text)) == [line(text)]
+    assert on_streamlits_page(complete_blocks(f"中 {text}")) == [line("中 a", run("“b”", "strong"), "c")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "数据_2024_备份.xlsx",
+        "报告_最终版_v2.docx",
+        "张三_（终稿）_李四.pdf",
+        "调用__init__方法",
+        "甲__乙__丙",
+        "变量_x_的",
+    ],
+)
+def test_underscores_in_a_name_stay(name: str) -> None:
+    assert on_streamlits_page(complete_blocks(f"打开{name}。")) == [line(f"打开{name}。")]
 
 
 @settings(max_examples=300, deadline=None)
