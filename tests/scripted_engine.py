@@ -8,7 +8,8 @@ from dataclasses import replace
 from components.engine.errors import EngineError, PromptError
 from components.engine.events import Delta, Finished, FinishReason, Waiting
 from components.engine.interface import Engine, EngineInfo, Generation, GenerationRequest, Load
-from components.model.chat_format import Message, Prompt, split_system
+from components.engine.measuring import parted
+from components.model.chat_format import Message, Prompt
 from components.sampling.parameters import SamplingParams
 
 INFO = EngineInfo(
@@ -61,7 +62,7 @@ class ScriptedEngine(Engine):
         return self
 
     def build_prompt(self, messages: Sequence[Message], max_new_tokens: int) -> Prompt:
-        system, turns = split_system(messages)
+        system, turns = parted(messages)
         room = self.info.context_length - max_new_tokens - sum(len(message["content"]) for message in system)
         starts = [i for i, turn in enumerate(turns) if turn["role"] == "user"]
         for start in starts:

@@ -20,7 +20,8 @@ class Context:
     """What the model sees.
 
     Attributes:
-        messages: these, the oldest first; the last is the question, or the reply to write on.
+        messages: these, the oldest first; the last is the question, or the reply to write on. None where there is
+            nothing to answer: asking an engine gives a ``PromptError`` that says so.
         first: the message from which on it sees all but those left out; what stands before is seen only where pinned.
             None when it sees everything.
         is_guess: whether nobody could count the tokens at present.
@@ -54,13 +55,16 @@ Branch = Callable[[int | None], Sequence[Message]]
 def build_context(
     branch: Branch, engine: Engine, system: str, max_new_tokens: int, *, has_pinned: bool = False
 ) -> Context:
-    """What the model is given to answer a branch.
+    """What the model is given to answer a branch; nothing where the branch is empty, which no engine answers.
 
+    It is empty before a conversation's first message, where that is a reply, and once it was deleted.
     Reads only as much of it as the model can see, unless something is pinned.
     """
     limit = None if has_pinned else FIRST_LOOK
     while True:
         messages = branch(limit)
+        if not messages:
+            return Context((), None)
         context = _fit(messages, engine, system, max_new_tokens)
         if limit is None or len(messages) < limit or context.first is not None:
             return context

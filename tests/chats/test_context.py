@@ -1,11 +1,18 @@
+import json
+from collections.abc import Callable
+
 import pytest
 
+from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.context import FIRST_LOOK
 from components.chats.controls import Controls
+from components.chats.importing import keep, read_file
+from components.chats.replies import Replies
 from components.engine.errors import EngineNotReadyError
 from components.model.chat_format import Prompt
 from components.sampling.parameters import SamplingParams
+from components.store.rows import Message
 from tests.chats.helpers import CONTROLS, ask, asked, finish, texts
 from tests.scripted_engine import ScriptedEngine
 
@@ -123,3 +130,51 @@ def test_while_nobody_can_count_what_is_seen_is_a_guess(
     chat.regenerate(engine, chat.shown[-1], CONTROLS)
     finish(chat)
     assert chat.shown[-1].text == "You said: four"
+
+
+BEGINS_WITH_A_REPLY = {
+    "one reply": ["an answer"],
+    "a question behind it": ["an answer", "and now?", "this"],
+}
+"""What was said, the first by the model."""
+
+
+def begun_with_a_reply(replies: Replies, said: list[str]) -> Chat:
+    turns = [{"from": ("gpt", "human")[number % 2], "value": text} for number, text in enumerate(said)]
+    asker = Asker("browser:one")
+    [draft] = read_file(json.dumps({"conversations": turns}).encode()).drafts
+    keep(replies.database, asker, [draft])
+    return Chat.open(asker, replies, draft.conversation.id)
+
+
+@pytest.mark.parametrize("said", BEGINS_WITH_A_REPLY.values(), ids=list(BEGINS_WITH_A_REPLY))
+@pytest.mark.parametrize("act", [Chat.regenerate, Chat.resume], ids=["regenerate", "continue"])
+@pytest.mark.parametrize("controls", [CONTROLS, Controls(SamplingParams(), "Be brief.")], ids=["plain", "system"])
+def test_a_reply_that_answers_nothing_is_not_written_again_and_stays(
+    replies: Replies,
+    engine: ScriptedEngine,
+    said: list[str],
+    act: Callable[[Chat, ScriptedEngine, Message, Controls], None],
+    controls: Controls,
+) -> None:
+    chat = begun_with_a_reply(replies, said)
+    first = chat.shown[0]
+
+    act(chat, engine, first, controls)
+    chat.context(engine, controls)
+    finish(chat)
+
+    assert chat.last is not None
+    failed = chat.last.reply
+    refusal = chat.refusal(first)
+    assert refusal is not None or (failed is not None and (failed.end, failed.error_kind) == ("failed", "prompt"))
+    chat.select(first.id)
+    chat.refresh()
+    assert texts(chat.shown) == said
+    assert chat.shown[0].reply == first.reply
+
+
+def test_behind_a_reply_that_answers_nothing_a_question_is_answered(replies: Replies, engine: ScriptedEngine) -> None:
+    chat = begun_with_a_reply(replies, ["an answer"])
+    assert chat.context(engine, CONTROLS) is not None
+    assert ask(chat, engine, "hello").text == "You said: hello"
