@@ -4,17 +4,18 @@ import re
 import string
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from components import access, ui, web
 from components.access import login_page
+from components.chats.import_errors import ImportProblem
 from components.ui.chat.sliders import SLIDERS
 from components.ui.texts import EN, TEXTS, ZH, Texts
 from components.web import texts as plain_texts
 from tests.server import ROOT
-from tests.written_out import lonely_errors, written_in_template, written_out
+from tests.written_out import lonely_errors, spoken_errors, written_in_template, written_out
 
 CATALOGUES: dict[str, tuple[Any, Any]] = {
     "page": (EN, ZH),
@@ -53,6 +54,9 @@ NO_TEXTS = {
     "rerun",
 }
 """What looks like words and is read by programs only."""
+
+TOLD_IN_TEXTS = {"ImportFileError"}
+"""Errors that a catalogue has sentences for. Others have but the reason from elsewhere, behind a text of the page."""
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -136,6 +140,16 @@ def test_no_text_stands_in_the_code(name: str) -> None:
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_an_error_says_never_stands_alone(name: str) -> None:
     assert lonely_errors(SOURCES[name]) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_error_that_has_texts_does_not_speak_itself(name: str) -> None:
+    assert spoken_errors(SOURCES[name], TOLD_IN_TEXTS) == []
+
+
+@pytest.mark.parametrize("texts", TEXTS.values(), ids=list(TEXTS))
+def test_whatever_is_wrong_with_a_file_there_is_a_text(texts: Texts) -> None:
+    assert texts.mine.problems.keys() == set(get_args(ImportProblem))
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -225,6 +239,13 @@ def test_what_nobody_reads_is_not_taken_for_a_text(source: str) -> None:
 )
 def test_an_error_alone_is_found(source: str) -> None:
     assert lonely_errors(source)
+
+
+@pytest.mark.parametrize("shown", ["str(error)", "error", 'f"{error}"', "error.args[0]"])
+def test_an_error_that_speaks_itself_is_found(shown: str) -> None:
+    source = f"try:\n    f()\nexcept (ImportFileError, OSError) as error:\n    show(texts.wrong, {shown})"
+    assert bool(spoken_errors(source, TOLD_IN_TEXTS)) == (shown != "error")
+    assert spoken_errors(source.replace("ImportFileError", "StoreError"), TOLD_IN_TEXTS) == []
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ SHOWING = frozenset(
 """Calls of Streamlit, whatever container they are called on, that may put something on the page."""
 
 HIDDEN = frozenset({
-    "alignment", "args", "avatar", "bind", "border", "disabled", "file_name", "format", "gap", "height", "icon", "key",
-    "label_visibility", "language", "layout", "mime", "on_change", "on_click", "on_submit", "page_icon", "position",
-    "selection_mode", "text_alignment", "type", "url_path", "vertical_alignment", "horizontal_alignment", "width",
+    "alignment", "args", "avatar", "bind", "border", "disabled", "duration", "file_name", "format", "gap", "height",
+    "icon", "key", "label_visibility", "language", "layout", "mime", "on_change", "on_click", "on_submit", "page_icon",
+    "position", "selection_mode", "text_alignment", "type", "url_path", "vertical_alignment", "horizontal_alignment",
+    "width",
 })  # fmt: skip
 """Arguments that are no texts. Every other one may be."""
 
@@ -302,6 +303,25 @@ def lonely_errors(source: str) -> list[str]:
                 if not told and any(text in {f"str({name})" for name in errors} | errors for text in shown):
                     found.append(f"{statement.lineno}: {ast.unparse(statement)}")
                 told = told or bool(shown)
+    return found
+
+
+def spoken_errors(source: str, kinds: Collection[str]) -> list[str]:
+    """Where one of these kinds of errors is made a text of, instead of the page's, each with its line."""
+    found = []
+    for handler in ast.walk(ast.parse(source)):
+        match handler:
+            case ast.ExceptHandler(type=ast.expr() as kind, name=str(error)) if any(
+                isinstance(one, ast.Name) and one.id in kinds for one in ast.walk(kind)
+            ):
+                for node in ast.walk(handler):
+                    match node:
+                        case (
+                            ast.Call(func=ast.Name(id="str"), args=[ast.Name(id=name)])
+                            | ast.FormattedValue(value=ast.Name(id=name))
+                            | ast.Attribute(value=ast.Name(id=name), attr="args")
+                        ) if name == error:
+                            found.append(f"{node.lineno}: {ast.unparse(node)}")
     return found
 
 

@@ -4,8 +4,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal, cast
 
 from sqlalchemy import Connection
 
@@ -47,19 +48,29 @@ def markdown_of(conversation: Conversation, branch: Sequence[Message]) -> Iterat
 
 def json_of(entries: Iterable[ConversationEntry], presets: Sequence[Preset] = ()) -> Iterator[str]:
     """Conversations and presets as one JSON file (``file_format``), a conversation at a time."""
+    return file_of(map(text_of, entries), presets)
+
+
+def text_of(entry: ConversationEntry) -> str:
+    """A conversation as it stands in the file."""
+    return entry.model_dump_json(exclude_defaults=True, warnings=False)
+
+
+def file_of(entries: Iterable[str], presets: Sequence[Preset] = ()) -> Iterator[str]:
+    """The file, given the text of each conversation."""
     yield f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, '
     if presets:
         yield f'"presets": {json.dumps([entry_of(preset) for preset in presets], ensure_ascii=False)}, '
     yield '"conversations": ['
     separator = "\n"
     for entry in entries:
-        yield separator + entry.model_dump_json()
+        yield separator + entry
         separator = ",\n"
     yield "\n]}\n"
 
 
 def read_entry(connection: Connection, reader: str, conversation: str) -> ConversationEntry:
-    """One's own conversation, the whole tree.
+    """One's own conversation, the whole tree. What is kept is not checked again: it is to be had whatever it is.
 
     Raises:
         NotFoundError: there is none with this id, or it is somebody else's.
@@ -69,7 +80,7 @@ def read_entry(connection: Connection, reader: str, conversation: str) -> Conver
     tree = _in_order(messages.all())
     tokens = messages.all_tokens()
     numbers = {message.id: number for number, message in enumerate(tree, 1)}
-    return ConversationEntry(
+    return ConversationEntry.model_construct(
         title=found.title,
         pinned=found.pinned,
         system=found.system,
@@ -78,14 +89,14 @@ def read_entry(connection: Connection, reader: str, conversation: str) -> Conver
         changed=found.changed,
         shown=numbers.get(found.leaf) if found.leaf is not None else None,
         messages=[
-            MessageEntry(
+            MessageEntry.model_construct(
                 id=numbers[message.id],
                 parent=numbers[message.parent] if message.parent is not None else None,
                 role=message.role,
                 text=message.text,
                 created=message.created,
                 place=message.place,
-                rating=message.rating,
+                rating=cast("Literal[-1, 0, 1]", message.rating),
                 note=message.note,
                 reply=_reply_of(message, tokens.get(message.id, ())),
             )
@@ -166,7 +177,8 @@ def export_json(chat: Chat) -> str:
 def _reply_of(message: Message, tokens: Sequence[int]) -> ReplyEntry | None:
     if message.reply is None:
         return None
-    return ReplyEntry.model_validate(asdict(message.reply) | {"tokens": list(tokens)})
+    kept = {name: getattr(message.reply, name) for name in ReplyEntry.model_fields if name != "tokens"}
+    return ReplyEntry.model_construct(**kept, tokens=list(tokens))
 
 
 def _in_order(tree: Sequence[Message]) -> Sequence[Message]:

@@ -3,8 +3,9 @@
 ``{"format": "baichuan-chat", "version": 1, "presets": […], "conversations": […]}``. Presets may be left out, and look
 as in a file of their own (``components.sampling.presets``). Messages have numbers of their own in each conversation,
 from 1 on, because JavaScript cannot hold the database's; a message comes after the one that it follows.
-Times are seconds since 1970. What a reply came from beyond its parameters, weights and token ids (its receipt) is not
-in the file: a file can be written by hand, and a receipt must be worth something.
+Times are seconds since 1970, and what is left out is as if it were empty. What a reply came from beyond its parameters,
+weights and token ids (its receipt) is not in the file: a file can be written by hand, and a receipt must be worth
+something.
 """
 
 from typing import Annotated, Any, Literal
@@ -18,10 +19,6 @@ from components.store.texts import storable
 
 FORMAT = "baichuan-chat"
 VERSION = 1
-
-MOST_CONVERSATIONS = 10_000
-MOST_MESSAGES = 20_000
-"""Of one conversation. It is written in one go, while others wait."""
 
 
 def _clean(value: Any) -> Any:
@@ -92,4 +89,4 @@ class ConversationEntry(Entry):
     created: Time | None = None
     changed: Time | None = None
     shown: Number | None = None
-    messages: Annotated[list[MessageEntry], Field(fail_fast=True, max_length=MOST_MESSAGES)]
+    messages: Annotated[list[MessageEntry], Field(fail_fast=True)]

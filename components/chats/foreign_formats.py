@@ -1,143 +1,156 @@
-"""Conversations as other programs write them: training sets and ChatGPT."""
+"""Conversations as other programs write them: which form a value has, and training sets in all theirs."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from components.chats.file_format import ConversationEntry, MessageEntry, ReplyEntry
-from components.chats.import_errors import ImportFileError, at
+from components.chats.chat_exports import read_chatgpt, read_claude, read_open_webui
+from components.chats.file_format import ConversationEntry, MessageEntry
+from components.chats.import_errors import ImportFileError, Place
+from components.chats.turns import Turn, looks_like_turn, read_turn, text_of, words
 from components.store.rows import Role
-from components.store.texts import storable
 
-_ROLES: Mapping[str, Role | None] = {
-    "system": None,
-    "developer": None,
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bot": "assistant",
-    "model": "assistant",
-}
-"""By the names that such files have. None: it is told beforehand."""
+MOST_MESSAGES = 100_000
+"""Of one conversation. A page that shows it reads all their numbers."""
 
-_LATEST = 1e11
-"""Seconds since 1970; what is later, or no number, is no time."""
+_TURNS = ("messages", "conversations", "conversation", "dialog", "dialogue")
+_LISTS = ("conversations", "data", "chats", "items", "history", "messages")
+"""What a list of conversations may be called in the object around it."""
+
+_QUESTIONS = ("instruction", "prompt", "question", "query", "problem", "input", "human", "user")
+_ANSWERS = ("output", "completion", "response", "answer", "chosen", "target", "solution", "reply", "assistant", "bot")
 
 
-def read_training(place: str, value: dict[str, Any]) -> ConversationEntry:
-    """``{"messages": [{"role": "user", "content": "…"}]}``: OpenAI's form, which most training sets have.
+def foreign_entries(place: Place, value: Any) -> Iterator[tuple[Place, Callable[[], ConversationEntry]]]:
+    """What a value holds, each with its place and a function that reads it: one may be wrong, and others not.
+
+    The functions raise ``ImportFileError``.
+    """
+    if (items := _listed(value)) is None:
+        yield place, lambda: read_foreign(place, value)
+        return
+    for number, item in enumerate(items, 1):
+        where = Place(place.file, place.line, number)
+        yield where, lambda where=where, item=item: read_foreign(where, item)  # type: ignore[misc]
+
+
+def read_foreign(place: Place, value: Any) -> ConversationEntry:
+    """One conversation.
 
     Raises:
-        ImportFileError: it is wrong somewhere.
+        ImportFileError: it is none that is known here, or wrong somewhere.
     """
-    return _read_line(place, value, "messages", "role", "content")
+    entry = _read(place, value)
+    if len(entry.messages) > MOST_MESSAGES:
+        raise ImportFileError("messages", place, most=MOST_MESSAGES)
+    return entry
 
 
-def read_sharegpt(place: str, value: dict[str, Any]) -> ConversationEntry:
-    """``{"conversations": [{"from": "human", "value": "…"}]}``: ShareGPT's form.
-
-    Raises:
-        ImportFileError: it is wrong somewhere.
-    """
-    return _read_line(place, value, "conversations", "from", "value")
+def is_turn_list(value: Any) -> bool:
+    """Whether it is a conversation as nothing but a list of its turns."""
+    return isinstance(value, list) and bool(value) and all(map(looks_like_turn, value))
 
 
-def read_chatgpt(place: str, value: dict[str, Any]) -> ConversationEntry:
-    """One conversation of ChatGPT's export: a tree of nodes, of which some are shown nowhere.
-
-    Raises:
-        ImportFileError: it is no tree.
-    """
-    mapping = value["mapping"]
-    if not isinstance(mapping, dict) or not all(isinstance(node, dict) for node in mapping.values()):
-        raise ImportFileError(f"{at(place, 'mapping')} must be an object of objects.")
-    children: defaultdict[str | None, list[str]] = defaultdict(list)
-    for name, node in mapping.items():
-        parent = node.get("parent")
-        children[parent if isinstance(parent, str) and parent in mapping else None].append(name)
-    messages: list[MessageEntry] = []
-    kept_at: dict[str, int | None] = {}
-    waiting: list[tuple[str, int | None]] = [(name, None) for name in reversed(children[None])]
-    while waiting:
-        name, parent_id = waiting.pop()
-        kept_at[name] = parent_id
-        if (message := _chatgpt_message(mapping[name].get("message"), len(messages) + 1, parent_id)) is not None:
-            messages.append(message)
-            kept_at[name] = message.id
-        waiting.extend((child, kept_at[name]) for child in reversed(children[name]))
-    if len(kept_at) < len(mapping):
-        lost = next(name for name in mapping if name not in kept_at)
-        raise ImportFileError(f"{at(place, 'mapping', storable(lost)[:80])} follows itself.")
-    current = value.get("current_node")
-    return ConversationEntry(
-        title=_text(value.get("title")),
-        created=_time(value.get("create_time")),
-        changed=_time(value.get("update_time")),
-        shown=kept_at.get(current) if isinstance(current, str) else None,
-        messages=messages,
-    )
+def _listed(value: Any) -> Sequence[Any] | None:
+    """The conversations in a value; None where it is one itself, or nothing that is known."""
+    if isinstance(value, list):
+        return None if is_turn_list(value) else value
+    if not isinstance(value, dict) or _question_key(value) is not None:
+        return None
+    for key in _LISTS:
+        inner = value.get(key)
+        if isinstance(inner, list) and inner and any(map(_is_conversation, inner)):
+            return inner
+    return None
 
 
-def _read_line(place: str, value: dict[str, Any], key: str, role_key: str, text_key: str) -> ConversationEntry:
-    items = value[key]
-    if not isinstance(items, list):
-        raise ImportFileError(f"{at(place, key)} must be a list.")
-    messages: list[MessageEntry] = []
-    system = [value["system"]] if isinstance(value.get("system"), str) else []
-    for number, item in enumerate(items):
-        where = at(place, key, number)
-        if not isinstance(item, dict):
-            raise ImportFileError(f"{where} must be an object.")
-        role, text = item.get(role_key), _parts(item.get(text_key))
-        if not isinstance(role, str) or role not in _ROLES:
-            raise ImportFileError(f"{at(where, role_key)} must be one of: {', '.join(_ROLES)}.")
-        if text is None:
-            raise ImportFileError(f"{at(where, text_key)} must be a text.")
-        if (speaker := _ROLES[role]) is None:
-            system.append(text)
-        else:
-            messages.append(
-                MessageEntry(id=number, parent=messages[-1].id if messages else None, role=speaker, text=text)
+def _is_conversation(value: Any) -> bool:
+    if is_turn_list(value):
+        return True
+    if not isinstance(value, dict) or looks_like_turn(value):
+        return False
+    return any(key in value for key in ("mapping", "chat_messages", "chat", *_TURNS)) or _is_pair(value)
+
+
+def _read(place: Place, value: Any) -> ConversationEntry:
+    if is_turn_list(value):
+        return _entry(_turns(place, value))
+    if isinstance(value, dict):
+        if "mapping" in value:
+            return read_chatgpt(place, value)
+        if "chat_messages" in value:
+            return read_claude(place, value)
+        if isinstance(value.get("chat"), dict) or isinstance(value.get("history"), dict):
+            return read_open_webui(place, value)
+        for key in _TURNS:
+            if key in value:
+                return _entry([_system(value), *_turns(place.at(key), value[key])], value.get("title"))
+        if _is_pair(value):
+            return _entry(
+                [_system(value), *_turns(place.at("history"), value.get("history") or []), *_pair(place, value)]
             )
-    return ConversationEntry(title=_text(value.get("title")), system="\n\n".join(system), messages=messages)
+    raise ImportFileError("unknown", place)
 
 
-def _chatgpt_message(message: Any, number: int, parent: int | None) -> MessageEntry | None:
-    """What a node shows; None when it shows nothing: tools, instructions, pictures."""
-    if not isinstance(message, dict):
-        return None
-    author, metadata = _object(message.get("author")), _object(message.get("metadata"))
-    content = _object(message.get("content"))
-    role = author.get("role")
-    text = _parts(content.get("parts"))
-    if role not in ("user", "assistant") or metadata.get("is_visually_hidden_from_conversation") or not text:
-        return None
-    reply = ReplyEntry(end="stop", model=_text(metadata.get("model_slug"))) if role == "assistant" else None
-    created = _time(message.get("create_time"))
-    return MessageEntry(id=number, parent=parent, role=role, text=text, created=created, reply=reply)
+def _turns(place: Place, items: Any) -> list[Turn | None]:
+    """Turns one behind the other, or pairs of a question and its answer."""
+    if not isinstance(items, list):
+        raise ImportFileError("no_list", place)
+    turns: list[Turn | None] = []
+    for number, item in enumerate(items):
+        if isinstance(item, list) and len(item) == 2:
+            turns += _said(place.at(number, 0), item[0], "user") + _said(place.at(number, 1), item[1], "assistant")
+        elif isinstance(item, dict) and not looks_like_turn(item) and _is_pair(item):
+            turns += _pair(place.at(number), item)
+        else:
+            turns.append(read_turn(place.at(number), item))
+    return turns
 
 
-def _parts(content: Any) -> str | None:
-    """A text, or one of several parts, of which those that are no text are left out."""
-    if isinstance(content, str):
-        return storable(content)
-    if not isinstance(content, list):
-        return None
-    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return storable("\n".join(text for text in texts if isinstance(text, str)))
+def _pair(place: Place, value: dict[str, Any]) -> list[Turn]:
+    """A question and its answer, as training sets write them."""
+    question, answer = _question_key(value) or "", _answer_key(value) or ""
+    answered = _said(place.at(answer), value[answer], "assistant")
+    if answered and answered[0].says == "user":
+        return answered  # with the question once more
+    asked = _said(place.at(question), value[question], "user")
+    more = text_of(value.get("input")) if question != "input" else None
+    if more and len(asked) == 1:
+        asked = [Turn("user", f"{asked[0].text}\n\n{more}" if asked[0].text else more)]
+    return asked + answered
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _said(place: Place, value: Any, role: Role) -> list[Turn]:
+    """What one side says, which may be turns already."""
+    if is_turn_list(value):
+        return [turn for number, item in enumerate(value) if (turn := read_turn(place.at(number), item)) is not None]
+    if (text := text_of(value)) is not None:
+        return [Turn(role, text)]
+    raise ImportFileError("no_text", place)
 
 
-def _text(value: Any) -> str:
-    return storable(value) if isinstance(value, str) else ""
+def _system(value: dict[str, Any]) -> Turn | None:
+    told = words(value.get("system")) or words(value.get("system_prompt"))
+    return Turn("system", told) if told else None
 
 
-def _time(value: Any) -> float | None:
-    is_time = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST
-    return float(value) if is_time else None
+def _entry(turns: Sequence[Turn | None], title: Any = None) -> ConversationEntry:
+    """Turns, each behind the one before."""
+    messages: list[MessageEntry] = []
+    system = [turn.text for turn in turns if turn is not None and turn.says == "system"]
+    for turn in turns:
+        if turn is not None and turn.says in ("user", "assistant") and turn.text:
+            number = len(messages) + 1
+            messages.append(MessageEntry(id=number, parent=number - 1 or None, role=turn.says, text=turn.text))
+    return ConversationEntry(title=words(title), system="\n\n".join(system), messages=messages)
+
+
+def _is_pair(value: dict[str, Any]) -> bool:
+    return _question_key(value) is not None and _answer_key(value) is not None
+
+
+def _question_key(value: dict[str, Any]) -> str | None:
+    return next((key for key in _QUESTIONS if key in value and _answer_key(value) is not None), None)
+
+
+def _answer_key(value: dict[str, Any]) -> str | None:
+    return next((key for key in _ANSWERS if key in value), None)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from components.chats.chat import Chat
-from components.chats.importing import Draft
+from components.chats.drafts import Draft
 from components.chats.room import make_room
 from components.chats.titles import title_for_others
 from components.store.conversations import Conversations

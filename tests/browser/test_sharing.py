@@ -238,20 +238,22 @@ def test_what_is_downloaded_comes_back_in_another_browser(readers: Readers, tmp_
     author.ask("first **question**")
     author.ask("second question")
     assert (
-        download(author, open_my_data(author), "Download all conversations and presets", tmp_path / "a.json")
-        == "conversations.json"
+        download(author, open_my_data(author), "Download all conversations and presets", tmp_path / "a.zip")
+        == "all-conversations.zip"
     )
     close(author)
 
     other = readers.visitor()
-    bring_in(other, tmp_path / "a.json")
+    bring_in(other, tmp_path / "a.zip")
 
     expect(other.page.get_by_text("Conversations brought in: 1")).to_be_visible()
     expect(dialog(other)).to_have_count(0)
     expect(other.bubbles).to_have_count(4)
     expect(other.bubbles.last).to_contain_text("You said: second question")
-    download(other, open_my_data(other), "Download all conversations and presets", tmp_path / "b.json")
-    kept, back = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    download(other, open_my_data(other), "Download all conversations and presets", tmp_path / "b.zip")
+    kept, back = (
+        json.loads(zipfile.ZipFile(tmp_path / name).read("conversations-001.json")) for name in ("a.zip", "b.zip")
+    )
     for one in (*kept["conversations"], *back["conversations"]):
         del one["changed"]
     assert kept == back
@@ -281,18 +283,40 @@ def test_chatgpts_export_comes_in(readers: Readers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "name", "says"),
+    ("locale", "name", "says", "what"),
     [
-        ("en-US", "My data", "The file cannot be brought in. Nothing was changed."),
-        ("zh-CN", "我的数据", "无法导入此文件，没有任何改动。"),
+        (
+            "en-US",
+            "My data",
+            "The file cannot be brought in. Nothing was changed.",
+            "conversation 1, messages[0].role: It is not known who speaks here.",
+        ),
+        (
+            "zh-CN",
+            "我的数据",
+            "无法导入此文件，没有任何改动。",
+            "第 1 个对话, messages[0].role: 不知道这里是谁在说话。",
+        ),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_in_words(readers: Readers, locale: str, name: str, says: str) -> None:
+def test_a_file_that_is_wrong_is_refused_in_words(
+    readers: Readers, locale: str, name: str, says: str, what: str
+) -> None:
     reader = readers.visitor(locale=locale)
     bring_in(reader, json_file([{"messages": [{"role": "dog", "content": "woof"}]}]), name)
     expect(dialog(reader)).to_contain_text(says)
-    expect(dialog(reader)).to_contain_text("[0].messages[0].role")
+    expect(dialog(reader)).to_contain_text(what)
     expect(reader.bubbles).to_have_count(0)
+
+
+def test_what_cannot_be_read_of_a_file_is_told_and_the_rest_comes_in(readers: Readers) -> None:
+    reader = readers.visitor(locale="zh-CN")
+    good = {"messages": [{"role": "user", "content": "你好"}]}
+    bring_in(reader, json_file([good, {"messages": 5}, good]), "我的数据")
+    toast = reader.page.get_by_test_id("stToast")
+    expect(toast).to_contain_text("已导入 2 个对话")
+    expect(toast).to_contain_text("有 1 项无法读取。第 2 个对话, messages: 这里应当是列表。")
+    expect(reader.bubbles).to_have_count(1)
 
 
 def test_everything_is_deleted_by_a_second_click(readers: Readers) -> None:

@@ -7,7 +7,8 @@ from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.context import FIRST_LOOK
 from components.chats.controls import Controls
-from components.chats.importing import keep, read_file
+from components.chats.drafts import keep
+from components.chats.importing import read_file
 from components.chats.replies import Replies
 from components.engine.errors import EngineNotReadyError
 from components.model.chat_format import Prompt

@@ -1,7 +1,6 @@
 """Conversations leave as files and come back; other programs' files come in; nonsense is refused in words."""
 
 import json
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from components.chats.asker import Asker
 from components.chats.chat import Chat
+from components.chats.drafts import Draft, keep
 from components.chats.exporting import (
     file_name,
     json_of,
@@ -21,8 +21,7 @@ from components.chats.exporting import (
     read_own_presets,
 )
 from components.chats.file_format import ConversationEntry, MessageEntry, ReplyEntry
-from components.chats.import_errors import ImportFileError
-from components.chats.importing import Draft, keep, read_file
+from components.chats.importing import read_file
 from components.chats.reply import End
 from components.sampling.parameters import SamplingParams
 from components.sampling.presets import check_preset
@@ -196,19 +195,6 @@ def test_of_a_file_whose_presets_find_no_room_nothing_is_kept(database: Database
         assert not Presets(connection, "browser:one").list()
 
 
-@pytest.mark.parametrize(
-    ("presets", "place"),
-    [
-        ({}, "presets must be a list"),
-        ([{"name": "A"}, {"name": "B", "top_p": 2}], r"presets\[1\]: B: top_p: "),
-        ([{"temperature": 1}], r"presets\[0\]: A preset needs a name"),
-    ],
-)
-def test_of_wrong_presets_the_place_is_told(presets: object, place: str) -> None:
-    with pytest.raises(ImportFileError, match=place):
-        read_file(json.dumps({**own(), "presets": presets}).encode())
-
-
 def test_a_branch_reads_well_as_markdown() -> None:
     branch = [
         Message(1, "c", None, 0, "user", "Show me"),
@@ -224,173 +210,9 @@ def test_a_branch_reads_well_as_markdown() -> None:
     )
 
 
-OPENAI_LINES = [
-    {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "你好\u2028!"}]},
-    {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "assistant", "content": "b"}]},
-]
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
-@pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_training_set_comes_in_as_jsonl(end: str, ascii_only: bool) -> None:
-    data = end.join(json.dumps(line, ensure_ascii=ascii_only) for line in OPENAI_LINES) + end
-
-    first, second = read_file(data.encode()).drafts
-
-    assert first.conversation.system == "Be brief."
-    assert said(first) == [("user", "你好\u2028!")]
-    assert said(second) == [("user", "a"), ("assistant", "b")]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_training_set_comes_in_as_json(encoding: str) -> None:
-    drafts = read_file(json.dumps(OPENAI_LINES, ensure_ascii=False).encode(encoding)).drafts
-
-    assert [len(draft.messages) for draft in drafts] == [1, 2]
-
-
-def test_sharegpts_form_comes_in() -> None:
-    said_by = [("system", "S"), ("human", "q"), ("gpt", "a")]
-    [draft] = brought_in([{"id": "x", "conversations": [{"from": who, "value": text} for who, text in said_by]}])
-
-    assert draft.conversation.system == "S"
-    assert said(draft) == [("user", "q"), ("assistant", "a")]
-    assert draft.conversation.title == "q"
-
-
-def node(parent: str | None, role: str = "user", text: str = "", **message: Any) -> dict[str, Any]:
-    content = {"content_type": "text", "parts": [text]}
-    return {"parent": parent, "message": {"author": {"role": role}, "content": content, **message}}
-
-
-def test_chatgpts_tree_comes_in_with_its_branches_and_without_what_it_does_not_show() -> None:
-    mapping = {
-        "root": {"parent": None, "message": None, "children": ["sys"]},
-        "sys": node("root", "system", "hidden"),
-        "q": node("sys", text="question", create_time=5.5),
-        "tool": node("q", "tool", "searching"),
-        "a1": node("tool", "assistant", "one", metadata={"model_slug": "gpt-4"}),
-        "a2": node("q", "assistant", "two"),
-    }
-    [draft] = brought_in([{"title": "Old", "create_time": 3.0, "mapping": mapping, "current_node": "a1"}])
-
-    messages = {message.text: message for message, _ in draft.messages}
-    assert set(messages) == {"question", "one", "two"}
-    assert messages["one"].parent == messages["two"].parent == messages["question"].id
-    assert messages["one"].reply is not None
-    assert messages["one"].reply.model == "gpt-4"
-    assert messages["question"].created == 5.5
-    assert draft.conversation.leaf == messages["one"].id
-    assert (draft.conversation.title, draft.conversation.created) == ("Old", 3.0)
-
-
-HI = {"id": 1, "parent": None, "role": "user", "text": "hi"}
-
-WRONG: list[tuple[Any, str]] = [
-    (own({**HI, "role": "tool"}), "conversations[0].messages[0].role"),
-    (own({**HI, "text": 5}), "conversations[0].messages[0].text"),
-    (own({**HI, "id": 2**70}), "conversations[0].messages[0].id"),
-    (own({**HI, "created": 1e300}), "conversations[0].messages[0].created"),
-    (own(HI, HI), "conversations[0].messages[1].id"),
-    (own({**HI, "parent": 1}), "conversations[0].messages[0].parent"),
-    (own({**HI, "parent": 2}, {**HI, "id": 2, "parent": 1}), "conversations[0].messages[0].parent"),
-    (own({**HI, "role": "assistant", "reply": {"tokens": [1, -1]}}), "conversations[0].messages[0].reply.tokens[1]"),
-    (own({**HI, "role": "assistant", "reply": {"end": "x" * 50}}), "conversations[0].messages[0].reply.end"),
-    ({**own(), "conversations": [5]}, "conversations[0]"),
-    ({**own(), "conversations": {}}, "conversations must be a list"),
-    ({**own(HI), "version": 2}, "later version"),
-    ({**own(HI), "version": "1"}, "version must be"),
-    (own(), "no message"),
-    ([], "no message"),
-    ({}, "no file of conversations"),
-    ("hi", "no file of conversations"),
-    (None, "no file of conversations"),
-    ([OPENAI_LINES[0], 5], "[1]: It is no file"),
-    ({"messages": {}}, "messages must be a list"),
-    ({"messages": [[]]}, "messages[0] must be an object"),
-    ([{"messages": [{"role": "user", "content": None}]}], "[0].messages[0].content"),
-    ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role"),
-    ({"conversations": [{"from": "dog", "value": "x"}]}, "conversations[0].from"),
-    ({"mapping": []}, "mapping must be"),
-    ({"mapping": {"a": 1}}, "mapping must be"),
-    ({"mapping": {"r": node(None), "a": node("b", text="x"), "b": node("a", text="y")}}, "mapping.a follows itself"),
-    ({"mapping": {"a": node("a", text="x")}}, "mapping.a follows itself"),
-    ({"mapping": {"a": {"message": {"author": 3, "content": [], "metadata": 5}}}}, "no message"),
-]
-
-
-@pytest.mark.parametrize(("value", "place"), WRONG, ids=[place for _, place in WRONG])
-def test_what_is_wrong_is_refused_and_the_place_is_named(value: Any, place: str) -> None:
-    with pytest.raises(ImportFileError) as refused:
-        brought_in(value)
-
-    assert place in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("data", "what"),
-    [
-        (b"", "not JSON"),
-        (b"\0\0\0\0", "not"),
-        (b"\x89PNG\r\n\x1a\n", "not UTF-8"),
-        (b"{", "not JSON"),
-        (b'{"messages": []}\n{"messages": [}', "line 2"),
-        (b'{"messages": [{"role": "user", "content": "a"}]}\n{"messages": 5}', "line 2.messages must be a list"),
-        (b"[NaN]", "NaN"),
-        (b"[" + b"9" * 5000 + b"]", "too long"),
-        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
-        (b'{"a":' * 100_000, "nested too deeply"),
-        (b"[" + b"[]," * 15_000_000 + b"[]]", "more lists and objects"),
-        ("你好".encode("gb18030"), "not UTF-8"),
-    ],
-    ids=lambda value: str(value[:20]),
-)
-def test_what_is_no_json_is_refused(data: bytes, what: str) -> None:
-    tracemalloc.start()
-    with pytest.raises(ImportFileError, match=what):
-        read_file(data)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-
-    assert peak < 10 * len(data) + 2**24
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["messages", "conversations", "mapping", "role", "content", "from", "value", "id", "parent"]
-            ),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(value=JSON, wraps=st.sampled_from(["plain", "own", "messages", "sharegpt", "mapping"]))
-def test_no_json_at_all_makes_it_crash(value: Any, wraps: str) -> None:
-    wrapped = {
-        "plain": value,
-        "own": {**own(), "conversations": [value, {"messages": value}]},
-        "messages": {"messages": [value, {"role": "user", "content": value}]},
-        "sharegpt": {"conversations": [{"from": "human", "value": value}]},
-        "mapping": {"mapping": {"a": value, "b": {"message": value}}, "title": value, "current_node": value},
-    }[wraps]
-    try:
-        drafts = brought_in(wrapped)
-    except ImportFileError:
-        return
-    assert all(draft.messages for draft in drafts)
-
-
 def test_what_no_database_keeps_is_replaced(database: Database) -> None:
     bad = "a\0b\ud800c"
-    drafts = brought_in(own({**HI, "text": bad}, title=bad)) + brought_in(
+    drafts = brought_in(own({"id": 1, "parent": None, "role": "user", "text": bad}, title=bad)) + brought_in(
         {"messages": [{"role": "user", "content": bad}]}
     )
     keep(database, Asker("browser:one"), drafts)
@@ -401,7 +223,9 @@ def test_what_no_database_keeps_is_replaced(database: Database) -> None:
 
 
 def test_parameters_that_this_version_does_not_take_are_left_out() -> None:
-    [draft] = brought_in(own(HI, sampling={"temperature": 99, "evil": ["\0"]}))
+    [draft] = brought_in(
+        own({"id": 1, "parent": None, "role": "user", "text": "hi"}, sampling={"temperature": 99, "evil": ["\0"]})
+    )
 
     assert draft.conversation.sampling == {}
 

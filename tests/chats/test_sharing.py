@@ -9,8 +9,8 @@ import pytest
 
 from components.chats.asker import Asker
 from components.chats.chat import Chat
+from components.chats.drafts import keep
 from components.chats.exporting import export_markdown
-from components.chats.importing import keep
 from components.chats.replies import Replies
 from components.chats.sharing import (
     Expiry,

@@ -9,7 +9,8 @@ import pytest
 
 from components.chats.asker import Asker
 from components.chats.chat import Chat
-from components.chats.importing import keep, read_file
+from components.chats.drafts import keep
+from components.chats.importing import read_file
 from components.chats.replies import Replies
 from components.store.database import Database
 from tests.access.conftest import LOCKED

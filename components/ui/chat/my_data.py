@@ -8,13 +8,15 @@ import streamlit as st
 from components.access.uploads import forget_uploads
 from components.chats.asker import Asker
 from components.chats.chat import Chat
+from components.chats.drafts import keep
 from components.chats.erasing import delete_everything
-from components.chats.exporting import json_of, read_everything, read_own_presets
+from components.chats.everything import zip_everything
 from components.chats.import_errors import ImportFileError
-from components.chats.importing import keep, read_file
+from components.chats.importing import read_file
 from components.chats.replies import Replies
 from components.chats.sharing import NotKeptError, shared_by, whole_shares_of
 from components.lab.exporting import all_sheets
+from components.markdown.escaping import escape_text
 from components.settings import get_settings
 from components.store.conversations import Conversations
 from components.store.errors import ConflictError, FullError, StoreError
@@ -25,6 +27,7 @@ from components.ui.chat.file_field import draw_file_field
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.language import current_language
 from components.ui.texts import Language, Texts
+from components.ui.texts.catalogue import DataTexts
 from components.web.site import zip_site
 from components.web.texts import TEXTS as PAGE_TEXTS
 
@@ -35,7 +38,7 @@ _FILE = "imported_file"
 _PROBLEM = "my_data_problem"
 _CONFIRMING = "confirming_deletion"
 _DONE = "my_data_done"
-"""In the session. The last one is what was done: the dialog ends, and the page says so."""
+"""In the session. The last one is what was done, and whether that is long: the dialog ends, and the page says so."""
 
 
 def draw_my_data(chat: Chat, texts: Texts) -> None:
@@ -70,7 +73,21 @@ def draw_my_data(chat: Chat, texts: Texts) -> None:
 def tell_what_was_done() -> None:
     """On the page, once the dialog has ended by itself."""
     if (done := st.session_state.pop(_DONE, None)) is not None:
-        st.toast(done, icon=":material/check:")
+        text, is_long = done
+        st.toast(text, icon=":material/check:", duration="infinite" if is_long else "short")
+
+
+def told_of(error: ImportFileError, mine: DataTexts) -> str:
+    """What is wrong and where, as plain text."""
+    place = error.place
+    where = [
+        place.file,
+        mine.in_line.format(number=place.line) if place.line else "",
+        mine.in_conversation.format(number=place.conversation) if place.conversation else "",
+        place.path,
+    ]
+    what = mine.problems[error.problem].format(**error.details)
+    return f"{', '.join(named)}: {what}" if (named := list(filter(None, where))) else what
 
 
 def _draw_downloads(chat: Chat, *, has_something: bool, has_shares: bool, texts: Texts) -> None:
@@ -78,9 +95,10 @@ def _draw_downloads(chat: Chat, *, has_something: bool, has_shares: bool, texts:
     st.download_button(
         mine.download,
         partial(_everything, chat.replies, chat.asker.reader),
-        file_name="conversations.json",
-        mime="application/json",
+        file_name="all-conversations.zip",
+        mime="application/zip",
         key="download_everything",
+        help=mine.download_help,
         icon=":material/download:",
         on_click="ignore",
         disabled=not has_something,
@@ -117,8 +135,7 @@ def _draw_sheets(chat: Chat, texts: Texts) -> None:
 
 def _everything(replies: Replies, reader: str) -> bytes:
     with _one_at_a_time:
-        presets = read_own_presets(replies.database, reader)
-        return b"".join(part.encode() for part in json_of(read_everything(replies.database, reader), presets))
+        return zip_everything(replies.database, reader)
 
 
 def _site(chat: Chat, language: Language) -> bytes:
@@ -133,7 +150,7 @@ def _draw_import(chat: Chat, texts: Texts) -> None:
 
 
 def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
-    """Keep what the file holds, and open the first of its conversations."""
+    """Keep what can be read of the file, and open the first of its conversations."""
     file = st.session_state[_FILE]
     if file is None:
         return  # the reader took it back
@@ -148,7 +165,7 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
             contents = read_file(data)
             keep(replies.database, asker, contents.drafts, contents.presets)
     except ImportFileError as error:
-        st.session_state[_PROBLEM] = mine.wrong_file, str(error)
+        st.session_state[_PROBLEM] = mine.wrong_file, told_of(error, mine)
     except FullError:
         st.session_state[_PROBLEM] = texts.full, ""
     except (StoreError, ConflictError):
@@ -159,7 +176,10 @@ def _bring_in(asker: Asker, replies: Replies, texts: Texts) -> None:
         done = [mine.brought_in.format(count=len(contents.drafts))] if contents.drafts else []
         if contents.presets:
             done.append(texts.presets.brought_in.format(count=len(contents.presets)))
-        _end(" · ".join(done))
+        if contents.unread:
+            told = " ".join(told_of(error, mine) for error in contents.told)
+            done.append(mine.unread.format(count=contents.unread, told=escape_text(told)))
+        _end(" · ".join(done), is_long=bool(contents.unread))
 
 
 def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:
@@ -190,9 +210,9 @@ def _draw_deletion(chat: Chat, texts: Texts, *, disabled: bool) -> None:
         st.button(texts.cancel, key="cancel_deletion", on_click=_confirm, args=(False,))
 
 
-def _end(done: str) -> None:
-    """For callbacks: the dialog ends, and the page says why."""
-    st.session_state[_DONE] = done
+def _end(done: str, *, is_long: bool = False) -> None:
+    """For callbacks: the dialog ends, and the page says why; what is long stays until the reader closes it."""
+    st.session_state[_DONE] = done, is_long
 
 
 def _confirm(is_asked: bool) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from components.chats.chat import Chat
-from components.chats.importing import keep
+from components.chats.drafts import keep
 from components.chats.sharing import copy_of, shared_as
 from components.store.errors import ConflictError, FullError, NotFoundError, StoreError
 from components.store.shares import Share

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from components.chats.import_errors import ImportProblem
 from components.chats.sharing import Expiry
 from components.engine.interface import Stage
 from components.ui.texts.lab_catalogue import LabTexts
@@ -59,6 +60,7 @@ class DataTexts:
 
     title: str
     download: str
+    download_help: str
     as_markdown: str
     as_json: str
     site: str
@@ -71,6 +73,10 @@ class DataTexts:
     brought_in: str
     too_large: str
     wrong_file: str
+    unread: str
+    problems: dict[ImportProblem, str]
+    in_line: str
+    in_conversation: str
     delete: str
     delete_question: str
     delete_confirmed: str

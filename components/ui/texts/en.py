@@ -178,6 +178,8 @@ EN = Texts(
     mine=DataTexts(
         title="My data",
         download="Download all conversations and presets",
+        download_help="A ZIP file. It can be brought in here as it is; where it is too large for that, unpack it, and "
+        "bring the files in it in one after the other.",
         as_markdown="Download as Markdown",
         as_json="Download as JSON",
         site="Download what I share as web pages",
@@ -186,12 +188,44 @@ EN = Texts(
         site_empty="Nothing is shared at present. Share a conversation, and it can be downloaded as a web page.",
         sheets="Download the sheets of the lab",
         bring_in="Bring conversations in",
-        bring_in_help="A JSON file that was downloaded here, ChatGPT's export, or a training set as JSON or JSONL. "
-        "At most {size} MB.",
+        bring_in_help="A file that was downloaded here, an export of ChatGPT, Claude or Open WebUI, or a training set "
+        "as JSON or JSONL; as it is, or packed as ZIP or gzip. At most {size} MB.",
         choose="Choose a file",
         brought_in="Conversations brought in: {count}",
-        too_large="The file is too large. Divide it into several files.",
+        too_large="The file is too large. Pack it as a ZIP file, or divide it into several files.",
         wrong_file="The file cannot be brought in. Nothing was changed. What is wrong:",
+        unread="Could not be read: {count}. {told}",
+        problems={
+            "unknown": "This is no conversation in a form that is known here. Known are files that were downloaded "
+            "here, exports of ChatGPT, Claude and Open WebUI, and training sets like "
+            '{{"messages": [{{"role": "user", "content": "…"}}]}}.',
+            "empty": "There is no message in it.",
+            "no_json": "This is not JSON (line {line}, column {column}).",
+            "nested": "It is nested too deeply.",
+            "encoding": "It is written in an unknown encoding (byte {byte}). Save it as UTF-8.",
+            "packed": "It cannot be unpacked: it is damaged, protected by a password, or packed in an unusual way.",
+            "unpacked_size": "Unpacked, it is larger than {size} MB. Divide it into several files.",
+            "files": "It has more than {most} files in it. Bring in those with conversations alone.",
+            "values": "It holds more lists and objects than conversations need. Divide it into several files.",
+            "conversations": "It holds more than {most} conversations. Divide it into several files.",
+            "messages": "This conversation has more than {most} messages.",
+            "later_version": "A later version of this application made it. Bring it in there.",
+            "version": "This must be the number of a version.",
+            "missing": "This is missing.",
+            "wrong_value": "This value cannot be taken.",
+            "no_list": "This must be a list.",
+            "no_object": "This must be an object.",
+            "role": "It is not known who speaks here. Known are user, assistant, system, tool, and their usual other "
+            "names.",
+            "no_text": "This must be a text.",
+            "same_id": "Another message before it has the same id.",
+            "no_parent": "No message before it has this id.",
+            "circle": "This message follows itself.",
+            "preset": "This is no preset that can be taken.",
+            "presets": "This must be a list of {most} presets at most.",
+        },
+        in_line="line {number}",
+        in_conversation="conversation {number}",
         delete="Delete everything",
         delete_question="Delete all your conversations, presets, sheets of the lab, and all links to what you share? "
         "**This cannot be undone.**",
