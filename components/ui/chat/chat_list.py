@@ -17,6 +17,7 @@ from components.ui.chat.dialogs import menu_key, request_dialog
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.chat.zone import reader_zone
+from components.ui.focus import request_focus
 from components.ui.texts import Texts
 
 LISTED = 20
@@ -27,12 +28,10 @@ MAX_SEARCH = 200
 
 _CHATS = "chats"
 
-_STYLE = f"<style>.st-key-{_CHATS} button :is(div, span) {{justify-content: flex-start; text-align: start}}</style>"
-"""Titles begin below one another; Streamlit's buttons have theirs in the middle."""
-
 _LISTED = "listed_chats"
 _SEARCH = "search"
 _TITLE = "title"
+_UNDO = "undo_delete"
 _DELETED = "deleted_chat"
 """In the session: the conversation that was just deleted."""
 
@@ -62,7 +61,6 @@ def draw_chat_list(chat: Chat, texts: Texts) -> None:
         return
     if not chat.is_new:
         _draw_menu(chat, texts)
-    st.html(_STYLE)
     with st.container(gap="xxsmall", key=_CHATS):
         for day, group in groupby(conversations[:limit], lambda one: _day(one, texts)):
             st.caption(day)
@@ -83,7 +81,7 @@ def draw_undo(chat: Chat, texts: Texts) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(texts.deleted)
         st.text(deleted.title)
-        st.button(texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted, texts))
+        st.button(texts.undo, key=_UNDO, icon=":material/undo:", on_click=_restore, args=(chat, deleted, texts))
 
 
 def _draw_one(conversation: Conversation, chat: Chat) -> None:
@@ -173,9 +171,11 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
 
 
 def _rename(chat: Chat, texts: Texts) -> None:
-    title = " ".join(str(st.session_state[f"{_TITLE}_{chat.conversation.id}"]).split())
+    field = f"{_TITLE}_{chat.conversation.id}"
+    title = " ".join(str(st.session_state[field]).split())
     if title:
         _change(chat, texts, "title", title)
+    st.session_state[field] = title or chat.conversation.title  # blanks are none
 
 
 def _change(chat: Chat, texts: Texts, name: str, value: object) -> None:
@@ -195,6 +195,7 @@ def _delete(chat: Chat, texts: Texts) -> None:
             Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
         st.session_state[_DELETED] = chat.conversation
         open_new_chat()
+        request_focus(_UNDO)
 
 
 def _restore(chat: Chat, deleted: Conversation, texts: Texts) -> None:

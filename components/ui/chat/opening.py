@@ -9,6 +9,7 @@ from components.chats.chat import Chat
 from components.chats.replies import get_replies
 from components.engine.interface import EngineInfo
 from components.ui.chat.sliders import show_controls
+from components.ui.focus import request_page
 from components.ui.reader import current_reader
 
 URL_NAME = "c"
@@ -46,12 +47,14 @@ def name_in_address(chat: Chat) -> None:
 def open_chat(conversation: str) -> None:
     """For callbacks: show this conversation in the script run that follows."""
     st.query_params[URL_NAME] = conversation
+    request_page()
 
 
 def open_new_chat() -> None:
     """For callbacks: begin anew. What is written meanwhile is written to its end."""
     st.query_params.pop(URL_NAME, None)
     st.session_state.pop(_CHAT, None)
+    request_page()
 
 
 def current_asker() -> Asker:
