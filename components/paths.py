@@ -36,7 +36,8 @@ LAB = "/lab"
 
 
 TOKEN_VIEW = "baichuan_chat.token_view"
-"""The name under which Streamlit serves the files of the view of a reply's tokens."""
+FOCUS = "baichuan_chat.focus"
+"""The names under which Streamlit serves the files of the view of a reply's tokens, and of what keeps the focus."""
 
 
 ROBOTS = "/robots.txt"

@@ -16,7 +16,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Common_pb2 import FileURLsRequest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from components.paths import TOKEN_VIEW
+from components.paths import FOCUS, TOKEN_VIEW
 
 STREAM_PATH = "/_stcore/stream"
 """The WebSocket. Paths are given without the base path."""
@@ -28,8 +28,8 @@ _CORE_PATHS = frozenset({"/_stcore/health", "/_stcore/host-config"})
 _FILE_FOLDERS = ("/static/", "/media/")
 """The page's scripts; and its pictures and downloads, which Streamlit holds while a page shows them."""
 
-_COMPONENT_FILE = re.compile(rf"/_stcore/bidi-components/{re.escape(TOKEN_VIEW)}/[a-z]+\.(js|css)")
-"""The scripts and the style of the only component that this page has; nothing else that Streamlit would serve there."""
+_COMPONENT_FILE = re.compile(rf"/_stcore/bidi-components/({re.escape(TOKEN_VIEW)}|{re.escape(FOCUS)})/[a-z]+\.(js|css)")
+"""The scripts and the styles of the components that this page has; nothing else that Streamlit would serve there."""
 
 _UPLOAD_PATH = re.compile(r"/_stcore/upload_file/(?P<session>[0-9a-f-]{36})/[0-9a-f-]{36}")
 """A file that a tab brings in: the tab's id and the file's, which nobody else knows."""

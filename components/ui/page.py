@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from components.ui.chat.page import show_chat
+from components.ui.focus import draw_focus
 from components.ui.lab.page import LAB_PATH, show_lab
 from components.ui.language import current_texts
 from components.ui.navigation import run_pages
@@ -18,6 +19,8 @@ def main() -> None:
     st.set_page_config(page_title=current_texts().title, page_icon=Path(__file__).with_name("icon.svg"))
     if not is_signed_in_or_asked(current_texts()):
         return
+    st.html(Path(__file__).with_name("style.css"))
+    draw_focus()
     run_pages(
         {
             "chat": st.Page(show_chat, default=True),

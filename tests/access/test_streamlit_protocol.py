@@ -27,7 +27,7 @@ from components.access.streamlit_protocol import (
     may_request,
     may_send,
 )
-from components.paths import TOKEN_VIEW
+from components.paths import FOCUS, TOKEN_VIEW
 
 CHARS = 1000
 
@@ -169,11 +169,24 @@ def test_what_streamlit_may_add_there_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["another.component/view.js", f"{TOKEN_VIEW}/view.py", f"{TOKEN_VIEW}/../view.js", f"{TOKEN_VIEW}/a/view.js", ""],
+    [
+        "another.component/view.js",
+        *(
+            f"{component}/{name}"
+            for component in (TOKEN_VIEW, FOCUS)
+            for name in ("view.py", "../view.js", "a/view.js", "")
+        ),
+        "",
+    ],
 )
-def test_of_components_the_files_of_the_view_of_tokens_are_served_alone(name: str) -> None:
+def test_of_components_the_files_of_this_pages_own_are_served_alone(name: str) -> None:
     assert not may_request("GET", f"{CORE}/bidi-components/{name}", sign_in=False)
     assert not may_request("OPTIONS", f"{CORE}/bidi-components/{TOKEN_VIEW}/view.js", sign_in=False)
+
+
+@pytest.mark.parametrize("name", [f"{TOKEN_VIEW}/view.js", f"{TOKEN_VIEW}/style.css", f"{FOCUS}/keep.js"])
+def test_the_files_of_this_pages_own_components_are_served(name: str) -> None:
+    assert may_request("GET", f"{CORE}/bidi-components/{name}", sign_in=False)
 
 
 @pytest.mark.parametrize("path", ["/", "/operations", "/v1/chat/completions", "/static/js/index.js", "/authors"])

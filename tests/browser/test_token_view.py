@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from mimetypes import guess_type
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.sampling.what_if import Seen
 from components.ui.chat.inside import SLIDERS
-from components.ui.components.mounting import FOLDER
+from components.ui.components import mounting
 from components.ui.components.packing import pack_answer, pack_for_view, tokens_of
 from components.ui.texts import EN
 from tests.browser.chat_page import PATIENCE_MS
@@ -129,7 +130,7 @@ def _serve(route: Route) -> None:
     name = route.request.url.removeprefix(SITE)
     if not name:
         route.fulfill(body=PAGE, content_type="text/html")
-    elif (file := FOLDER / name).is_file():
+    elif (file := Path(mounting.__file__).with_name("token_view") / name).is_file():
         route.fulfill(body=file.read_bytes(), content_type=guess_type(name)[0])
     else:
         route.fulfill(status=404)

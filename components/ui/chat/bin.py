@@ -11,8 +11,10 @@ from components.store.rows import Conversation
 from components.ui.chat.notices import told_if_unkept
 from components.ui.chat.opening import open_chat, open_new_chat
 from components.ui.chat.zone import reader_zone
+from components.ui.focus import request_focus
 from components.ui.texts import Texts
 
+_UNDO = "undo_delete"
 _DELETED = "deleted_chat"
 """In the session: the conversation that was just deleted."""
 
@@ -25,6 +27,7 @@ def throw_away(chat: Chat, texts: Texts) -> None:
             Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
         st.session_state[_DELETED] = chat.conversation
         open_new_chat()
+        request_focus(_UNDO)
 
 
 def draw_undo(chat: Chat, texts: Texts) -> None:
@@ -38,9 +41,7 @@ def draw_undo(chat: Chat, texts: Texts) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(texts.deleted)
         st.text(deleted.title)
-        st.button(
-            texts.undo, key="undo_delete", icon=":material/undo:", on_click=_restore, args=(chat, deleted.id, texts)
-        )
+        st.button(texts.undo, key=_UNDO, icon=":material/undo:", on_click=_restore, args=(chat, deleted.id, texts))
 
 
 def draw_bin(chat: Chat, deleted: Sequence[Conversation], texts: Texts, on_restored: Callable[[], None]) -> None:

@@ -30,9 +30,6 @@ MAX_SEARCH = 200
 
 _CHATS = "chats"
 
-_STYLE = f"<style>.st-key-{_CHATS} button :is(div, span) {{justify-content: flex-start; text-align: start}}</style>"
-"""Titles begin below one another; Streamlit's buttons have theirs in the middle."""
-
 _LISTED = "listed_chats"
 _SEARCH = "search"
 _FOUND = "found_chats"
@@ -66,7 +63,6 @@ def draw_chat_list(chat: Chat, texts: Texts) -> None:
         return
     if not chat.is_new:
         _draw_menu(chat, texts)
-    st.html(_STYLE)
     with st.container(gap="xxsmall", key=_CHATS):
         for day, group in groupby(conversations[:limit], lambda one: _day(one, texts)):
             st.caption(day)
@@ -159,9 +155,11 @@ def _draw_menu(chat: Chat, texts: Texts) -> None:
 
 
 def _rename(chat: Chat, texts: Texts) -> None:
-    title = " ".join(str(st.session_state[f"{_TITLE}_{chat.conversation.id}"]).split())
+    field = f"{_TITLE}_{chat.conversation.id}"
+    title = " ".join(str(st.session_state[field]).split())
     if title:
         _change(chat, texts, "title", title)
+    st.session_state[field] = title or chat.conversation.title  # blanks are none
 
 
 def _change(chat: Chat, texts: Texts, name: str, value: object) -> None:

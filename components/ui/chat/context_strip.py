@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from components.chats.chat import Chat
 from components.chats.context import Context
@@ -22,6 +23,9 @@ BYTES_PER_TOKEN = 3
 LIST_HEIGHT = 220
 """In pixels; a phone's screen is to show something of the conversation as well."""
 
+_STRIP = "context_strip"
+"""In the session: the strip's label, whether it was open at first with it, and whether it is open."""
+
 _COUNTED = "counted_tokens"
 """In the session: for each text that is shown, its tokens."""
 
@@ -40,7 +44,7 @@ def draw_context_strip(chat: Chat, context: Context, controls: Controls, engine:
     length = engine.info.context_length
     label = texts.sees.format(seen=len(seen), turns=last.depth // 2 + 1, tokens=f"{about}{tokens:,}", length=length)
     # Not a popover, which opens downwards, where there is no room.
-    strip = st.expander(label, key="context", icon=":material/visibility:", on_change="rerun")
+    strip = _expander(label)
     if not strip.open:
         return
     with strip, st.container(height=LIST_HEIGHT, border=False):
@@ -48,8 +52,31 @@ def draw_context_strip(chat: Chat, context: Context, controls: Controls, engine:
         st.caption(texts.room.format(tokens=f"{about}{room:,}"))
         st.caption(texts.turns_help)
         seen_ids = {message.id for message in context.messages}
-        for question, reply in _turns(chat, seen):
-            _draw_turn(chat, question, reply, question.id in seen_ids, engine, texts)
+        turns = _turns(chat, seen)
+        with st.container(key="turns", gap="small"):
+            for question, reply in turns:
+                _draw_turn(chat, question, reply, question.id in seen_ids, engine, texts)
+        _draw_rest(chat, seen, turns, texts)
+
+
+def _expander(label: str) -> ExpanderContainer:
+    """Open as the reader left it. For Streamlit, one with another label is another one, and opens as it is told to."""
+    before: tuple[str, bool, bool] = st.session_state.get(_STRIP, ("", False, False))
+    at_first = before[1] if before[0] == label else before[2]
+    strip = st.expander(label, at_first, key="context", icon=":material/visibility:", on_change="rerun")
+    st.session_state[_STRIP] = (label, at_first, bool(strip.open))
+    return strip
+
+
+def _draw_rest(
+    chat: Chat, seen: Sequence[Message], listed: Sequence[tuple[Message, Message | None]], texts: Texts
+) -> None:
+    """How many turns from before the page are seen: a line, since a list of them would grow with the conversation."""
+    listed_ids = {question.id for question, _ in listed}
+    before = (chat.earlier + 1) // 2 - sum(question.depth < chat.earlier for question, _ in listed)
+    if before > 0:
+        seen_before = sum(question.id not in listed_ids for question in seen)
+        st.caption(texts.rest_seen.format(turns=before, seen=seen_before))
 
 
 def _turns(chat: Chat, seen: Sequence[Message]) -> list[tuple[Message, Message | None]]:
@@ -67,7 +94,7 @@ def _draw_turn(
     counts = [_count(engine, message.text) for message in (question, reply) if message is not None]
     about = "" if all(is_counted for _, is_counted in counts) else "≈ "
     tokens = texts.tokens.format(tokens=f"{about}{sum(count for count, _ in counts):,}")
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="center"):
         with st.container(gap=None):
             st.text(_beginning(question.text))
             st.caption(f"{texts.seen if is_seen else texts.not_seen} · {tokens}")

@@ -11,6 +11,7 @@ import streamlit as st
 from components.chats.chat import Chat
 from components.ui.chat.my_data import draw_my_data, tell_what_was_done
 from components.ui.chat.share_dialog import draw_share
+from components.ui.focus import request_focus
 from components.ui.texts import Texts
 
 Dialog = Literal["my_data", "share"]
@@ -43,5 +44,10 @@ def draw_requested(chat: Chat, texts: Texts) -> bool:
         case "my_data":
             st.dialog(texts.mine.title, on_dismiss="rerun")(draw_my_data)(chat, texts)
         case "share":
-            st.dialog(texts.share.title, on_dismiss="rerun")(draw_share)(chat, texts)
+            st.dialog(texts.share.title, on_dismiss=_return_to_menu)(draw_share)(chat, texts)
     return dialog is not None
+
+
+def _return_to_menu() -> None:
+    """The menu's button is another one than the one that had the focus before the dialog, which returns it in vain."""
+    request_focus(menu_key())

@@ -1,5 +1,6 @@
 """The conversation on the page: bubbles, what stands below a reply, and what the model no longer sees."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
@@ -11,30 +12,26 @@ from components.chats.replies import Written
 from components.engine.interface import Engine, EngineInfo
 from components.settings import get_settings
 from components.store.rows import Message, Reply
-from components.ui.chat.actions import Action, request_action
-from components.ui.chat.icons import ICON_STYLE, draw_icon_button
+from components.ui.chat.actions import QUESTION, Action, request_action
+from components.ui.chat.icons import draw_icon_button, icon_key
 from components.ui.chat.inside import draw_inside, draw_inside_button
 from components.ui.chat.notices import told_if_unkept
+from components.ui.chat.opening import HIT
 from components.ui.chat.reply_menu import can_be_resumed, draw_reply_menu
 from components.ui.chat.streaming import draw_text, show_growing, show_waiting
+from components.ui.focus import request_focus
 from components.ui.texts import ErrorKind, Texts
 
 _USER_AVATAR = ":material/person:"
 _ASSISTANT_AVATAR = ":material/water:"  # Baichuan means a hundred rivers
 
+_EDITOR = "edited"
+"""The beginning of the key of the field in which a question is edited."""
+
+_ARROWS = {-1: "chevron_left", 1: "chevron_right"}
+
 _EDITED = "edited_message"
 """In the session: the id of the question that is being edited."""
-
-FOUND = "found_message"
-"""The key of the box around the message that was searched for."""
-
-_STYLE = f"""<style>
-.st-key-{FOUND} {{outline: 2px solid var(--st-primary-color); outline-offset: 0.4rem; border-radius: 0.5rem}}
-.stChatMessage :is(td, th) {{white-space: pre-line}}
-.stChatMessage .task-list-item > :is(ul, ol) {{padding-left: 1.6em}}
-</style>"""
-"""A cell shows its line breaks, which Markdown for tables knows no other way to say; and a list below a box to tick is
-set in, as any other."""
 
 
 def draw_welcome(texts: Texts) -> None:
@@ -54,7 +51,6 @@ def draw_welcome(texts: Texts) -> None:
 
 def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts, *, follow: bool) -> None:
     """Draw what is shown of the conversation. To ``follow`` returns when its last reply has ended."""
-    st.html(_STYLE + ICON_STYLE)
     if chat.earlier:
         st.button(
             texts.earlier.format(count=chat.earlier),
@@ -87,34 +83,45 @@ def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
         if st.session_state.get(_EDITED) == message.id:
             _draw_editor(message, texts)
             return
-        with st.container(horizontal=True, gap="small", vertical_alignment="top"):
+        with st.container(horizontal=True, wrap=False, gap="small", vertical_alignment="top"):
             st.text(message.text, width="stretch")  # as typed: no Markdown, all line breaks
-            _draw_siblings(chat, message, texts)
             draw_icon_button("edit", texts.edit, message.id, _edit, (message.id,))
+        _draw_siblings(chat, message, texts)
 
 
 def _marked(chat: Chat, message: Message) -> AbstractContextManager[object]:
     """Around the message that was searched for."""
-    return st.container(key=FOUND) if message.id == chat.found else nullcontext()
+    return st.container(key=HIT) if message.id == chat.found else nullcontext()
 
 
-def _edit(message: int | None) -> None:
+def _edit(message: int) -> None:
     st.session_state[_EDITED] = message
+    request_focus(f"{_EDITOR}_{message}")
+
+
+def _end_editing(message: int) -> None:
+    st.session_state[_EDITED] = None
+    request_focus(icon_key("edit", message))
 
 
 def _draw_editor(message: Message, texts: Texts) -> None:
-    key = f"edited_{message.id}"
+    """A form, in which Ctrl+Enter sends; Escape presses what is keyed as what cancels (``components.ui.focus``)."""
+    key = f"{_EDITOR}_{message.id}"
     max_chars = get_settings().max_question_chars
-    st.text_area(texts.edit, message.text, key=key, max_chars=max_chars, label_visibility="collapsed")
-    with st.container(horizontal=True, gap="small"):
-        st.button(texts.send, key="send_edited", type="primary", on_click=_send_edited, args=(message.id, key))
-        st.button(texts.cancel, key="cancel_edit", on_click=_edit, args=(None,))
+    with st.form(f"form_{message.id}", border=False):
+        st.text_area(texts.edit, message.text, key=key, max_chars=max_chars, label_visibility="collapsed")
+        with st.container(horizontal=True, gap="small"):
+            st.form_submit_button(
+                texts.send, key="send_edited", type="primary", on_click=_send_edited, args=(message.id, key)
+            )
+            st.form_submit_button(texts.cancel, key="cancel_edit", on_click=_end_editing, args=(message.id,))
 
 
 def _send_edited(message: int, key: str) -> None:
-    _edit(None)
+    _end_editing(message)
     if text := st.session_state[key].strip():
         request_action(Action("edit", text, message))
+        request_focus(QUESTION)
 
 
 def _draw_siblings(chat: Chat, message: Message, texts: Texts) -> None:
@@ -123,18 +130,30 @@ def _draw_siblings(chat: Chat, message: Message, texts: Texts) -> None:
     if len(siblings) < 2:
         return
     place = siblings.index(message.id)
-    for step, icon, label in ((-1, "chevron_left", texts.previous), (1, "chevron_right", texts.next)):
-        if step == 1:
-            st.caption(f"{place + 1}/{len(siblings)}", width="content")
-        other = place + step
-        select = (chat, siblings[other % len(siblings)], texts)
-        outside = not 0 <= other < len(siblings)
-        draw_icon_button(icon, label, message.id, _select, select, disabled=outside)
+    row = st.container(
+        key=f"siblings_{message.id}",
+        horizontal=True,
+        wrap=False,
+        width="content",
+        gap="xxsmall",
+        vertical_alignment="center",
+    )
+    with row:
+        for step, label in ((-1, texts.previous), (1, texts.next)):
+            if step == 1:
+                st.caption(f"{place + 1}/{len(siblings)}", width="content")
+            outside = not 0 <= place + step < len(siblings)
+            select = (chat, siblings, place, step, texts)
+            draw_icon_button(_ARROWS[step], label, message.id, _select, select, disabled=outside)
 
 
-def _select(chat: Chat, message: int, texts: Texts) -> None:
+def _select(chat: Chat, siblings: Sequence[int], place: int, step: int, texts: Texts) -> None:
+    """Show the sibling ``step`` away. Its own arrow there has the focus next; at the end, the one that leads back."""
+    other = place + step
+    leads_on = 0 <= other + step < len(siblings)
     with told_if_unkept(texts):
-        chat.select(message)
+        chat.select(siblings[other])
+        request_focus(icon_key(_ARROWS[step if leads_on else -step], siblings[other]))
 
 
 def _draw_reply(chat: Chat, message: Message, engine: Engine, texts: Texts, *, follow: bool) -> None:

@@ -7,12 +7,12 @@ import streamlit as st
 
 KEY = "icon_"
 
-ICON_STYLE = f"""<style>
-[class*=st-key-{KEY}] button [data-testid=stMarkdownContainer] {{
-  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)
-}}
-</style>"""
-"""Streamlit has no name for a button apart from what stands on it; so it stands there, and is not seen."""
+"""How their keys begin. The name that stands on such a button is heard, and not seen (``components/ui/style.css``)."""
+
+
+def icon_key(icon: str, message: int) -> str:
+    """The key of the button with this icon for this message."""
+    return f"{KEY}{icon}_{message}"
 
 
 def draw_icon_button(
@@ -28,7 +28,7 @@ def draw_icon_button(
     """A button for one message with this icon of Material's; pointing at it shows its name, too."""
     st.button(
         name,
-        key=f"{KEY}{icon}_{message}",
+        key=icon_key(icon, message),
         icon=f":material/{icon}:",
         type=kind,
         help=name,

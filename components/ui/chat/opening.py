@@ -12,9 +12,13 @@ from components.chats.replies import get_replies
 from components.engine.interface import EngineInfo
 from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.ui.chat.sliders import show_controls, show_in_address, shown_controls
+from components.ui.focus import request_focus, request_page
 from components.ui.reader import current_reader
 
 URL_NAME = "c"
+
+HIT = "search_hit"
+"""The key of the box around the message that was searched for."""
 
 _CHAT = "chat"
 _WANTED = "wanted_chat"
@@ -66,6 +70,9 @@ def open_chat(conversation: str, message: int | None = None) -> None:
     """For callbacks: show this conversation, and this message in it, in the script run that follows."""
     _remember_controls()
     st.session_state[_WANTED] = _Wanted(conversation, message)
+    request_page()
+    if message is not None:
+        request_focus(HIT, into_view=True)
 
 
 def open_new_chat() -> None:
@@ -73,6 +80,7 @@ def open_new_chat() -> None:
     _remember_controls()
     st.query_params.pop(URL_NAME, None)
     st.session_state.pop(_CHAT, None)
+    request_page()
 
 
 def current_asker() -> Asker:

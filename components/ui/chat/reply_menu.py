@@ -20,6 +20,9 @@ from components.ui.texts import Texts
 
 MAX_NOTE = 1000
 
+WIDTH = 320
+"""Of the menu, in pixels: what a phone has room for."""
+
 LONG = 300
 LONG_HEIGHT = 160
 """A text of more characters is scrolled through, in so many pixels."""
@@ -44,7 +47,8 @@ def draw_reply_menu(chat: Chat, message: Message, reply: Reply, engine: Engine, 
     )
     if not menu.open:
         return
-    with menu:
+    # Over wide code the menu would become as wide as the page, in a place that was found while it was empty.
+    with menu, st.container(width=WIDTH):
         _draw_rating(chat, message, texts)
         if chat.last is None or message.id != chat.last.id:  # the last reply has these below it
             _draw_rewriting(message, texts)

@@ -1,4 +1,4 @@
-"""Puts the token view on the page: through files of this server, since the page's policy runs no other scripts."""
+"""Puts this page's components on it: through files of this server, since the page's policy runs no other scripts."""
 
 from pathlib import Path
 
@@ -7,20 +7,29 @@ from streamlit.components.v2.get_bidi_component_manager import get_bidi_componen
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 from streamlit.components.v2.types import ComponentRenderer
 
-from components.paths import TOKEN_VIEW
-
-FOLDER = Path(__file__).with_name("token_view")
+from components.paths import FOCUS, TOKEN_VIEW
 
 
 def token_view() -> ComponentRenderer:
-    """What draws the component; called with ``data``, ``key`` and callbacks.
-
-    Streamlit serves the files of components that an installed package declares in its pyproject.toml. This application
-    is none, so it says the same itself. Every test and every start has a manager of its own.
-    """
-    project, name = TOKEN_VIEW.split(".")
-    manager = get_bidi_component_manager()
-    if manager.get_component_asset_root(TOKEN_VIEW) is None:
-        config = ComponentConfig(name, FOLDER.name)
-        manager.register_from_manifest(ComponentManifest(project, "1", [config]), FOLDER.parent)
+    """What draws a reply's tokens; called with ``data``, ``key`` and callbacks."""
+    _register(TOKEN_VIEW)
     return st.components.v2.component(TOKEN_VIEW, js="view.js", css="style.css")
+
+
+def focus_keeper() -> ComponentRenderer:
+    """What keeps the keyboard's focus, and shows nothing; called with ``data`` and ``key``."""
+    _register(FOCUS)
+    return st.components.v2.component(FOCUS, js="keep.js")
+
+
+def _register(component: str) -> None:
+    """Have Streamlit serve the files of ``component``, which lie in the folder of its name.
+
+    It does so by itself for installed packages that declare them in their pyproject.toml. This application is none, so
+    it says the same itself. Every test and every start has a manager of its own.
+    """
+    project, name = component.split(".")
+    manager = get_bidi_component_manager()
+    if manager.get_component_asset_root(component) is None:
+        manifest = ComponentManifest(project, "1", [ComponentConfig(name, name)])
+        manager.register_from_manifest(manifest, Path(__file__).parent)

@@ -274,6 +274,7 @@ class Texts:
     turns_help: str
     seen: str
     not_seen: str
+    rest_seen: str
     pin_turn: str
     unpin_turn: str
     leave_out: str

@@ -118,6 +118,7 @@ EN = Texts(
     turns_help="A pinned turn is seen as long as there is room at all; one left out is never seen.",
     seen="Seen",
     not_seen="Not seen",
+    rest_seen="Earlier turns, not listed here: {seen} of {turns} are seen.",
     pin_turn="Pin",
     unpin_turn="Unpin",
     leave_out="Leave out",

@@ -121,6 +121,7 @@ ZH = Texts(
     turns_help="固定的一轮只要有空间就始终可见；略去的一轮模型看不到。",
     seen="可见",
     not_seen="不可见",
+    rest_seen="更早的轮次未在此列出：{turns} 轮中能看到 {seen} 轮。",
     pin_turn="固定",
     unpin_turn="取消固定",
     leave_out="略去",

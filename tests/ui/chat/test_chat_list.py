@@ -128,3 +128,12 @@ def test_who_has_no_cookie_shares_nothing_with_others_behind_the_same_address(
     other = ask(open_another().run(), "second one")
     assert listed(other) == ["second one"]
     assert listed(page.run()) == ["first one"]
+
+
+@pytest.mark.parametrize(("typed", "title"), [("   ", "first one"), ("", "first one"), ("  an   other ", "an other")])
+def test_the_title_that_a_conversation_has_stands_in_its_field(page: AppTest, typed: str, title: str) -> None:
+    ask(page, "first one")
+    field = next(field for field in page.sidebar.text_input if str(field.key).startswith("title_"))
+    field.set_value(typed).run()
+    assert page.sidebar.text_input(key=str(field.key)).value == title
+    assert listed(page) == [title]

@@ -103,3 +103,23 @@ def test_a_pinned_turn_is_seen_and_one_left_out_is_not(page: AppTest, engine: Sc
     open_strip(page).button(key=pins[1].replace("icon_visibility_off_", "icon_keep_")).click().run()
     ask(page, "a question that takes much room, so much")
     assert engine.requests[-1].messages[0]["content"] == "one"
+
+
+def test_the_strip_stays_as_it_was_left_while_what_it_says_changes(page: AppTest) -> None:
+    open_strip(ask(page, "one", "two"))
+    before = strip(page)
+    for turn in ("two", "one"):
+        buttons = [button for button in page.button if str(button.key).startswith("icon_visibility_off_")]
+        buttons[0 if turn == "two" else 1].click().run()
+        assert [text.value for text in page.text if text.value == turn][-1:] == [turn]
+        assert any(str(button.key).startswith("icon_visibility_off_") for button in page.button)
+    assert strip(page) != before
+
+
+def test_turns_from_before_the_page_are_counted(open_page: OpenPage, engine: ScriptedEngine) -> None:
+    page = open_page(StillHost(Ready(engine, 1.0))).run()
+    ask(page, *map(str, range(18)))
+    captions = [caption.value for caption in open_strip(page).caption]
+    assert "Earlier turns, not listed here: 3 of 3 are seen." in captions
+    page.button(key="earlier").click().run()
+    assert not [caption for caption in open_strip(page).caption if caption.value.startswith("Earlier turns")]

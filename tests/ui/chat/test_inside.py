@@ -20,6 +20,7 @@ from components.engine.interface import GenerationRequest, Piece
 from components.engine.remote.connecting import connect
 from components.model.chat_format import Message as Turn
 from components.model.chat_format import Prompt
+from components.paths import TOKEN_VIEW
 from components.sampling.kept import KeptScores, StepScores
 from components.sampling.parameters import SamplingParams
 from components.settings import Settings
@@ -51,7 +52,8 @@ def open_inside(page: AppTest, texts: Texts = EN) -> AppTest:
 
 def sent(page: AppTest) -> list[bytes]:
     """What the views on the page are sent."""
-    return [element.proto.bytes for element in page.get("bidi_component")]
+    mounted = [element.proto for element in page.get("bidi_component")]
+    return [proto.bytes for proto in mounted if proto.component_name == TOKEN_VIEW]
 
 
 def headers(page: AppTest) -> list[dict[str, Any]]:
