@@ -226,6 +226,7 @@ class Chat(View):
 
     def _beside(self, message: Message, text: str = "") -> Message:
         """A new message that follows the same one."""
-        new = self._new(message.parent, message.depth, message.role, text)
-        self.siblings = {**self.siblings, new.id: [*self.siblings.get(message.id, [message.id]), new.id]}
+        beside = self.siblings.get(message.id, [message.id])
+        new = self._new(message.parent, message.depth, message.role, text, beside)
+        self.siblings = {**self.siblings, new.id: [*beside, new.id]}
         return new
