@@ -24,6 +24,7 @@ from components.settings import get_settings
 from components.store.conversations import purge
 from components.store.database import Database, get_database
 from components.store.errors import NotFoundError, StoreError
+from components.store.faults import is_refused, refusal
 from components.store.links import purge_expired
 from components.store.messages import Messages, stops_wanted
 from components.store.processes import Processes, cut_orphans, this_process
@@ -230,10 +231,7 @@ class Replies:
         seen = [(one, *one.task.to_keep()) for one in running]
         for one, now, tokens in seen:
             if now != one.kept:
-                reply = reply_now(one.begun, one.task, now.end)
-                Messages(connection, one.conversation).set_reply(one.message, now.text, tokens, reply)
-                if now.end is not None:
-                    Scores(connection, one.conversation).put(one.message, one.task.packed_scores())
+                _keep_one(connection, one, now, tokens)
         for message in stops_wanted(connection, self.process):
             if (wanted := self._find(message)) is not None:
                 wanted.task.cancel()
@@ -256,6 +254,32 @@ class Replies:
             purge(connection, time.time() - BIN_SECONDS)
             purge_expired(connection, time.time())
             self._purged_at = now
+
+
+def _keep_one(connection: Connection, one: _Running, now: Snapshot, tokens: Sequence[int]) -> None:
+    """Keep a reply as it is now: apart from the others, which a value that the database refuses must not hold up."""
+    messages = Messages(connection, one.conversation)
+    try:
+        with connection.begin_nested():
+            messages.set_reply(one.message, now.text, tokens, reply_now(one.begun, one.task, now.end))
+            if now.end is not None:
+                Scores(connection, one.conversation).put(one.message, one.task.packed_scores())
+    except Exception as error:
+        if not is_refused(error):
+            raise
+        logger.error("A reply is kept without its figures, which the database refuses: %s", refusal(error))
+        _keep_text(connection, one, now)
+
+
+def _keep_text(connection: Connection, one: _Running, now: Snapshot) -> None:
+    try:
+        with connection.begin_nested():
+            reply = replace(one.begun, end=now.end)
+            Messages(connection, one.conversation).set_reply(one.message, now.text, (), reply)
+    except Exception as error:
+        if not is_refused(error):
+            raise
+        logger.error("A reply is not kept, because the database refuses it: %s", refusal(error))
 
 
 class _Elsewhere:
