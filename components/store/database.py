@@ -28,6 +28,9 @@ FILE_NAME = "chats.db"
 BUSY_SECONDS = 10
 """How long a writer waits for another one over SQLite, whose readers wait for nobody."""
 
+CLEAR_SECONDS = 1
+"""How long it is waited for that nobody reads, to clear the log of what was deleted."""
+
 POOL_SECONDS = 5
 """How long anybody waits while all connections are in use."""
 
@@ -132,6 +135,28 @@ class Database:
                 raise
             self._migrated = self._present() or True
 
+    def clear_deleted(self) -> bool:
+        """Take what was deleted out of the files as well; gives whether it is, as far as that is in our hands.
+
+        SQLite's log beside the file holds what was written since it was taken over into the file, and ends empty where
+        nobody reads or writes at the moment. PostgreSQL clears up by itself.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self._engine.connect() as connection:
+                driver = connection.connection.dbapi_connection
+                assert isinstance(driver, sqlite3.Connection)
+                driver.execute(f"PRAGMA busy_timeout={CLEAR_SECONDS * 1000}").close()
+                try:
+                    with closing(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as cursor:
+                        is_busy, *_ = cursor.fetchone()
+                finally:
+                    driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}").close()
+        except (SQLAlchemyError, sqlite3.Error):
+            return False  # whoever reads or writes next is told what is wrong
+        return not is_busy
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -205,7 +230,7 @@ class Database:
         connection.isolation_level = None  # Python's sqlite3 would begin transactions by rules of its own
         try:
             _set_journal(connection)
-            for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+            for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}").close()
         except sqlite3.Error:
             connection.close()
