@@ -33,6 +33,7 @@ from components.store.errors import ConflictError, FullError, StoreError
 from components.store.messages import Messages
 from components.store.presets import Presets
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
+from components.store.sizes import size_of
 
 MOST_CONTAINERS = 1_000_000
 """Brackets that open an object or a list. Each may take some 200 bytes of memory where the file has two."""
@@ -91,7 +92,7 @@ def keep(database: Database, asker: Asker, drafts: Sequence[Draft], presets: Seq
         StoreError: the database cannot be written at present.
         ConflictError: what was to be written contradicts what is there.
     """
-    make_room(database, asker, sum(len(message.text) for draft in drafts for message, _ in draft.messages))
+    make_room(database, asker, sum(size_of(draft.conversation, draft.messages) for draft in drafts))
     kept: list[str] = []
     try:
         for draft in drafts:
