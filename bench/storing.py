@@ -24,6 +24,7 @@ from components.engine.events import Finished
 from components.engine.interface import Engine, GenerationRequest
 from components.settings import Settings
 from components.store.database import Database
+from components.store.postgres import USUAL, Patience
 
 AT_ONCE = 8
 """Replies."""
@@ -85,10 +86,10 @@ class TimedDatabase(Database):
         self._timing = threading.Lock()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, patience: Patience = USUAL) -> Iterator[Connection]:
         """See ``Database.writing``."""
         began, computed = perf_counter(), thread_time()
-        with super().writing() as connection:
+        with super().writing(patience=patience) as connection:
             yield connection
         with self._timing:
             self.seconds += perf_counter() - began

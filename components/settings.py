@@ -144,8 +144,9 @@ class Settings(BaseSettings):
     max_stored_chars: int = Field(
         20_000_000,
         ge=1000,
-        description="Characters of questions and replies that a visitor may keep, shared copies included. Who has more "
-        "is asked to delete something before the next question. The owner has no such limit.",
+        description="Characters that a visitor may keep of conversations, with all that is kept beside the texts, and "
+        "of shared copies. Who has more is asked to delete something before the next question. The owner has no such "
+        "limit.",
     )
     max_queue: int = Field(
         64,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 
 START_SECONDS = 60
@@ -57,6 +58,28 @@ class Cluster:
             self._process.send_signal(signal.SIGINT)  # "fast"
             self._process.wait(START_SECONDS)
             self._process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """The server with all its processes does nothing meanwhile, and neither refuses nor loses anybody."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    @contextmanager
+    def locked(self, url: str, table: str) -> Iterator[None]:
+        """Another program has a table of this database for itself."""
+        with psycopg.connect(url) as connection:
+            connection.execute(f"LOCK TABLE {table}".encode())
+            yield
+            connection.rollback()
 
     def close(self) -> None:
         """End the server and delete its folder."""

@@ -34,7 +34,7 @@ class Chat(View):
         Raises:
             FullError: the reader keeps as much as they may.
         """
-        self._make_room(question)
+        self._make_room(question, controls.system)
         self.stop()
         last = self.last
         parent, depth = (last.id, last.depth + 1) if last else (None, 0)
@@ -46,7 +46,7 @@ class Chat(View):
         Raises:
             FullError: the reader keeps as much as they may.
         """
-        self._make_room(question)
+        self._make_room(question, controls.system)
         self.stop()
         self._ask(engine, self._beside(message, question), controls)
 
@@ -56,7 +56,7 @@ class Chat(View):
         Raises:
             FullError: the reader keeps as much as they may.
         """
-        self._make_room()
+        self._make_room(controls.system)
         self.stop()
         self._write(engine, self._beside(message), controls)
 
@@ -69,7 +69,7 @@ class Chat(View):
             FullError: the reader keeps as much as they may.
             StoreError: what it came from cannot be read at present.
         """
-        self._make_room()
+        self._make_room(controls.system)
         self.stop()
         message = self.replies.now(message)
         reply, tokens, scores = message.reply, self.replies.tokens(message), self.replies.scores(message)
@@ -111,7 +111,7 @@ class Chat(View):
             )
         tokens = [step.token for step in begin.steps]
         text = engine.reply_text(tokens)
-        self._make_room()
+        self._make_room(controls.system)
         self.stop()
         system = message.reply.record.get("system", controls.system)
         sampling = controls.sampling.model_copy(update=dict(changes))
@@ -147,9 +147,11 @@ class Chat(View):
         reply = self._new(question.id, question.depth + 1, "assistant")
         self._write(engine, reply, controls, question=question)
 
-    def _make_room(self, text: str = "") -> None:
-        with suppress(StoreError):  # asking goes on without the store
-            make_room(self.replies.database, self.asker, len(text))
+    def _make_room(self, *texts: str) -> None:
+        if self.replies.keeper.is_behind:
+            return  # asking goes on without the store
+        with suppress(StoreError):
+            make_room(self.replies.database, self.asker, sum(map(len, texts)))
 
     def _write(
         self,
@@ -228,6 +230,7 @@ class Chat(View):
 
     def _beside(self, message: Message, text: str = "") -> Message:
         """A new message that follows the same one."""
-        new = self._new(message.parent, message.depth, message.role, text)
-        self.siblings = {**self.siblings, new.id: [*self.siblings.get(message.id, [message.id]), new.id]}
+        beside = self.siblings.get(message.id, [message.id])
+        new = self._new(message.parent, message.depth, message.role, text, beside)
+        self.siblings = {**self.siblings, new.id: [*beside, new.id]}
         return new

@@ -16,6 +16,7 @@ from components.store.database import Database
 from components.store.errors import ConflictError, FullError, StoreError
 from components.store.presets import Presets
 from components.store.rows import Conversation, Message, Reply, new_conversation_id, new_message_id
+from components.store.sizes import size_of
 
 ROWS_AT_ONCE = 500
 CHARACTERS_AT_ONCE = 500_000
@@ -31,11 +32,6 @@ class Draft:
 
     conversation: Conversation
     messages: Sequence[tuple[Message, Sequence[int]]]
-
-    @property
-    def characters(self) -> int:
-        """How much text it has, as it is counted for what one may keep."""
-        return sum(len(message.text) for message, _ in self.messages)
 
 
 def draft_of(place: Place, entry: ConversationEntry) -> Draft:
@@ -98,7 +94,7 @@ def keep(database: Database, asker: Asker, drafts: Sequence[Draft], presets: Seq
         StoreError: the database cannot be written at present.
         ConflictError: what was to be written contradicts what is there.
     """
-    make_room(database, asker, sum(draft.characters for draft in drafts))
+    make_room(database, asker, sum(size_of(draft.conversation, draft.messages) for draft in drafts))
     ids = [draft.conversation.id for draft in drafts]
     try:
         for rows in _rows(drafts, asker.reader):

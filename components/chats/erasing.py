@@ -4,6 +4,7 @@ from components.chats.asker import Asker
 from components.chats.replies import Replies
 from components.chats.sharing import SETTLE_SECONDS, NotKeptError
 from components.store.conversations import Conversations
+from components.store.postgres import PATIENT
 from components.store.presets import Presets
 from components.store.sheets import Sheets
 
@@ -20,7 +21,7 @@ def delete_everything(asker: Asker, replies: Replies) -> int:
     """
     if not replies.keeper.settle(SETTLE_SECONDS):
         raise NotKeptError
-    with replies.database.writing() as connection:
+    with replies.database.writing(patience=PATIENT) as connection:
         conversations = Conversations(connection, asker.reader)
         ids = conversations.ids()
         count = conversations.delete_everything()
@@ -28,4 +29,5 @@ def delete_everything(asker: Asker, replies: Replies) -> int:
         Presets(connection, asker.reader).delete_everything()
     for conversation in ids:
         replies.cancel_all(conversation)  # what it still writes finds no conversation, and is kept nowhere
+    replies.clear_deleted()
     return count

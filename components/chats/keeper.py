@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -25,6 +25,26 @@ INTERVAL_SECONDS = 1.0
 """A growing reply is written this often: what a crash can cost."""
 
 
+WAIT_SECONDS = 2.0
+"""Whoever asks for a change waits no longer, whatever the database does. It is kept as soon as it can be."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A change that is not kept yet.
+
+    Attributes:
+        is_late: whether who asked for it waits no longer.
+        done: that it was kept or left out, or that it is late.
+        error: why it was left out.
+    """
+
+    change: Change
+    is_late: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+
+
 class Keeper:
     """Keeps changes in the order in which they come. All methods may be called from any thread.
 
@@ -38,8 +58,8 @@ class Keeper:
         self._database = database
         self._routine = routine
         self._interval = interval
-        self._waiting: deque[Change] = deque()
-        self._lock = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._lock = threading.Lock()  # of the line, and of whether what stands in it is late
         self._woken = threading.Event()
         self._woken.set()  # the first time at once: there may be something to put right
         self._closed = False
@@ -48,34 +68,45 @@ class Keeper:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something is not kept yet, so that what the database has is older."""
-        return bool(self._waiting) or self.problem is not None
+        """Whether something is not kept that should be by now, so that what the database has is older."""
+        with self._lock:
+            return self._is_behind()
 
     def keep(self, change: Change) -> bool:
-        """Write ``change`` now if nothing else waits and the database takes it, else later. Gives whether it is kept.
+        """Have ``change`` written behind what waits already, and wait for that a little. Gives whether it is kept.
+
+        It is another thread that writes, and may have to wait for the database as long as that likes.
 
         Raises:
             NotFoundError: what it changes is gone.
+            ConflictError: the database does not take it.
         """
-        with self._lock if not self.is_behind else nullcontext():
-            if not self.is_behind:
-                try:
-                    self._write(change)
-                except StoreError as error:
-                    self._waiting.append(change)  # first: while something waits, the problem is not over
-                    self._note(error)
-                    return False
-                return True
-            self._waiting.append(change)
-        return False
+        with self._lock:
+            waiting = _Waiting(change, is_late=self._is_behind())
+            self._waiting.append(waiting)
+        if waiting.is_late:
+            return False
+        self.wake()
+        if not self._thread.is_alive():
+            self._work()  # it was closed
+        if not waiting.done.wait(WAIT_SECONDS):
+            with self._lock:
+                if not waiting.done.is_set():
+                    waiting.is_late = True
+                    self._note(StoreError(f"it has not answered for {WAIT_SECONDS:g} s.", self._database.name))
+        if waiting.is_late:
+            return False
+        if waiting.error is not None:
+            raise waiting.error
+        return True
 
     def settle(self, timeout: float) -> bool:
         """Wait until all that was to be kept is, for so many seconds at the most; gives whether it is."""
         deadline = time.monotonic() + timeout
-        while self.is_behind and time.monotonic() < deadline:
+        while (left := self._waiting or self.problem is not None) and time.monotonic() < deadline:
             self.wake()
             time.sleep(0.02)
-        return not self.is_behind
+        return not left
 
     def wake(self) -> None:
         """Do the routine now, not at the end of the interval."""
@@ -100,8 +131,7 @@ class Keeper:
         try:
             change = self._routine()
             while self._waiting:
-                self._write_or_drop(self._waiting[0])
-                self._waiting.popleft()  # only now: what comes meanwhile must wait behind it
+                self._write_or_leave_out(self._waiting[0])
             if change is not None:
                 with self._database.writing() as connection:
                     then = change(connection)
@@ -109,25 +139,43 @@ class Keeper:
             elif self.problem is not None:
                 self._write(lambda _: None)  # whether the database is back
         except StoreError as error:
-            self._note(error)
+            with self._lock:
+                self._note(error)
         except Exception:  # the edge of the thread: it must live on, and nothing above could report it
             logger.exception("Something could not be kept")
         else:
-            if self.problem is not None and not self._waiting:
-                self.problem = None
-                logger.info("Conversations are kept again.")
+            with self._lock:
+                if self.problem is not None and not self._waiting:
+                    self.problem = None
+                    logger.info("Conversations are kept again.")
 
     def _write(self, change: Change) -> None:
         with self._database.writing() as connection:
             change(connection)
 
-    def _write_or_drop(self, change: Change) -> None:
+    def _write_or_leave_out(self, waiting: _Waiting) -> None:
+        """Only a database that is away holds up the others: what else goes wrong would go wrong again."""
         try:
-            self._write(change)
-        except (NotFoundError, ConflictError) as error:
-            logger.warning("A change was left out because what it changes is gone: %s", error)
+            self._write(waiting.change)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever asked for it is told, or the log
+            waiting.error = error
+        with self._lock:
+            self._waiting.popleft()  # only now: what comes meanwhile must wait behind it
+            waiting.done.set()
+        if waiting.is_late and (left_out := waiting.error) is not None:
+            is_fault = not isinstance(left_out, NotFoundError | ConflictError)
+            logger.error("A change was left out: %s", left_out, exc_info=left_out if is_fault else None)
+
+    def _is_behind(self) -> bool:
+        return self.problem is not None or any(one.is_late for one in self._waiting)
 
     def _note(self, error: StoreError) -> None:
+        """Nobody waits any longer: the lock is held."""
         if self.problem is None:
             logger.error("Conversations cannot be kept at present; it is tried again. %s", error)
         self.problem = str(error)
+        for one in self._waiting:
+            one.is_late = True
+            one.done.set()

@@ -13,6 +13,8 @@ from components.engine.receipts import Receipt
 from components.model.chat_format import Message as Turn
 from components.sampling.parameters import SamplingParams
 from components.store.rows import Message, Reply
+from components.store.schema import MOST_NUMBER
+from components.store.texts import finite
 
 _IN_COLUMNS = ("messages", "prompt", "tokens", "sampling", "model", "weights")
 """What of a receipt stands in columns, or in other messages."""
@@ -53,10 +55,10 @@ def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:
         content |= {"error_kind": kind_of(task.error), "error": str(task.error)}
     if end is not None and (finished := task.finished):
         content |= {
-            "prompt_tokens": finished.prompt_tokens,
-            "completion_tokens": finished.completion_tokens,
-            "seconds": finished.seconds,
-            "first_token_seconds": finished.time_to_first_token,
+            "prompt_tokens": _number(finished.prompt_tokens),
+            "completion_tokens": _number(finished.completion_tokens),
+            "seconds": finite(finished.seconds),
+            "first_token_seconds": finite(finished.time_to_first_token),
         }
         record = content["record"] | {
             "reused": finished.reused_tokens,
@@ -75,6 +77,11 @@ def reply_now(begun: Reply, task: ReplyTask, end: End | None) -> Reply:
             }
         content["record"] = record
     return Reply(**content)
+
+
+def _number(told: int) -> int:
+    """Another server may say anything; so much fits into a column."""
+    return min(max(told, 0), MOST_NUMBER)
 
 
 def finished_of(reply: Reply) -> Finished | None:

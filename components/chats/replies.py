@@ -24,8 +24,10 @@ from components.settings import get_settings
 from components.store.conversations import purge
 from components.store.database import Database, get_database
 from components.store.errors import NotFoundError, StoreError
+from components.store.faults import is_refused, refusal
 from components.store.links import purge_expired
 from components.store.messages import Messages, stops_wanted
+from components.store.postgres import PATIENT
 from components.store.processes import Processes, cut_orphans, this_process
 from components.store.rows import Message, Reply
 from components.store.scores import Scores
@@ -82,6 +84,7 @@ class Replies:
         self._row = this_process(self.process)
         self._checked_at = -math.inf
         self._purged_at = -math.inf
+        self._has_deleted = False
         self._running: dict[int, _Running] = {}
         self._lock = threading.Lock()
         self.keeper = Keeper(database, self._to_keep)
@@ -199,6 +202,10 @@ class Replies:
         """Note in the store that this process writes: in the transaction that says what it writes, or before."""
         Processes(connection).register(self._row)
 
+    def clear_deleted(self) -> None:
+        """Take what was deleted for good out of the database's files: now, or as soon as nobody reads."""
+        self._has_deleted = not self.database.clear_deleted()
+
     def close(self) -> None:
         """Keep what there is of every reply, and mark those as cut that are still written."""
         self.keeper.close()
@@ -224,16 +231,13 @@ class Replies:
         return partial(self._keep_all, running) if running or is_due else None
 
     def _keep_all(self, running: Sequence[_Running], connection: Connection) -> Callable[[], None]:
-        self._look_after(connection)
+        later = self._look_after(connection)
         if not running:
-            return lambda: None
+            return later
         seen = [(one, *one.task.to_keep()) for one in running]
         for one, now, tokens in seen:
             if now != one.kept:
-                reply = reply_now(one.begun, one.task, now.end)
-                Messages(connection, one.conversation).set_reply(one.message, now.text, tokens, reply)
-                if now.end is not None:
-                    Scores(connection, one.conversation).put(one.message, one.task.packed_scores())
+                _keep_one(connection, one, now, tokens)
         for message in stops_wanted(connection, self.process):
             if (wanted := self._find(message)) is not None:
                 wanted.task.cancel()
@@ -242,20 +246,59 @@ class Replies:
             with self._lock:
                 for one, now, _ in seen:
                     one.kept, one.kept_at = now, time.monotonic()
+            later()
 
         return note
 
-    def _look_after(self, connection: Connection) -> None:
-        """From time to time: say that this process lives, end what dead ones left, and empty the bin."""
+    def _look_after(self, connection: Connection) -> Callable[[], None]:
+        """From time to time: say that this process lives, end what dead ones left, and empty the bin.
+
+        Gives what to do when that is kept.
+        """
         now = time.monotonic()
         if now - self._checked_at >= CHECK_SECONDS:
             self.register(connection)
             cut_orphans(connection, self.process)
             self._checked_at = now
+            if self._has_deleted:  # by the transaction before this one
+                return self.clear_deleted
         if now - self._purged_at >= PURGE_SECONDS:
-            purge(connection, time.time() - BIN_SECONDS)
-            purge_expired(connection, time.time())
             self._purged_at = now
+            return self._purge
+        return lambda: None
+
+    def _purge(self) -> None:
+        """In a transaction of its own: what takes long must not keep replies from being kept."""
+        with self.database.writing(patience=PATIENT) as connection:
+            purged = purge(connection, time.time() - BIN_SECONDS) + purge_expired(connection, time.time())
+        if purged:
+            self.clear_deleted()
+
+
+def _keep_one(connection: Connection, one: _Running, now: Snapshot, tokens: Sequence[int]) -> None:
+    """Keep a reply as it is now: apart from the others, which a value that the database refuses must not hold up."""
+    messages = Messages(connection, one.conversation)
+    try:
+        with connection.begin_nested():
+            messages.set_reply(one.message, now.text, tokens, reply_now(one.begun, one.task, now.end))
+            if now.end is not None:
+                Scores(connection, one.conversation).put(one.message, one.task.packed_scores())
+    except Exception as error:
+        if not is_refused(error):
+            raise
+        logger.error("A reply is kept without its figures, which the database refuses: %s", refusal(error))
+        _keep_text(connection, one, now)
+
+
+def _keep_text(connection: Connection, one: _Running, now: Snapshot) -> None:
+    try:
+        with connection.begin_nested():
+            reply = replace(one.begun, end=now.end)
+            Messages(connection, one.conversation).set_reply(one.message, now.text, (), reply)
+    except Exception as error:
+        if not is_refused(error):
+            raise
+        logger.error("A reply is not kept, because the database refuses it: %s", refusal(error))
 
 
 class _Elsewhere:

@@ -292,7 +292,8 @@ class View:
                     return build(lambda limit: [*map(here, messages.branch(end, limit)), *new], has_pinned=has_pinned)
             except StoreError as error:
                 self.problem = str(error)
-        past = [one for one in self.shown if end is not None and one.id <= end]
+        place = next((number for number, one in enumerate(self.shown, 1) if one.id == end), 0)
+        past = self.shown[:place]
         return build(lambda _: [*past, *new])
 
     def _read(self, connection: Connection) -> None:
@@ -331,6 +332,6 @@ class View:
         """The conversation's id, if it is the reader's own."""
         return Conversations(connection, self.asker.reader).get(self.conversation.id).id
 
-    def _new(self, parent: int | None, depth: int, role: Role, text: str = "") -> Message:
+    def _new(self, parent: int | None, depth: int, role: Role, text: str = "", beside: Sequence[int] = ()) -> Message:
         reply = Reply() if role == "assistant" else None
-        return Message(new_message_id(), self.conversation.id, parent, depth, role, text, reply=reply)
+        return Message(new_message_id(parent, *beside), self.conversation.id, parent, depth, role, text, reply=reply)

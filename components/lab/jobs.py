@@ -1,5 +1,6 @@
 """Sheets that are being written: a sheet belongs to the server, and goes on when its tab is closed."""
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -10,8 +11,10 @@ from components.engine.interface import Engine
 from components.lab.writing import Writing
 from components.settings import get_settings
 from components.store.database import Database, get_database
-from components.store.errors import NotFoundError, StoreError
+from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.store.sheets import Sheet, SheetEntry, Sheets
+
+logger = logging.getLogger(__name__)
 
 MOST_SHEETS = 100
 """Of one reader."""
@@ -133,6 +136,11 @@ class Jobs:
             except NotFoundError:
                 writing.stop()  # deleted meanwhile, perhaps with everything of this reader's
                 break
+            except ConflictError as error:
+                logger.error("A sheet cannot be kept, because the database refuses it: %s", error)
+                writing.problem = str(error)
+                kept_end = now.end is not None
+                continue
             except StoreError as error:
                 writing.problem = str(error)
                 time.sleep(KEEP_SECONDS if now.end is not None else 0)

@@ -13,6 +13,7 @@ from components.store.links import unexpired
 from components.store.rows import Conversation
 from components.store.schema import conversations as table
 from components.store.schema import insert_new, messages, shares
+from components.store.sizes import kept_size
 from components.store.texts import fold
 
 EXCERPT_CHARACTERS = 90
@@ -132,10 +133,9 @@ class Conversations:
         self.change(conversation, deleted=None)
 
     def characters(self) -> int:
-        """How much text there is of this reader's, with the copies that are shared, the bin included."""
-        said = select(func.sum(func.length(messages.c.text))).join(table, table.c.id == messages.c.conversation)
+        """How much there is of this reader's, with the copies that are shared, the bin included."""
         shared = select(func.sum(shares.c.characters)).where(shares.c.reader == self._reader, unexpired(shares))
-        return sum(self._connection.scalar(query) or 0 for query in (said.where(self._is_own()), shared))
+        return kept_size(self._connection, self._reader) + (self._connection.scalar(shared) or 0)
 
     def empty_bin(self) -> None:
         """Delete for good what this reader has thrown away."""

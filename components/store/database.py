@@ -8,34 +8,34 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from components.settings import ENV_PREFIX, SettingsError, get_settings
-from components.store import migrating
+from components.store import migrating, postgres
 from components.store.errors import ConflictError, LaterVersionError, StoreError
-from components.store.faults import explain
+from components.store.faults import explain, is_refused, refusal
+from components.store.postgres import ENDLESS, USUAL, BoundedConnection, Patience
 
 FILE_NAME = "chats.db"
 """Of the SQLite database in the data folder."""
 
-CONNECT_SECONDS = 5
 BUSY_SECONDS = 10
-"""How long a connection to PostgreSQL may take, and how long a writer waits for another one."""
+"""How long a writer waits for another one over SQLite, whose readers wait for nobody."""
 
-_POSTGRES = {
-    "connect_timeout": CONNECT_SECONDS,
-    "application_name": "baichuan-chat",
-    # A server that has vanished without a word is noticed in seconds, not in the operating system's quarter of an hour.
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-}
+CLEAR_SECONDS = 1
+"""How long it is waited for that nobody reads, to clear the log of what was deleted."""
+
+POOL_SECONDS = 5
+"""How long anybody waits while all connections are in use."""
+
+AGAIN_SECONDS = 2.0
+"""A server that gave no answer in time is left alone for so long: else all would wait for it, one after another."""
 
 _File = tuple[int, int]
 """Device and inode."""
@@ -57,10 +57,11 @@ class Database:
         self._url = _checked(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self.file = Path(self._url.database) if self.is_sqlite and self._url.database else None
-        options = {"timeout": BUSY_SECONDS} if self.is_sqlite else _POSTGRES
+        options = {"timeout": BUSY_SECONDS} if self.is_sqlite else postgres.PARAMETERS
         self._engine = create_engine(
             self._url,
             pool_pre_ping=not self.is_sqlite,
+            pool_timeout=POOL_SECONDS,
             connect_args=options,
             hide_parameters=True,  # what readers wrote must not get into the log with an error
         )
@@ -68,10 +69,15 @@ class Database:
         self._lock = threading.Lock()
         self._failure: StoreError | None = None
         self._failed_at = 0.0
+        self._hanging: dict[bool, tuple[StoreError, float]] = {}  # by whether it writes: why it is not tried until when
         if self.is_sqlite:
             event.listen(self._engine, "connect", self._prepare_sqlite)
             event.listen(self._engine, "checkout", self._check_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine, "do_connect", _connect_postgres)
+            event.listen(self._engine, "checkin", _return_postgres)
+            event.listen(self._engine, "begin", _begin_postgres)
 
     @property
     def url(self) -> str:
@@ -84,24 +90,28 @@ class Database:
         return self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
 
     @contextmanager
-    def reading(self, *, one_moment: bool = False) -> Iterator[Connection]:
+    def reading(self, *, one_moment: bool = False, patience: Patience = USUAL) -> Iterator[Connection]:
         """A transaction that only reads; all of ``one_moment``, if that matters, whoever writes meanwhile.
+
+        ``patience`` is for PostgreSQL.
 
         Raises:
             StoreError: the database cannot be read at present.
         """
-        with self._transaction(writes=False, one_moment=one_moment) as connection:
+        with self._transaction(writes=False, one_moment=one_moment, patience=patience) as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, patience: Patience = USUAL) -> Iterator[Connection]:
         """A transaction that is kept as a whole when the block ends, or not at all.
+
+        ``patience`` is for PostgreSQL.
 
         Raises:
             StoreError: the database cannot be written at present.
-            ConflictError: what was written contradicts what is there.
+            ConflictError: the database does not take what was written, and never will.
         """
-        with self._transaction(writes=True) as connection:
+        with self._transaction(writes=True, patience=patience) as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -118,12 +128,34 @@ class Database:
             if self._failure is not None and self._failed_at >= asked:  # for whoever came before, meanwhile
                 raise self._failure
             try:
-                with self._explained():
+                with self._explained(writes=False):  # nothing of a reader's that it could refuse
                     self._migrate()
             except StoreError as error:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
             self._migrated = self._present() or True
+
+    def clear_deleted(self) -> bool:
+        """Take what was deleted out of the files as well; gives whether it is, as far as that is in our hands.
+
+        SQLite's log beside the file holds what was written since it was taken over into the file, and ends empty where
+        nobody reads or writes at the moment. PostgreSQL clears up by itself.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self._engine.connect() as connection:
+                driver = connection.connection.dbapi_connection
+                assert isinstance(driver, sqlite3.Connection)
+                driver.execute(f"PRAGMA busy_timeout={CLEAR_SECONDS * 1000}").close()
+                try:
+                    with closing(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as cursor:
+                        is_busy, *_ = cursor.fetchone()
+                finally:
+                    driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}").close()
+        except (SQLAlchemyError, sqlite3.Error):
+            return False  # whoever reads or writes next is told what is wrong
+        return not is_busy
 
     def close(self) -> None:
         """Close all connections."""
@@ -135,36 +167,55 @@ class Database:
         with self._begun(writes=False) as connection:
             if migrating.is_current(connection):
                 return
-        with self._begun(writes=True) as connection:
+        with self._begun(writes=True, patience=ENDLESS) as connection:
             migrating.upgrade(connection)
 
     @contextmanager
-    def _transaction(self, *, writes: bool, one_moment: bool = False) -> Iterator[Connection]:
+    def _transaction(
+        self, *, writes: bool, one_moment: bool = False, patience: Patience = USUAL
+    ) -> Iterator[Connection]:
+        why, until = self._hanging.get(writes, (None, 0.0))
+        if why is not None and time.monotonic() < until:
+            raise StoreError(why.reason, self.name)
         self.migrate()
-        with self._explained(), self._begun(writes=writes, one_moment=one_moment) as connection:
+        begun = self._begun(writes=writes, one_moment=one_moment, patience=patience)
+        with self._explained(writes=writes), begun as connection:
             yield connection
+        self._hanging = {}  # it answers
 
     @contextmanager
-    def _begun(self, *, writes: bool, one_moment: bool = False) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(writes=writes) as connection:
+    def _begun(self, *, writes: bool, one_moment: bool = False, patience: Patience = USUAL) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(writes=writes, patience=patience) as connection:
             if one_moment and not self.is_sqlite:  # where every transaction is so
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, writes: bool) -> Iterator[None]:
         try:
             yield
-        except IntegrityError as error:
-            raise ConflictError(str(error.orig)) from error
         except LaterVersionError as error:
             raise LaterVersionError(error.reason, self.name) from None
         except (SQLAlchemyError, sqlite3.Error) as error:
-            # It may be another database when it is back, and what was opened before may be good for nothing.
-            self._migrated = False
-            self._engine.dispose()
-            raise StoreError(explain(error), self.name) from error
+            if writes and is_refused(error):
+                raise ConflictError(refusal(error)) from error
+            if not postgres.is_locked_out(getattr(error, "orig", None)):
+                # It may be another database when it is back, and what was opened before may be good for nothing.
+                self._migrated = False
+                self._engine.dispose()
+            failure = StoreError(explain(error), self.name)
+            self._note_hanging(error, failure, writes=writes)
+            raise failure from error
+
+    def _note_hanging(self, error: Exception, failure: StoreError, *, writes: bool) -> None:
+        """Only what keeps everybody waiting counts: a lock that a writer waits for may be on one row."""
+        cause = getattr(error, "orig", None)
+        until = time.monotonic() + AGAIN_SECONDS
+        if postgres.hangs(cause):
+            self._hanging = {False: (failure, until), True: (failure, until)}
+        elif not writes and postgres.is_locked_out(cause):
+            self._hanging[False] = (failure, until)
 
     def _present(self) -> _File | None:
         """The SQLite file that is there now. Whoever deletes or replaces it has no further use for the old one."""
@@ -179,7 +230,7 @@ class Database:
         connection.isolation_level = None  # Python's sqlite3 would begin transactions by rules of its own
         try:
             _set_journal(connection)
-            for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+            for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}").close()
         except sqlite3.Error:
             connection.close()
@@ -257,3 +308,16 @@ def _begin_sqlite(connection: Connection) -> None:
     """A writer takes its turn at the start: one that reads first and then writes could be turned away in between."""
     writes = connection.get_execution_options().get("writes", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_postgres(_: object, __: object, cargs: tuple[Any, ...], cparams: dict[str, Any]) -> BoundedConnection:
+    return BoundedConnection.connect(*cargs, **cparams)
+
+
+def _return_postgres(connection: Any, _: ConnectionPoolEntry) -> None:
+    if connection is not None:  # None: it is broken
+        connection.answer_seconds = postgres.PING_SECONDS
+
+
+def _begin_postgres(connection: Connection) -> None:
+    postgres.begin(connection, connection.get_execution_options().get("patience", ENDLESS))

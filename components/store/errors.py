@@ -26,4 +26,7 @@ class FullError(Exception):
 
 
 class ConflictError(Exception):
-    """What was to be written contradicts what is there: it follows a message that is gone, for instance."""
+    """The database does not take what was to be written, however often it is tried.
+
+    It contradicts what is there (it follows a message that is gone, for instance), or is no value of its column.
+    """

@@ -2,7 +2,9 @@
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, SQLAlchemyError, StatementError, TimeoutError
+
+from components.store.errors import StoreError
 
 _RIGHTS = (
     "whoever runs this must be allowed to write the file, those beside it that begin with its name (-wal, -shm), and "
@@ -27,12 +29,24 @@ _STATES = {
     "42501": "its user may not do this. GRANT the user all rights on the database and on its schema public.",
     "53100": "there is no room left on the server's disk. Make room.",
     "53300": "the server has too many connections. Raise max_connections, or end other clients.",
+    "55P03": "another program has kept it locked for too long. End that program's transaction, or wait for it.",
+    "57014": "it took too long. The server has too much to do, or its disk is slow.",
     "57": "the server was stopped, or is starting. Try again when it runs.",
     "58": "the server cannot read or write its files. Its log says more.",
 }
 """By the beginning of PostgreSQL's SQLSTATE."""
 
+_REFUSED_STATES = ("21", "22", "23", "42", "54")
+"""By the beginning of PostgreSQL's SQLSTATE: it would refuse the same again, whenever it is tried."""
+
+_MENDABLE_STATES = ("42501", "42P01", "42703")
+"""Of these what somebody can mend: rights that are missing, tables and columns that are gone."""
+
+_REFUSED_NAMES = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_TOOBIG")
+"""The same by the beginning of SQLite's name for the error."""
+
 _WORDS = {
+    "has not answered": "it hangs: it is stopped, has too much to do, or waits for its disk. It is tried again.",
     "too many clients": "the server has too many connections. Raise max_connections, or end other clients.",
     "remaining connection slots": "the server has too many connections. Raise max_connections, or end other clients.",
     "password": "the server refuses the user or the password. Mend them in the URL.",
@@ -63,6 +77,27 @@ def explain(error: Exception) -> str:
     said = " ".join(str(cause).split()) or type(cause).__name__
     advice = _advice(cause, said)
     return f"{advice} ({said})" if advice else said
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether it lies in what was to be written, so that trying again does not help."""
+    if not isinstance(error, SQLAlchemyError | sqlite3.Error):
+        return not isinstance(error, StoreError)
+    cause = error.orig if isinstance(error, StatementError) else error
+    if isinstance(cause, sqlite3.Error):
+        name = getattr(cause, "sqlite_errorname", None) or ""
+        return name.startswith(_REFUSED_NAMES) or "binding parameter" in str(cause)
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError)  # a value that cannot be written as what its column holds
+    if state := getattr(cause, "sqlstate", None):
+        return state.startswith(_REFUSED_STATES) and state not in _MENDABLE_STATES
+    return isinstance(error, DataError | ProgrammingError) and not error.connection_invalidated
+
+
+def refusal(error: Exception) -> str:
+    """What was refused, in one line. The lines behind that quote what readers wrote."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    return next(iter(str(cause).splitlines()), type(cause).__name__)
 
 
 def _advice(cause: BaseException, said: str) -> str:

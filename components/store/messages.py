@@ -86,10 +86,14 @@ class Messages:
         return {message.id: children[message.parent] for message in asked}
 
     def newest_below(self, message: int) -> int:
-        """The newest message of the branches through ``message``, which is always the end of one; else itself."""
+        """The newest end of the branches through ``message``; itself where nothing follows it.
+
+        Only ends count: whoever goes to the middle of a branch has no way to what follows there.
+        """
         below = select(messages.c.id).where(messages.c.id == message, self._is_here()).cte("below", recursive=True)
         below = below.union_all(select(messages.c.id).join(below, messages.c.parent == below.c.id))
-        newest = self._connection.scalar(select(func.max(below.c.id)))
+        follows = select(messages.c.id).where(messages.c.parent == below.c.id).exists()
+        newest = self._connection.scalar(select(func.max(below.c.id)).where(~follows))
         if newest is None:
             raise NotFoundError(str(message))
         return int(newest)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 from components.store.database import Database
 from components.store.errors import LaterVersionError, StoreError
 from components.store.faults import explain
+from components.store.postgres import ENDLESS
 from components.store.processes import Processes, database_time, is_alive
 from components.store.schema import conversations, messages, metadata, presets, processes, sheets
 
@@ -43,7 +44,7 @@ def back_up(database: Database, file: Path) -> Counts:
             if database.file is not None:
                 _copy_file(database.file, part)
             else:
-                with _opened(part) as target, target.writing() as writing, database.reading(one_moment=True) as reading:
+                with _opened(part) as target, target.writing() as writing, _whole(database) as reading:
                     copy(reading, writing)
             counts = _close_file(part)
             part.rename(file)
@@ -110,13 +111,18 @@ def count(connection: Connection, table: Table) -> int:
 
 
 def _fill(source: Database, target: Database, *, replace: bool) -> Counts:
-    with source.reading(one_moment=True) as reading, target.writing() as writing:
+    with _whole(source) as reading, target.writing(patience=ENDLESS) as writing:
         for table in (conversations, presets, sheets):  # the others go with these
             if there := count(writing, table):
                 if not replace:
                     raise StoreError(f"{target.name} holds {table.name} already: {there}. Name one that is empty.")
                 writing.execute(delete(table))
         return copy(reading, writing)
+
+
+def _whole(database: Database) -> contextlib.AbstractContextManager[Connection]:
+    """All of one moment, however long it takes to read."""
+    return database.reading(one_moment=True, patience=ENDLESS)
 
 
 @contextlib.contextmanager

@@ -21,15 +21,21 @@ _last_id = 0
 _id_lock = threading.Lock()
 
 
-def new_message_id() -> int:
-    """An id that is larger than those before it.
+_CHANCE_BITS = 21
+
+
+def new_message_id(*before: int | None) -> int:
+    """An id that is larger than those ``before`` it: of the message that it follows, and of those beside it.
 
     42 bits are milliseconds since 1970, 21 bits chance. So a message has its id before the database has it, and
-    several processes need not agree.
+    several processes need not agree. A clock that is set back, or that of another server that goes behind, counts as
+    standing still. What chance adds even then keeps two servers from giving the same id.
     """
     global _last_id
+    least = max((one for one in before if one is not None), default=0)
     with _id_lock:
-        _last_id = max(_last_id + 1, time.time_ns() // 1_000_000 << 21 | secrets.randbits(21))
+        clock = max(time.time_ns() // 1_000_000, (least >> _CHANCE_BITS) + 1)
+        _last_id = max(_last_id + 1, clock << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS))
         return _last_id
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from components.store.texts import storable
+from components.store.texts import finite, storable
 
 metadata = MetaData(
     naming_convention={
@@ -62,6 +62,20 @@ class KeptId(TypeDecorator[int]):
         return value if value is None or -(2**63) <= value < 2**63 else -1
 
 
+class KeptJSON(TypeDecorator[Any]):
+    """JSON that every database reads: Python would write numbers that are none."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002
+        """What the database is given."""
+        return finite(value)
+
+
+MOST_NUMBER = 2**31 - 1
+"""Of a column of whole numbers."""
+
 READER_LENGTH = 255
 """Of the key that says whose a conversation is, in characters."""
 
@@ -73,7 +87,7 @@ conversations = Table(
     Column("title", KeptText, nullable=False),
     Column("pinned", Boolean, nullable=False),
     Column("system", KeptText, nullable=False),
-    Column("sampling", JSON, nullable=False),
+    Column("sampling", KeptJSON, nullable=False),
     # The end of the branch that is shown. No foreign key: tables that point at each other cannot be filled in order.
     Column("leaf", KeptId),
     # Times are seconds since 1970.
@@ -113,7 +127,7 @@ replies = Table(
     Column("error", KeptText, nullable=False),
     # Token ids, four bytes each, little-endian.
     Column("tokens", LargeBinary, nullable=False),
-    Column("sampling", JSON, nullable=False),
+    Column("sampling", KeptJSON, nullable=False),
     Column("model", KeptText, nullable=False),
     Column("weights", KeptText, nullable=False),
     Column("prompt_tokens", Integer),
@@ -121,7 +135,7 @@ replies = Table(
     Column("seconds", Double),
     Column("first_token_seconds", Double),
     # The rest of the receipt, as the engine wrote it.
-    Column("record", JSON, nullable=False),
+    Column("record", KeptJSON, nullable=False),
     # The process that writes it, and whether somebody wants it stopped.
     Column("writer", KeptString(32), nullable=False),
     Column("stop_wanted", Boolean, nullable=False),
@@ -146,7 +160,7 @@ shares = Table(
     Column("conversation", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("title", KeptText, nullable=False),
     # The branch as it was when it was shared, and how much text that is.
-    Column("content", JSON, nullable=False),
+    Column("content", KeptJSON, nullable=False),
     Column("characters", Integer, nullable=False, server_default="0"),
     Column("created", Double, nullable=False),
     Column("expires", Double),
@@ -163,8 +177,8 @@ sheets = Table(
     Column("system", KeptText, nullable=False),
     Column("model", KeptText, nullable=False),
     # The parameters that vary in a grid, with their values; and the cells, each with how it was asked and its samples.
-    Column("axes", JSON, nullable=False),
-    Column("cells", JSON, nullable=False),
+    Column("axes", KeptJSON, nullable=False),
+    Column("cells", KeptJSON, nullable=False),
     # How it ended; null while it is written.
     Column("end", KeptString(12)),
     Column("stop_wanted", Boolean, nullable=False),
@@ -200,7 +214,7 @@ presets = Table(
     Column("reader", KeptString(READER_LENGTH), nullable=False),
     Column("name", KeptString(60), nullable=False),
     # The sampling parameters, by name.
-    Column("values", JSON, nullable=False),
+    Column("values", KeptJSON, nullable=False),
     Column("created", Double, nullable=False),
     Index(None, "reader", "name", unique=True),
 )

@@ -51,8 +51,8 @@ class Share(ShareEntry):
 
     @property
     def characters(self) -> int:
-        """How much text it holds."""
-        return sum(len(message.text) for message in self.content)
+        """How much it holds."""
+        return len(self.title) + sum(len(message.text) + len(message.model) for message in self.content)
 
 
 class Shares:

@@ -185,6 +185,11 @@ def sheet_of(row: Row[Any]) -> Sheet:
     content = dict(row._mapping)
     content["axes"] = [Axis(**axis) for axis in content["axes"]]
     content["cells"] = [
-        Cell(cell["sampling"], [Sample(**sample) for sample in cell["samples"]]) for cell in content["cells"]
+        Cell(cell["sampling"], [_sample(sample) for sample in cell["samples"]]) for cell in content["cells"]
     ]
     return Sheet(**content)
+
+
+def _sample(kept: dict[str, Any]) -> Sample:
+    """Infinities are kept as null; such a sum says as little as none."""
+    return Sample(**kept | ({"logprob": 0.0, "scored": 0} if kept["logprob"] is None else {}))

@@ -9,6 +9,9 @@ from components.chats.replies import Replies
 from components.store.database import Database
 from tests.chats.helpers import Start
 from tests.scripted_engine import ScriptedEngine
+from tests.store.conftest import backend, postgres_template, sqlite_template, url
+
+__all__ = ["backend", "postgres_template", "sqlite_template", "url"]
 
 
 @pytest.fixture

@@ -83,3 +83,46 @@ def test_what_waits_to_be_kept_is_not_forgotten_about(
     wait_until(lambda: chat.writing is None)
     wait_until(lambda: not replies.keeper.is_behind)
     assert ids(replies) == []
+
+
+WORDS = "something that nobody is to read any more"
+
+
+def in_files(replies: Replies) -> list[str]:
+    """The names of the files that hold what was said."""
+    file = replies.database.file
+    assert file is not None
+    return [one.name for one in file.parent.glob(f"{file.name}*") if WORDS.encode() in one.read_bytes()]
+
+
+def test_nothing_is_left_in_the_files_while_the_server_runs(
+    chat: Chat, engine: ScriptedEngine, replies: Replies
+) -> None:
+    ask(chat, engine, WORDS * 100)
+    assert in_files(replies)
+    delete_everything(chat.asker, replies)
+    wait_until(lambda: not in_files(replies))
+
+
+def test_what_is_left_while_somebody_reads_goes_later(
+    chat: Chat, engine: ScriptedEngine, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.chats.replies.CHECK_SECONDS", 0.0)
+    ask(chat, engine, WORDS * 100)
+    with replies.database.reading() as connection:
+        Conversations(connection, chat.asker.reader).ids()
+        delete_everything(chat.asker, replies)
+        assert in_files(replies)
+    wait_until(lambda: not in_files(replies))
+
+
+def test_what_the_bin_loses_goes_from_the_files_as_well(
+    chat: Chat, engine: ScriptedEngine, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(chat, engine, WORDS * 100)
+    with replies.database.writing() as connection:
+        Conversations(connection, chat.asker.reader).delete(chat.conversation.id)
+    monkeypatch.setattr("components.chats.replies.BIN_SECONDS", -1.0)
+    for name in ("CHECK_SECONDS", "PURGE_SECONDS"):
+        monkeypatch.setattr(f"components.chats.replies.{name}", 0.0)
+    wait_until(lambda: not in_files(replies))

@@ -1,12 +1,15 @@
 """Whatever is done to conversations, in whatever order: the store says what a plain model of it says."""
 
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from components.store import rows
 from components.store.conversations import Conversations, purge
 from components.store.database import Database
 from components.store.errors import NotFoundError
@@ -35,9 +38,9 @@ class Model:
             leaf = branch[0].parent
         return branch
 
-    def below(self, message: int) -> list[int]:
+    def ends_below(self, message: int) -> list[int]:
         children = [one.id for one in self.messages.values() if one.parent == message]
-        return [message, *(found for child in children for found in self.below(child))]
+        return [found for child in children for found in self.ends_below(child)] or [message]
 
 
 class Store(RuleBasedStateMachine):
@@ -59,16 +62,25 @@ class Store(RuleBasedStateMachine):
             Conversations(connection, reader).add(new)
         self.models[new.id] = Model(reader)
 
+    @rule(hours=st.integers(-48, 48), restart=st.booleans())
+    def set_the_clock(self, hours: int, restart: bool) -> None:
+        rows.time.ahead += hours * 3600 * 10**9  # type: ignore[attr-defined]
+        if restart:
+            rows._last_id = 0
+
     @precondition(lambda self: self.models)
     @rule(number=st.integers(0), text=TEXTS, is_reply=st.booleans(), at_root=st.booleans(), twice=st.booleans())
     def add(self, number: int, text: str, is_reply: bool, at_root: bool, twice: bool) -> None:
+        knows_parent = number % 3 > 0  # earlier versions did not look at it
         where, model = self._choose(number)
         parents = list(model.messages.values())
         parent = None if at_root or not parents else parents[number % len(parents)]
         reply = Reply(writer="p", sampling={"text": storable(text)}) if is_reply else None
         depth = parent.depth + 1 if parent else 0
         role: Role = "assistant" if is_reply else "user"
-        new = Message(new_message_id(), where, parent.id if parent else None, depth, role, text, reply=reply)
+        new_id = new_message_id(parent.id if parent and knows_parent else None)
+        new = Message(new_id, where, parent.id if parent else None, depth, role, text, reply=reply)
+        assert parent is None or not knows_parent or new.id > parent.id
         with self.database.writing() as connection:
             for _ in range(1 + twice):
                 Messages(connection, where).add(new, [number % 2**32] if is_reply else ())
@@ -165,7 +177,7 @@ class Store(RuleBasedStateMachine):
             branch = model.branch(one.id)
             assert messages.branch(one.id, None) == branch
             assert messages.branch(one.id, 2) == branch[-2:]
-            assert messages.newest_below(one.id) == max(model.below(one.id))
+            assert messages.newest_below(one.id) == max(model.ends_below(one.id))
             assert list(siblings[one.id]) == sorted(two.id for two in kept.values() if two.parent == one.parent)
             assert tuple(messages.tokens(one.id)) == model.tokens[one.id]
 
@@ -182,7 +194,18 @@ class Store(RuleBasedStateMachine):
         return all_messages[number % len(all_messages)]
 
 
-def test_the_store_says_what_a_plain_model_says(database: Database) -> None:
+class _Clock:
+    """One that is set forth and back."""
+
+    ahead = 0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + self.ahead
+
+
+def test_the_store_says_what_a_plain_model_says(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "time", _Clock())
+    monkeypatch.setattr(rows, "_last_id", rows._last_id)
     run_state_machine_as_test(
         type("OverIt", (Store,), {"database": database}),
         settings=settings(
