@@ -16,6 +16,7 @@ from components.store.messages import Messages
 from components.store.rows import Conversation, Message, Reply, new_message_id
 from components.store.schema import metadata
 from components.store.shares import Share, Shares, snapshot
+from components.store.sizes import ROW_CHARACTERS
 from tests.store.helpers import READER, STRANGER, conversation, said
 
 SECRET = "0123456789-SECRET-abc"
@@ -34,13 +35,16 @@ class Theirs:
 
 Use = Callable[[Any, Theirs], object]
 
+OWN = ROW_CHARACTERS + len("{}")
+"""What an empty conversation of one's own counts, with its sampling parameters."""
+
 CONVERSATIONS: dict[str, Use] = {
     "get": lambda it, theirs: it.get(theirs.conversation),
     "list": lambda it, _: it.list(100),
     "deleted": lambda it, _: it.deleted(),
     "ids": lambda it, _: it.ids(),
     "search": lambda it, _: it.search("secret", 100),
-    "characters": lambda it, _: it.characters(),
+    "characters": lambda it, _: it.characters() - OWN,
     "empty_bin": lambda it, _: it.empty_bin(),
     "add": lambda it, theirs: it.add(Conversation(theirs.conversation, STRANGER, "Mine now")),
     "change": lambda it, theirs: it.change(theirs.conversation, title="Mine now"),
@@ -63,6 +67,8 @@ MESSAGES: dict[str, Use] = {
     "want_stopped": lambda it, theirs: it.want_stopped(theirs.reply.id),
     "rate": lambda it, theirs: it.rate(theirs.reply.id, -1, "Mine now"),
     "put": lambda it, theirs: it.put(theirs.reply.id, "left_out"),
+    "stretch": lambda it, theirs: it.stretch(theirs.reply.id, 0, 9),
+    "end_through": lambda it, theirs: it.end_through(theirs.question.id, theirs.reply.id),
     "placed": lambda it, _: it.placed(),
 }
 
