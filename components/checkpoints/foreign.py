@@ -15,6 +15,9 @@ OTHER_FORMS = {
     "*.pth": "weights in their authors' own form (.pth)",
 }
 OTHER_NAMES = ("*.safetensors", "*model*.bin", "*.pt")
+QUANTIZATION = ("quantization_config", "compression_config")
+"""The fields of config.json that say how a checkpoint was quantized."""
+
 OTHER_FORMS_CURE = (
     "Use the model's folder with config.json and .safetensors files, such as Baichuan2-7B-Chat: python download.py"
 )
@@ -51,7 +54,7 @@ def explain_foreign(folder: Path) -> str | None:
     for pattern, form in OTHER_FORMS.items():
         if any(folder.glob(pattern)):
             return f"it holds {form}. {OTHER_FORMS_CURE}"
-    others = sorted(file.name for pattern in OTHER_NAMES for file in folder.glob(pattern))
+    others = sorted(file.name for pattern in OTHER_NAMES for file in folder.glob(pattern) if file.is_file())
     if others and (folder / "config.json").is_file():
         return (
             f"its weights have another name than {' or '.join(WHOLE_WEIGHTS)}. If they are the model's, whole and "
@@ -67,7 +70,7 @@ def quantization_of(folder: Path, config: dict[str, Any]) -> str | None:
         folder: the checkpoint's.
         config: its parsed ``config.json``.
     """
-    for field in ("quantization_config", "compression_config"):
+    for field in QUANTIZATION:
         if values := config.get(field):
             return _method(values)
     if config.get("quantization"):

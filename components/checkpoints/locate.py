@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.checkpoints.content import read_json_object
+from components.checkpoints.content import explain_place, read_json_object
 from components.checkpoints.errors import CheckpointError, IncompleteCheckpointError, LoadError
 from components.checkpoints.foreign import explain_foreign, quantization_of
 from components.checkpoints.gguf import read_header
@@ -78,7 +78,8 @@ def check_complete(folder: Path) -> None:
         raise IncompleteCheckpointError("there is no such folder.")
     if not (folder / "config.json").is_file():
         raise IncompleteCheckpointError(
-            explain_foreign(folder)
+            explain_place(folder / "config.json")
+            or explain_foreign(folder)
             or "it has no config.json, so it is not a checkpoint. Name a model's folder, or run: python download.py"
         )
     if not weight_files(folder):
@@ -129,7 +130,9 @@ def _named_gguf(path: Path) -> Checkpoint:
             raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: of its GGUF files ({names}) name one.")
         path = files[0]
     if not path.is_file():
-        raise CheckpointError(f"BAICHUAN_MODEL={path} cannot be used: there is no such file.")
+        raise CheckpointError(
+            f"BAICHUAN_MODEL={path} cannot be used: {explain_place(path) or 'there is no such file.'}"
+        )
     try:
         check_usable(path, read_header(path))
     except LoadError as error:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from components.checkpoints.content import CURE, read_json_object
+from components.checkpoints.content import CURE, explain_place, read_json_object
 from components.checkpoints.errors import IncompleteCheckpointError, LoadError
 
 WHOLE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -30,6 +30,10 @@ def weight_files(folder: Path) -> list[Path]:
             problem = problem or error
     if problem:
         raise problem
+    for whole in WHOLE_WEIGHTS:
+        for name in (whole, f"{whole}.index.json"):
+            if wrong := explain_place(folder / name):
+                raise IncompleteCheckpointError(wrong)
     return []
 
 
@@ -40,7 +44,7 @@ def _shards(folder: Path, whole: str) -> list[Path]:
     if absent := sorted(name for name in names if not (folder / name).is_file()):
         raise IncompleteCheckpointError(
             f"it lacks {len(absent)} of {len(names)} weight files, {absent[0]} first. "
-            "Fetch it again: python download.py"
+            + (explain_place(folder / absent[0]) or "Fetch it again: python download.py")
         )
     return [folder / name for name in sorted(names)]
 

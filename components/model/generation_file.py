@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from components.checkpoints.content import read_json_object
+from components.checkpoints.content import check_place, read_json_object
 from components.checkpoints.errors import LoadError
 from components.model.chat_format import ROLE_IDS
 from components.model.configuration import BaichuanConfig, vocabulary_of
-from components.model.configuration_file import Token, validate
+from components.model.configuration_file import LARGEST, Integer, Token, validate, without_absent_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +23,12 @@ class GenerationFile(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
     do_sample: bool | None = None
-    temperature: float | None = Field(None, ge=0)
-    top_p: float | None = Field(None, ge=0)
-    top_k: int | None = None
-    repetition_penalty: float | None = Field(None, gt=0)
-    max_new_tokens: int | None = None
+    temperature: float | None = Field(None, ge=0, le=LARGEST)
+    top_p: float | None = Field(None, ge=0, le=LARGEST)
+    min_p: float | None = Field(None, ge=0, le=LARGEST)
+    top_k: Integer | None = None
+    repetition_penalty: float | None = Field(None, gt=0, le=LARGEST)
+    max_new_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     bos_token_id: Token | None = None
     pad_token_id: Token | None = None
     eos_token_id: Token | Annotated[list[Token], Field(min_length=1)] | None = None
@@ -36,7 +37,7 @@ class GenerationFile(BaseModel):
 
 
 def read_generation_config(folder: Path, raw: dict[str, Any], config: Any) -> dict[str, Any]:
-    """The parsed file, with the role tokens of Baichuan 2 put in where a fine-tune lost them.
+    """What is read of the parsed file, with the role tokens of Baichuan 2 put in where a fine-tune lost them.
 
     Args:
         folder: the checkpoint's.
@@ -47,11 +48,13 @@ def read_generation_config(folder: Path, raw: dict[str, Any], config: Any) -> di
         LoadError: the file is damaged, or names tokens that the vocabulary does not have.
     """
     file = folder / NAME
+    check_place(file)
     if file.exists():
         values = read_json_object(file)
     else:
-        file, values = folder / "config.json", raw | {"_from_model_config": True}
+        file, values = folder / "config.json", raw
     validate(GenerationFile, values, file)
+    values = without_absent_tokens({name: values[name] for name in GenerationFile.model_fields if name in values})
     vocabulary = vocabulary_of(config)
     for name, value in values.items():
         tokens = value if isinstance(value, list) else [value]

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import torch
 
-from components.checkpoints.content import CURE, explain_content
+from components.checkpoints.content import CURE, explain_content, is_safetensors
 from components.checkpoints.errors import CheckpointError, LoadError
 
 LONGEST = 300
 """Characters of a library's message that are passed on."""
+
+WEIGHT_SUFFIXES = (".bin", ".safetensors")
+
+NO_MEMORY = re.compile("can.?t allocate memory|cannot allocate memory", re.IGNORECASE)
+"""How PyTorch and the system say it."""
 
 PICKLED_OBJECT = re.compile(r"\bGLOBAL ([\w.]+)")
 
@@ -40,7 +45,7 @@ def explained(place: Path, part: str = "", verb: str = "read") -> Iterator[None]
 def _reason(place: Path, error: Exception) -> str:
     """The reason, a bracket, and the cure."""
     text = str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or NO_MEMORY.search(text):
         return (
             "memory is short: the weights do not fit. Nothing is wrong with the files). Close what else runs, "
             "or use a smaller model or a machine with more memory."
@@ -52,10 +57,11 @@ def _reason(place: Path, error: Exception) -> str:
             f"it holds a Python object, {pickled[1]}, which could run code and is never loaded). Where it was made, "
             "save the weights alone: model.save_pretrained(folder), or torch.save(model.state_dict(), file)."
         )
-    if place.suffix == ".bin" and not isinstance(error, RuntimeError | OSError):
-        # torch's own text advises to load it without protection; what else is raised is an accident of the bytes.
-        return f"it is damaged, or not what torch.save writes). {CURE}"
+    if place.suffix in WEIGHT_SUFFIXES and not isinstance(error, OSError):
+        # What libraries say over such bytes helps nobody; torch's own text advises to load them without protection.
+        writer = "safetensors" if is_safetensors(place) else "torch.save"
+        return f"it is damaged or cut off, or not what {writer} writes). {CURE}"
     if isinstance(error, KeyError):
         text = f"there is no {text}"
-    sentence = text.strip().split("\n")[0].split(". ")[0].removesuffix(".")
+    sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
     return f"{sentence[:LONGEST] or type(error).__name__}). {CURE}"

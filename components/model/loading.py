@@ -17,6 +17,7 @@ from components.model.opening import OpenedCheckpoint, open_checkpoint, register
 from components.model.quantization import Quantize, quantize_model, wants_int8
 from components.model.stored_weights import LazyWeights, map_weights
 from components.model.weight_checks import check_loaded
+from components.model.wrong_field import wrong_field_named
 
 __all__ = ["LoadError", "load_model", "register_architecture"]
 
@@ -85,7 +86,8 @@ def _build_model(
 ) -> PreTrainedModel:
     """Build the model and fill it with what is stored, all of it and nothing else."""
     model: PreTrainedModel
-    with explained(checkpoint.folder, "The model that config.json describes", verb="built"):
+    described = "The model that config.json describes"
+    with explained(checkpoint.folder, described, verb="built"), wrong_field_named(checkpoint.folder):
         kind = _get_model_class(checkpoint.config, AutoModelForCausalLM._model_mapping)
         model, found = kind.from_pretrained(
             None,

@@ -19,6 +19,7 @@ from components.model.stored_weights import StoredWeight, list_weights
 from components.model.tokenizer import BaichuanTokenizer, load_tokenizer
 from components.model.weight_checks import check_llama, check_usable
 from components.model.weights import register_weight_conversion, untie_head
+from components.model.wrong_field import wrong_field_named
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,24 @@ def open_config(folder: Path) -> tuple[dict[str, Any], Any]:
             f"{folder} holds a model of type {model_type!r}, which transformers does not have built in as one that "
             "writes text; its own code is never executed here. Use Baichuan2-7B-Chat: python download.py"
         ) from error
-    with explained(folder / "config.json"):
-        return raw, kind.from_dict(raw)
+    with explained(folder / "config.json"), wrong_field_named(folder):
+        return raw, kind.from_dict(raw | _ends_within(raw))
+
+
+def _ends_within(raw: dict[str, Any]) -> dict[str, Any]:
+    """The first and the last token of ``config.json``, or None for those that its vocabulary does not have.
+
+    The ones that count are those of ``generation_config.json``; these only go along into exports.
+    """
+    size = raw.get("vocab_size")
+    ends = {}
+    for name in ("bos_token_id", "eos_token_id"):
+        ids = raw.get(name)
+        listed = ids if isinstance(ids, list) else [ids]
+        within = [id_ for id_ in listed if not (isinstance(size, int) and isinstance(id_, int) and id_ >= size)]
+        if within != listed:
+            ends[name] = within or None
+    return ends
 
 
 def register_architecture() -> None:

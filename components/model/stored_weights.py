@@ -1,10 +1,8 @@
 """Weights on disk, in every form in which people have them: a list of what is stored, and the tensors themselves.
 
-Reading never runs code: ``.safetensors`` cannot hold any, and pickles are read with ``weights_only=True``.
+Which form a file has is seen from its content, for some people rename files. What pickles hold is ``pickled.py``'s.
 """
 
-import warnings
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,14 +12,11 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from components.checkpoints.content import CURE
-from components.checkpoints.errors import LoadError
+from components.checkpoints.content import is_safetensors
 from components.checkpoints.weight_files import weight_files
 from components.model.library_errors import explained
+from components.model.pickled import can_be_mapped, read_pickled
 from components.model.weight_names import plain_names
-
-STATE_KEYS = ("state_dict", "model_state_dict", "model", "module")
-"""Under which training frameworks put the weights, beside the optimizer and the like."""
 
 
 @dataclass(frozen=True)
@@ -108,48 +103,16 @@ def read_weights(weights: dict[str, StoredWeight]) -> Iterator[tuple[str, torch.
     Each has a mapping of its own, for what was read stays in memory as long as its mapping does.
     """
     for file, group in groupby(in_reading_order(weights), key=lambda item: item[1].file):
-        whole = None if _can_be_mapped(file) else _map(file)
+        whole = None if is_safetensors(file) or can_be_mapped(file) else _map(file)
         for name, weight in group:
-            yield name, (_map(file) if whole is None else whole)[weight.key]
-
-
-def _can_be_mapped(file: Path) -> bool:
-    return file.suffix == ".safetensors" or zipfile.is_zipfile(file)
+            # Of a file that is read as a whole a copy: several of its weights may lie in one storage.
+            yield name, _map(file)[weight.key] if whole is None else whole[weight.key].clone()
 
 
 def _map(file: Path) -> dict[str, torch.Tensor]:
     """The tensors of a file by their names in it."""
     with explained(file):
-        if file.suffix == ".safetensors":
+        if is_safetensors(file):
             with safe_open(file, framework="pt") as opened:
                 return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a mapping
-        return _unpickle(file)
-
-
-def _unpickle(file: Path) -> dict[str, torch.Tensor]:
-    is_zip = _can_be_mapped(file)
-    if is_zip:
-        _check_archive(file)
-    with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of pickles in newer protocols
-        content = torch.load(file, map_location="cpu", mmap=is_zip, weights_only=True)
-    state = _state_dict(content)
-    if not state:
-        raise LoadError(f"{file} holds no weights (but a Python {type(content).__name__}). {CURE}")
-    return state
-
-
-def _state_dict(content: Any) -> dict[str, torch.Tensor]:
-    """The tensors by name, from wherever in the pickled content they lie."""
-    if not isinstance(content, dict):
-        return {}
-    for key in STATE_KEYS:
-        if isinstance(content.get(key), dict) and (inner := _state_dict(content[key])):
-            return inner
-    return {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, torch.Tensor)}
-
-
-def _check_archive(file: Path) -> None:
-    """Refuse an archive that was packed anew: mapped, its tensors would be noise; unpacked, it may fill the memory."""
-    with zipfile.ZipFile(file) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise LoadError(f"{file} is a compressed archive, which torch.save never writes. {CURE}")
+        return read_pickled(file)

@@ -13,17 +13,15 @@ from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, TokenizersBackend
 from transformers.convert_slow_tokenizer import generate_merges, import_protobuf
 
-from components.checkpoints.content import CURE, explain_content, read_json_object
+from components.checkpoints.content import CURE, check_place, explain_content
 from components.checkpoints.errors import LoadError
 from components.model.configuration import BaichuanConfig, vocabulary_of
 from components.model.library_errors import explained
 from components.model.token_texts import SPACE_MARK
+from components.model.tokenizer_files import check_tokenizer_files
 
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Kinds of pieces, as in SentencePiece's ``sentencepiece_model.proto``."""
-
-JSON_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-"""What transformers reads, and does not name when it is damaged."""
 
 
 def read_sentencepiece(path: Path) -> Tokenizer:
@@ -99,11 +97,10 @@ def load_tokenizer(folder: Path, config: Any) -> PreTrainedTokenizerBase:
         LoadError: it is missing or damaged, or has more tokens than the model.
     """
     pieces = folder / "tokenizer.model"
+    check_place(pieces)
     if pieces.is_file() and (wrong := explain_content(pieces)):
         raise LoadError(f"{pieces} cannot be read ({wrong}). {CURE}")
-    for name in JSON_FILES:
-        if (folder / name).is_file():
-            read_json_object(folder / name)
+    check_tokenizer_files(folder)
     tokenizer: PreTrainedTokenizerBase
     with explained(folder, "The tokenizer"):
         if isinstance(config, BaichuanConfig):

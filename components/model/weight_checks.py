@@ -13,6 +13,7 @@ from components.checkpoints.foreign import QUANTIZED_CURE
 from components.model.library_errors import explained
 from components.model.stored_weights import StoredWeight
 from components.model.weights import HEAD, Conversion, to_llama
+from components.model.wrong_field import wrong_field_named
 
 LAYER = re.compile(r"^(?:(?:model|transformer|gpt_neox|backbone)\.)?(?:decoder\.)?(?:layers|h|blocks)\.(\d+)\.")
 """The layers of the language model; those of an encoder for pictures beside it have other names."""
@@ -40,6 +41,10 @@ def check_usable(weights: Mapping[str, StoredWeight]) -> None:
         if is_packed or QUANTIZED.search(name):
             raise UnsupportedCheckpointError(
                 f"{weight.file} holds quantized weights ({name}, {weight.dtype}). {QUANTIZED_CURE}"
+            )
+        if name.endswith(".weight") and not weight.dtype.is_floating_point:
+            raise UnsupportedCheckpointError(
+                f"{weight.file} holds {name} in {weight.dtype}, and weights are fractions. {CURE}"
             )
         if ADAPTER.search(name):
             raise UnsupportedCheckpointError(
@@ -70,7 +75,7 @@ def check_llama(
     Raises:
         LoadError: the text names what is missing, superfluous, or of another shape.
     """
-    with explained(folder / "config.json"), torch.device("meta"):
+    with explained(folder / "config.json"), wrong_field_named(folder), torch.device("meta"):
         expected = {name: weight.shape for name, weight in LlamaForCausalLM(config).state_dict().items()}
     if config.tie_word_embeddings:
         del expected[HEAD]

@@ -1,13 +1,16 @@
 """Checkpoint folders as people have them, made from the tiny one."""
 
+import gzip
 import json
 import pickle
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -56,9 +59,11 @@ class Folder:
         file.unlink()
         return {name: weight.clone() for name, weight in weights.items()}
 
-    def pickle(self, content: object, name: str = "pytorch_model.bin", legacy: bool = False) -> "Folder":
+    def pickle(
+        self, content: object, name: str = "pytorch_model.bin", legacy: bool = False, protocol: int = 2
+    ) -> "Folder":
         """Save anything with torch, in the zipped form or in the one before."""
-        torch.save(content, self.path / name, _use_new_zipfile_serialization=not legacy)
+        torch.save(content, self.path / name, pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
         return self
 
     def safetensors(self, weights: Weights, name: str = "model.safetensors") -> "Folder":
@@ -134,6 +139,28 @@ RUN: dict[str, Change] = {
     "model": lambda folder: folder.pickle({"model": folder.take_weights(), "optimizer": {"lr": 0.1}}, legacy=True),
     "module": lambda folder: folder.pickle({"module": folder.take_weights(), "dp_world_size": 8}),
     "nested": lambda folder: folder.pickle({"model": {"state_dict": folder.take_weights()}}),
+    "net": lambda folder: folder.pickle({"net": folder.take_weights(), "epoch": 3}),
+    "params of an ema": lambda folder: folder.pickle({"ema": {"params": folder.take_weights(), "decay": 0.9}}),
+    "weights beside an optimizer": lambda folder: folder.pickle(
+        {"network": folder.take_weights(), "optimizer": {"lr": torch.ones(1)}, "step": torch.tensor(7)}
+    ),
+    "parameters": lambda folder: folder.resave(
+        lambda weights: weights.update({name: torch.nn.Parameter(weight) for name, weight in weights.items()})
+    ),
+    "parameters before torch 1.6": lambda folder: folder.pickle(
+        {name: torch.nn.Parameter(weight) for name, weight in folder.take_weights().items()}, legacy=True
+    ),
+    "tensors that want gradients": lambda folder: folder.resave(
+        lambda weights: [weight.requires_grad_() for weight in weights.values()]
+    ),
+    "columns first": lambda folder: folder.resave(
+        lambda weights: weights.update(
+            {name: weight.mT.contiguous().mT for name, weight in weights.items() if weight.ndim > 1}
+        )
+    ),
+    "safetensors under the name of a pickle": lambda folder: folder.safetensors(
+        folder.take_weights(), "pytorch_model.bin"
+    ),
     "DataParallel": lambda folder: folder.rename_weights("module.{}".format),
     "torch.compile": lambda folder: folder.rename_weights("_orig_mod.{}".format),
     "compiled and parallel": lambda folder: folder.rename_weights("module._orig_mod.{}".format),
@@ -152,6 +179,15 @@ RUN: dict[str, Change] = {
     "no generation config": lambda folder: folder.remove("generation_config.json"),
     "a stray adapter config": lambda folder: folder.write("adapter_config.json", "{}"),
     "several end tokens": lambda folder: folder.edit("generation_config.json", eos_token_id=[2, 196]),
+    "no token to end with": lambda folder: folder.edit("generation_config.json", eos_token_id=-1).edit(eos_token_id=-1),
+    "an end token that is none": lambda folder: folder.edit("generation_config.json", eos_token_id=[2, -1]),
+    "only end tokens that are none": lambda folder: folder.edit("generation_config.json", eos_token_id=[-1]),
+    "no special tokens at all": lambda folder: folder.edit(
+        "generation_config.json", eos_token_id=-1, bos_token_id=-1, pad_token_id=-1
+    ).edit(eos_token_id=[-1], bos_token_id=-1, pad_token_id=-1),
+    "tokens of config.json beyond the vocabulary": lambda folder: folder.edit(eos_token_id=5000, bos_token_id=4096),
+    "no quantization": lambda folder: folder.edit(quantization_config={}),
+    "no quantization in a list": lambda folder: folder.edit(quantization_config=[], compression_config={}),
     "no activation named": lambda folder: folder.edit(hidden_act=...),
     "quantization switched off": lambda folder: folder.edit(quantization_config=None),
 }
@@ -213,6 +249,42 @@ def _set(name: str, weight: torch.Tensor | None) -> Change:
     )
 
 
+LINK = "link that leads nowhere"
+
+
+def _link(name: str) -> Change:
+    """As in a hub's cache that was copied without its blobs."""
+
+    def change(folder: Folder) -> None:
+        (folder.path / name).unlink(missing_ok=True)
+        (folder.path / name).symlink_to("../blobs/4d7a214614ab")
+
+    return change
+
+
+def _directory(name: str) -> Change:
+    def change(folder: Folder) -> None:
+        folder.remove(name)
+        (folder.path / name).mkdir()
+
+    return change
+
+
+def _numpy_archive(folder: Folder) -> None:
+    with (folder.path / "pytorch_model.bin").open("wb") as file:
+        np.savez(file, weight=np.ones(3))
+
+
+def _script(folder: Folder) -> None:
+    with warnings.catch_warnings(category=DeprecationWarning, action="ignore"):  # for there is something newer
+        torch.jit.script(torch.nn.Linear(2, 2)).save(folder.path / "pytorch_model.bin")  # type: ignore[no-untyped-call]
+
+
+def _quantized_by_torch(folder: Folder) -> None:
+    with warnings.catch_warnings(category=UserWarning, action="ignore"):  # that it will go
+        _set(UP, torch.quantize_per_tensor(torch.ones(172, 64), 0.1, 0, torch.qint8))(folder)
+
+
 REFUSED: dict[str, tuple[Change, list[str]]] = {
     # The weights' files.
     "empty safetensors": (_file_in_place_of_weights(b""), ["model.safetensors", "empty"]),
@@ -234,6 +306,47 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "protocol 4": (
         lambda folder: folder.write("pytorch_model.bin", pickle.dumps({"a": 1}, 4)),
         ["pytorch_model.bin"],
+    ),
+    "pickle protocol 4 by torch": (
+        lambda folder: folder.pickle(folder.take_weights(), protocol=4),
+        ["pytorch_model.bin", "protocol 4", "pickle_protocol"],
+    ),
+    "pickle protocol 5, before torch 1.6": (
+        lambda folder: folder.pickle(folder.take_weights(), legacy=True, protocol=5),
+        ["pytorch_model.bin", "protocol 5", "pickle_protocol"],
+    ),
+    "TorchScript": (_script, ["pytorch_model.bin", "TorchScript", "state_dict"]),
+    "pickled under the name of safetensors": (
+        lambda folder: folder.pickle(folder.take_weights(), "model.safetensors"),
+        ["model.safetensors", "torch.save", "Rename", "pytorch_model.bin"],
+    ),
+    "pickled so before torch 1.6": (
+        lambda folder: folder.pickle(folder.take_weights(), "model.safetensors", legacy=True),
+        ["model.safetensors", "torch.save", "Rename", "pytorch_model.bin"],
+    ),
+    "a zip of a folder": (
+        lambda folder: (
+            shutil.make_archive(str(folder.path / "it"), "zip", folder.path, "config.json"),
+            (folder.path / "it.zip").rename(folder.path / "pytorch_model.bin"),
+        ),
+        ["pytorch_model.bin", "zip archive", "config.json", "unpack"],
+    ),
+    "NumPy's archive": (_numpy_archive, ["pytorch_model.bin", "weight.npy"]),
+    "NumPy's array": (
+        lambda folder: folder.write("pytorch_model.bin", b"\x93NUMPY" + bytes(range(256))),
+        ["pytorch_model.bin", "NumPy"],
+    ),
+    "GGUF in its place": (
+        lambda folder: folder.write("pytorch_model.bin", b"GGUF\x03\0\0\0" + bytes(range(256))),
+        ["pytorch_model.bin", ".gguf"],
+    ),
+    "gzip": (
+        lambda folder: folder.write("pytorch_model.bin", gzip.compress(b"content")),
+        ["pytorch_model.bin", "gzip", "unpack"],
+    ),
+    "two sets of weights": (
+        lambda folder: folder.pickle({"params": (weights := folder.take_weights()), "params_ema": dict(weights)}),
+        ["pytorch_model.bin", "params, params_ema", "state_dict"],
     ),
     "a whole module": (lambda folder: folder.pickle(torch.nn.Linear(2, 2)), ["Linear", "never loaded", "state_dict"]),
     "a list": (lambda folder: folder.pickle([torch.ones(2)]), ["pytorch_model.bin", "no weights"]),
@@ -266,6 +379,45 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         ),
         ["../model.safetensors", "no file of this folder"],
     ),
+    "the weights are a link that leads nowhere": (_link("pytorch_model.bin"), ["pytorch_model.bin", LINK, "../blobs"]),
+    "safetensors are a link that leads nowhere": (
+        lambda folder: (folder.as_safetensors(), _link("model.safetensors")(folder)),
+        ["model.safetensors", LINK],
+    ),
+    "a shard is a link that leads nowhere": (
+        lambda folder: (folder.as_shards(), _link(LAST_SHARD)(folder)),
+        ["lacks 1 of 3", LAST_SHARD, LINK],
+    ),
+    "all shards are, and the index": (
+        lambda folder: [_link(name)(folder) for name in [*folder.as_shards(), "model.safetensors.index.json"]],
+        ["lacks 3 of 3", "model-00001-of-00003.safetensors", LINK],
+    ),
+    "only an index is there, a link that leads nowhere": (
+        lambda folder: (folder.remove("pytorch_model.bin"), _link("pytorch_model.bin.index.json")(folder)),
+        ["pytorch_model.bin.index.json", LINK],
+    ),
+    "a shard is a link that leads nowhere, without an index": (
+        lambda folder: (folder.as_shards(index=False), _link(LAST_SHARD)(folder)),
+        ["lacks 1 of 3", LAST_SHARD, LINK],
+    ),
+    "the weights are a folder": (_directory("pytorch_model.bin"), ["pytorch_model.bin", "is a folder"]),
+    "the weights are a folder of another name": (
+        lambda folder: (folder.remove("pytorch_model.bin").path / "weights.safetensors").mkdir(),
+        ["no weights", "download.py"],
+    ),
+    "the config is a link that leads nowhere": (_link("config.json"), ["config.json", LINK]),
+    "the config is a folder": (_directory("config.json"), ["config.json", "is a folder"]),
+    "the generation config is a link that leads nowhere": (
+        _link("generation_config.json"),
+        ["generation_config.json", LINK],
+    ),
+    "the generation config is a folder": (_directory("generation_config.json"), ["generation_config.json", "folder"]),
+    "the tokenizer is a link that leads nowhere": (_link("tokenizer.model"), ["tokenizer.model", LINK]),
+    "the tokenizer is a folder": (_directory("tokenizer.model"), ["tokenizer.model", "is a folder"]),
+    "the tokenizer's config is a link that leads nowhere": (
+        _link("tokenizer_config.json"),
+        ["tokenizer_config.json", LINK],
+    ),
     # What is in them.
     "ZeRO-3": (_set(UP, torch.empty(0)), [UP, "ZeRO-3", "zero_to_fp32.py"]),
     "ZeRO-3, all of it": (
@@ -279,6 +431,11 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
     "another W_pack": (_set("model.layers.0.self_attn.W_pack.weight", torch.ones(128, 64)), ["W_pack", "[192, 64]"]),
     "a foreign weight": (_set("model.layers.1.mlp.fourth.weight", torch.ones(2)), ["fourth"]),
     "a bias": (_set("model.layers.1.mlp.up_proj.bias", torch.ones(172)), ["up_proj.bias"]),
+    "sparse weights": (_set(UP, torch.ones(172, 64).to_sparse()), ["pytorch_model.bin", UP, "sparse", "to_dense"]),
+    "weights on no device": (_set(UP, torch.ones(172, 64, device="meta")), [UP, "meta", "no numbers"]),
+    "complex weights": (_set(UP, torch.ones(172, 64, dtype=torch.complex64)), [UP, "complex64"]),
+    "whole numbers": (_set(UP, torch.ones(172, 64, dtype=torch.int64)), [UP, "int64"]),
+    "torch's quantized weights": (_quantized_by_torch, [UP, "quantized", "qint8"]),
     "int8 weights": (_set(UP, torch.ones(172, 64, dtype=torch.int8)), [UP, "quantized", "int8"]),
     "fp8 weights": (_set(UP, torch.ones(172, 64).to(torch.float8_e4m3fn)), [UP, "quantized", "float8_e4m3fn"]),
     "uint8 weights": (_set("lm_head.weight", torch.ones(64, 64, dtype=torch.uint8)), ["lm_head", "quantized"]),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from components.checkpoints.errors import CheckpointError, LoadError, UnsupportedCheckpointError
+from components.checkpoints.gguf import read_header
+from components.checkpoints.gguf_checks import check_usable
 from components.engine.host import EngineHost, Failed
 from components.engine.local.loading import load_engine
 from components.model.chat_format import BaichuanChatFormat, MessagesError, chat_format_of
 from components.model.export.folder import export_llama
+from components.model.export.gguf_file import export_gguf
 from components.model.generation import end_tokens_of
 from components.model.loading import load_model
 from components.model.weight_names import plain_names
@@ -57,6 +61,8 @@ def test_it_runs_and_its_export_too(folder: Folder, tmp_path: Path, tiny: Tiny, 
     torch.testing.assert_close(logits_of(folder.path), expected)
     export_llama(folder.path, tmp_path / "out")
     torch.testing.assert_close(logits_of(tmp_path / "out"), expected, atol=1e-4, rtol=1e-4)
+    export_gguf(folder.path, tmp_path / "out.gguf", "f32")
+    check_usable(tmp_path / "out.gguf", read_header(tmp_path / "out.gguf"))
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -67,11 +73,15 @@ def test_it_is_refused_in_a_line_that_helps(folder: Folder, tmp_path: Path, name
     with pytest.raises(LoadError) as loading:
         load_model(folder.path, dtype=torch.float32, device="cpu")
     assert_helps(str(loading.value), folder.path, words)
-    with pytest.raises(CheckpointError) as exporting:
-        export_llama(folder.path, tmp_path / "out")
-    assert_helps(str(exporting.value), folder.path, words)
-    assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".out*"))
+    for export in (
+        partial(export_llama, folder.path, tmp_path / "out"),
+        partial(export_gguf, folder.path, tmp_path / "out", "f32"),
+    ):
+        with pytest.raises(CheckpointError) as exporting:
+            export()
+        assert_helps(str(exporting.value), folder.path, words)
+        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.glob(".out*"))
 
 
 @pytest.mark.parametrize("name", ["pointer for safetensors", "GPTQ", "ZeRO-3", "LoRA", "fewer layers configured"])

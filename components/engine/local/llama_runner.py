@@ -22,8 +22,9 @@ from components.engine.local.attention import (
     row_count,
     told_numbers,
 )
-from components.engine.local.block_pool import BlockTable
+from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.kernels import computes_rows_alike, int8, pack, with_fixed_rows
+from components.engine.local.rotary import rotations
 from components.engine.local.runner import Runner
 from components.engine.local.step_graphs import Capture, CudaCapture, StepGraphs
 from components.model.cpu_kernels import Linear
@@ -109,7 +110,7 @@ class LlamaRunner(Runner):
         )
         self._eps: float = config.rms_norm_eps
         self._dtype: torch.dtype = model.dtype
-        self._rotations = _rotations(model, self.context_length)
+        self._rotary = model.model.rotary_emb
         self._embedding = model.model.embed_tokens.weight
         self._norm = model.model.norm.weight
         self._intermediate: int = config.intermediate_size
@@ -137,6 +138,8 @@ class LlamaRunner(Runner):
     def reserve(self, blocks: int) -> None:
         """See ``Runner.reserve``."""
         self._attention.reserve(blocks)
+        # No sequence has more tokens than the blocks hold, and some models call a context theirs that no memory holds.
+        self._rotations = rotations(self._rotary, min(self.context_length, blocks * BLOCK), self.device)
         if self._capture and isinstance(self._attention, AttentionTogether):
             self._attention.graphs = StepGraphs(
                 self._capture, self._captured_numbers, self._captured_rows, self.vocabulary, self.device
@@ -321,12 +324,3 @@ def _join(modules: Sequence[nn.Module], order: torch.Tensor | None = None) -> nn
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     linear.weight = nn.Parameter(weight, requires_grad=False)
     return linear
-
-
-@torch.inference_mode()
-def _rotations(model: LlamaForCausalLM, length: int) -> torch.Tensor:
-    """The rotary positions as unit complex numbers, ``[length, head size / 2]``."""
-    positions = torch.arange(length, device=model.device)[None]
-    cosine, sine = model.model.rotary_emb(torch.empty(0, dtype=torch.float32, device=model.device), positions)
-    half = cosine.shape[-1] // 2
-    return torch.complex(cosine[0, :, :half].float(), sine[0, :, :half].float())

@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from components.model.chat_format import ROLE_IDS
 from components.model.chat_template import chat_template
 from components.model.configuration import BaichuanConfig
+from components.model.library_errors import explained
 from components.model.opening import OpenedCheckpoint
 from components.model.stored_weights import StoredWeight, read_weights
 from components.model.weights import Conversion, to_llama
@@ -48,7 +49,9 @@ def llama_weights(
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Every weight of the Llama model, once and in its shape."""
     for stored, tensor in read_weights(weights):
-        yield from convert(stored, tensor).items()
+        with explained(weights[stored].file, stored):
+            converted = convert(stored, tensor)
+        yield from converted.items()
         progress.update(tensor.nbytes)
 
 

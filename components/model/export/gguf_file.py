@@ -27,6 +27,7 @@ from components.model.export.gguf_weights import (
     stored_type,
     with_heads_interleaved,
 )
+from components.model.library_errors import explained
 from components.model.opening import OpenedCheckpoint, open_checkpoint
 from components.model.stored_weights import in_reading_order
 from components.model.weight_checks import check_llama
@@ -131,20 +132,18 @@ def _describe_tokenizer(
     framed: list[int] = tokenizer("a").input_ids
     writer.add_add_bos_token(framed[0] == tokenizer.bos_token_id)
     writer.add_add_eos_token(framed[-1] == tokenizer.eos_token_id)
-    ends = generation.get("eos_token_id", tokenizer.eos_token_id)
-    ends = ends if isinstance(ends, list) else [ends]
+    ends = generation.get("eos_token_id")
+    ends = ends if isinstance(ends, list) else [tokenizer.eos_token_id if ends is None else ends]
     # llama.cpp ends a reply at each of these: GGUF has names for three.
-    for end, add in zip(
-        ends, (writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), strict=False
-    ):
-        if end is not None:
-            add(end)
-    if tokenizer.bos_token_id is not None:
-        writer.add_bos_token_id(tokenizer.bos_token_id)
-    if tokenizer.unk_token_id is not None:
-        writer.add_unk_token_id(tokenizer.unk_token_id)
-    if tokenizer.pad_token_id is not None:
-        writer.add_pad_token_id(tokenizer.pad_token_id)
+    named = [
+        *zip((writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), ends, strict=False),
+        (writer.add_bos_token_id, tokenizer.bos_token_id),
+        (writer.add_unk_token_id, tokenizer.unk_token_id),
+        (writer.add_pad_token_id, tokenizer.pad_token_id),
+    ]
+    for add, token in named:
+        if token is not None and token < rows:  # a tokenizer may have some that the model never got rows for
+            add(token)
 
 
 def _describe_sampling(writer: GGUFWriter, generation: dict[str, Any]) -> None:
@@ -191,7 +190,8 @@ def _write_weights(writer: GGUFWriter, checkpoint: OpenedCheckpoint, convert: Co
     with tqdm(total=stored_bytes, desc="Writing", unit="B", unit_scale=True, leave=False) as progress:
         weights = llama_weights(checkpoint.weights, progress, convert)
         for (name, weight), (_, _, type_) in zip(weights, plan, strict=True):
-            numbers = encoded(name, with_heads_interleaved(name, weight, checkpoint.config), type_)
+            with explained(checkpoint.folder, name):
+                numbers = encoded(name, with_heads_interleaved(name, weight, checkpoint.config), type_)
             writer.write_tensor_data(numbers.view(_Written))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
@@ -11,6 +12,7 @@ from components.checkpoints.errors import UnsupportedCheckpointError
 from components.engine.local.block_pool import BLOCK, BlockTable
 from components.engine.local.llama_runner import LlamaRunner
 from components.engine.local.plain_runner import PlainRunner
+from components.engine.local.rotary import rotations
 from components.engine.local.runner import Runner
 from components.model.loading import load_model
 from tests.engine.local.models import WITH_ANOTHER_STATE, WITH_KEYS_AND_VALUES, small_model
@@ -184,3 +186,28 @@ def test_models_of_another_kind_are_left_to_the_plain_runner() -> None:
     assert LlamaRunner.can_run(LlamaForCausalLM(config))
     config.attention_bias = True
     assert not LlamaRunner.can_run(LlamaForCausalLM(config))
+
+
+@pytest.mark.parametrize("make", [baichuan, lambda: small_model("Llama"), llama3_positions])
+def test_the_table_of_positions_is_the_same_to_the_bit_in_parts(
+    make: Callable[[], LlamaForCausalLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make()
+    rotary, device = model.model.rotary_emb, model.device
+    whole = rotations(rotary, 2000, device)
+    monkeypatch.setattr("components.engine.local.rotary.POSITIONS_AT_ONCE", 300)
+
+    assert torch.equal(rotations(rotary, 2000, device), whole)
+    assert torch.equal(rotations(rotary, 700, device), whole[:700])
+
+
+@pytest.mark.parametrize("make", [LlamaRunner, PlainRunner])
+def test_a_context_without_end_takes_no_more_memory_than_the_blocks(make: Callable[[PreTrainedModel], Runner]) -> None:
+    model = small_model("Llama", max_position_embeddings=100_000_000)
+    wanted = reference(model, PROMPTS[3][:20])[-1]
+    at_first = psutil.Process().memory_info().rss
+    runner = make(model)
+    runner.reserve(4)
+
+    assert psutil.Process().memory_info().rss < at_first + 100_000_000
+    torch.testing.assert_close(runner.prefill(BlockTable((), range(2)), 0, PROMPTS[3][:20]), wanted)
