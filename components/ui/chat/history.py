@@ -108,7 +108,7 @@ def _draw_editor(message: Message, texts: Texts) -> None:
     """A form, in which Ctrl+Enter sends; Escape presses what is keyed as what cancels (``components.ui.focus``)."""
     key = f"{_EDITOR}_{message.id}"
     max_chars = get_settings().max_question_chars
-    with st.form(f"form_{message.id}", border=False):
+    with st.form(key=f"form_{message.id}", border=False):
         st.text_area(texts.edit, message.text, key=key, max_chars=max_chars, label_visibility="collapsed")
         with st.container(horizontal=True, gap="small"):
             st.form_submit_button(
