@@ -22,14 +22,40 @@ class TextPart(RequestPart):
     text: str
 
 
+class RefusalPart(RequestPart):
+    """What another model said instead of an answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self.refusal
+
+
+def _kind_of_part(value: object) -> str:
+    return UNNAMED + ("refusal" if isinstance(value, dict) and value.get("type") == "refusal" else "text")
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag(UNNAMED + "text")] | Annotated[RefusalPart, Tag(UNNAMED + "refusal")],
+    Discriminator(_kind_of_part),
+]
+
 Content = Annotated[
-    Annotated[str, Tag(UNNAMED + "one")] | Annotated[list[TextPart], Field(min_length=1), Tag(UNNAMED + "several")],
+    Annotated[str, Tag(UNNAMED + "one")] | Annotated[list[Part], Tag(UNNAMED + "several")],
     Discriminator(
         one_or_several,
         custom_error_type="content",
         custom_error_message="Input should be a text or a list of text parts",
     ),
 ]
+
+
+def text_of(content: str | Sequence[TextPart | RefusalPart] | None) -> str:
+    """What a content says; its parts are joined as they are."""
+    return content if isinstance(content, str) else "".join(part.text for part in content or ())
 
 
 class ChatMessage(RequestPart):
@@ -41,7 +67,7 @@ class ChatMessage(RequestPart):
     )
     content: Content | None = None
     name: JsonValue = ignored("the chat format has no place for it")
-    refusal: JsonValue = ignored()
+    refusal: str | None = Field(None, description="What an assistant's message says that has no content.")
     annotations: JsonValue = ignored()
     reasoning_content: JsonValue = ignored("what a model thought is not part of what it said")
     audio: JsonValue = refuses("the model does not hear: send its transcript as content")
@@ -51,7 +77,9 @@ class ChatMessage(RequestPart):
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
-        if self.content is None and not self.tool_calls:
+        # A reply may be empty, as this server's are that must be a call and were ended before it; and so may what a
+        # tool answers.
+        if self.role not in ("assistant", "tool") and self.content in (None, []):
             raise PydanticCustomError("refused", "A message needs content")
         return self
 
@@ -62,8 +90,8 @@ class ChatMessage(RequestPart):
 
     @property
     def text(self) -> str:
-        """What it says, with the calls in it; its parts are joined as they are."""
-        said = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+        """What it says, with the calls in it."""
+        said = text_of(self.content) or self.refusal or ""
         if self.role == "tool":
             return f"<tool_response>{said}</tool_response>"
         return "\n".join([*([said] if said else []), *(call.text for call in self.tool_calls or ())])
