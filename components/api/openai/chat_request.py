@@ -94,16 +94,16 @@ class ChatCompletionRequest(GenerationFields):
         """The functions that the reply may call, if any."""
         most = 1 if self.parallel_tool_calls is False else MOST_CALLS
         functions = {f"tools.{i}.function": tool.function for i, tool in enumerate(self.tools or ())}
-        return make_offer(functions, chosen_tools(self.tool_choice, most), super()._constraints)
+        return make_offer(functions, chosen_tools(self.tool_choice, most), self._forms_asked_for())
 
     @property
     def notes(self) -> list[str]:
         """See ``RequestPart.notes``."""
-        return [JOINED] if is_rearranged(self.messages) else []
+        return [*([JOINED] if is_rearranged(self.messages) else []), *super().notes]
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, super()._constraints)
+        return forms_with_calls(self.offer, self._forms_asked_for())
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:

@@ -3,13 +3,24 @@
 See ``schema_base`` for how they are read, and for the three groups that they are in.
 """
 
+from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from components.api.openai.errors import bad_body
 from components.api.openai.json_schemas import WrittenSchema
-from components.api.openai.schema_base import ModelField, RequestPart, Stop, ignored, refused, refuses, sampling_field
+from components.api.openai.schema_base import (
+    ModelField,
+    RequestPart,
+    Stop,
+    ignored,
+    named,
+    refused,
+    refuses,
+    sampling_field,
+)
 from components.api.openai.structured_outputs import Constraint, ResponseFormat, StructuredOutputs, of_schema
 from components.sampling.parameters import LONGEST_FORM, MAX_SEED, SamplingParams
 
@@ -171,6 +182,12 @@ class GenerationFields(ModelField):
         return next(iter(self._constraints), None)
 
     @property
+    def notes(self) -> list[str]:
+        """See ``RequestPart.notes``: what in schemas the reply is not held to."""
+        left_out = [quote(pointer, safe="/#.$-_") for pointer in (self.form.left_out if self.form else ())]
+        return [f"The reply is not held to {', '.join(named(left_out))}"] if left_out else []
+
+    @property
     def choices(self) -> int:
         """How many replies to return to each prompt."""
         return self.n or 1
@@ -206,8 +223,13 @@ class GenerationFields(ModelField):
         """What the request says of the longest reply: the field that counts, and those for when it is left out."""
         return (self.max_tokens,)
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
+        """All the forms that the request asks for, of which a reply can follow one."""
+        return self._forms_asked_for()
+
+    def _forms_asked_for(self) -> list[Constraint]:
+        """The forms that fields ask for, tools aside."""
         found = [
             self.response_format.constraint if self.response_format else None,
             *(self.structured_outputs.constraints if self.structured_outputs else ()),

@@ -122,12 +122,12 @@ class ResponsesRequest(GenerationFields):
         """The functions that the response may call, if any."""
         most = 1 if self.parallel_tool_calls is False else MOST_CALLS
         choice = chosen_function(self.tool_choice, most)
-        return make_offer(functions_of(self.tools or (), choice), choice, self._forms)
+        return make_offer(functions_of(self.tools or (), choice), choice, self._forms_asked_for())
 
     @property
     def notes(self) -> list[str]:
         """See ``RequestPart.notes``."""
-        return [JOINED] if is_rearranged(self._all_messages) else []
+        return [*([JOINED] if is_rearranged(self._all_messages) else []), *super().notes]
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:
@@ -147,11 +147,10 @@ class ResponsesRequest(GenerationFields):
         )
         return [*system, *turns]
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, self._forms)
+        return forms_with_calls(self.offer, self._forms_asked_for())
 
-    @property
-    def _forms(self) -> list[Constraint]:
+    def _forms_asked_for(self) -> list[Constraint]:
         form = self.text and self.text.format and self.text.format.constraint
-        return [*super()._constraints, *([form] if form else [])]
+        return [*super()._forms_asked_for(), *([form] if form else [])]

@@ -6,7 +6,7 @@ the answer means; *refused*, because an answer without it would be wrong. What i
 vLLM does. The response names every ignored field in a header.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -63,9 +63,13 @@ class RequestPart(BaseModel):
     def response_headers(self) -> Mapping[str, str]:
         """What the response says about the request."""
         names = [quote(name, safe=".[]-_")[: 2 * MAX_NAMED] for name in self.ignored_fields()]
-        told = [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
-        headers = {IGNORED_HEADER: ", ".join(told), NOTES_HEADER: "; ".join(self.notes)}
+        headers = {IGNORED_HEADER: ", ".join(named(names)), NOTES_HEADER: "; ".join(self.notes)}
         return {name: value for name, value in headers.items() if value}
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """As many of the names as a header tells."""
+    return [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
 
 
 class ModelField(RequestPart):
