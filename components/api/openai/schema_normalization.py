@@ -34,6 +34,14 @@ _ANNOTATIONS = ("title", "description", "$comment", "default", "examples", "exam
 LONGEST_FORMAT = 64
 """No format that is known has a name of so many characters."""
 
+_UUID = "^[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-{}[0-9a-fA-F]{{3}}-[89abAB][0-9a-fA-F]{{3}}-[0-9a-fA-F]{{12}}$"
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+_PATTERNS = {f"uuid{version}": _UUID.format(version) for version in range(1, 9)} | dict.fromkeys(
+    ("base64", "byte"), _BASE64
+)
+"""Formats of pydantic's, zod's and OpenAPI's that the library does not know, and that their readers insist on."""
+
 MOST_VALUES = 4096
 """A schema that lists more values than these is not written out anew."""
 
@@ -89,8 +97,8 @@ class _Normalization:
         kept = {name: value for name, value in schema.items() if value is not None or name in ("const", "default")}
         kept = {name: self._value(name, value, f"{pointer}/{_escaped(name)}") for name, value in kept.items()}
         _drop_what_says_nothing(kept)
-        self._hold_format(kept, pointer)
         self._hold_patterns(kept, pointer)
+        self._hold_format(kept, pointer)
         self._hold_items(kept, pointer)
         self._hold_property_names(kept, pointer)
         self._hold_number_of_properties(kept, pointer)
@@ -119,7 +127,12 @@ class _Normalization:
 
     def _hold_format(self, schema: Json, pointer: str) -> None:
         format_ = schema.get("format")
-        if isinstance(format_, str) and not _is_known(format_):
+        if not isinstance(format_, str) or _is_known(format_):
+            return
+        if format_ in _PATTERNS and "pattern" not in schema and schema.get("type") == "string":
+            schema["pattern"] = _PATTERNS[format_]
+            del schema["format"]
+        else:
             self._leave_out(schema, "format", pointer)
 
     def _hold_patterns(self, schema: Json, pointer: str) -> None:
