@@ -12,6 +12,8 @@ from components.api.openai.tool_calls import EarlierCall
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
+EMPTY_REPLY: Message = {"role": "assistant", "content": ""}
+
 JOINED = "The system messages were joined in front of the conversation: the chat format has one place for them"
 
 
@@ -101,6 +103,8 @@ def to_conversation(messages: Sequence[ChatMessage], added: str | None = None) -
     """As the chat format takes it: at most one system message, in front, to which something may be ``added``."""
     system = [*(message.text for message in messages if message.is_system), *([added] if added else [])]
     turns = list(_turns([message for message in messages if not message.is_system]))
+    if len(turns) > 1 and turns[-1] == EMPTY_REPLY:
+        turns.pop()  # a template would end it before it can be continued
     return [{"role": "system", "content": "\n\n".join(system)}, *turns] if system else turns
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from components.api.openai.generation_fields import GenerationFields
+from components.api.openai.generation_fields import LENGTHS, GenerationFields
 from components.api.openai.json_schemas import Schema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.responses_input import InputItems, to_messages
@@ -68,7 +68,7 @@ class ResponsesRequest(GenerationFields):
         ),
     ] = Field(description="A question, or a conversation.")
     instructions: str | None = Field(None, description="A system message before all others.")
-    max_output_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", ge=-1)
+    max_output_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", **LENGTHS)
     text: TextOptions | None = Field(None, description="format: text, json_object or json_schema.")
     top_logprobs: int | None = Field(
         None, ge=0, le=50, description=f"Tell so many of the likeliest tokens. Implies {WITH_LOGPROBS}."

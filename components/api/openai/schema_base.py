@@ -18,7 +18,7 @@ from components.api.body import lenient, read_json
 from components.api.errors import BodyError, failure_of
 from components.api.openai.errors import ApiError, bad_body
 from components.api.problems import UNNAMED
-from components.sampling.parameters import SamplingParams
+from components.sampling.parameters import SamplingParams, StopText
 
 T = TypeVar("T", bound="RequestPart")
 
@@ -114,8 +114,6 @@ def one_or_several(value: Any) -> str | None:
     return UNNAMED + "one" if isinstance(value, str) else UNNAMED + "several" if isinstance(value, list) else None
 
 
-StopText = Annotated[str, Field(min_length=1, max_length=100)]
-
 Stop = Annotated[
     Annotated[StopText, Tag(UNNAMED + "one")] | Annotated[list[StopText], Tag(UNNAMED + "several")],
     Discriminator(
@@ -136,7 +134,7 @@ async def read_request(request: Request, kind: type[T]) -> T:
     except BodyError as error:
         raise ApiError(failure_of(error)) from error
     except ValidationError as error:
-        raise bad_body(error, kind.model_fields) from error
+        raise bad_body(error) from error
 
 
 def _ignored(part: RequestPart, prefix: str) -> Iterator[str]:

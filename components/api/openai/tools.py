@@ -212,6 +212,14 @@ def make_offer(functions: Mapping[str, Function], choice: Choice, forms: Sequenc
     return Offer(offered, choice.must_call, choice.most)
 
 
+def offer_of(
+    tools: Sequence[Tool] | None, choice: ToolChoice | None, parallel: bool | None, forms: Sequence[Constraint] = ()
+) -> Offer | None:
+    """The functions that a reply in a chat may call, as ``make_offer`` does."""
+    functions = {f"tools.{i}.function": tool.function for i, tool in enumerate(tools or ())}
+    return make_offer(functions, chosen_tools(choice, 1 if parallel is False else MOST_CALLS), forms)
+
+
 def forms_with_calls(offer: Offer | None, forms: list[Constraint]) -> list[Constraint]:
     """What a request says of the reply's form, the calls that it may make among it; ``forms`` is what else it says.
 
