@@ -71,7 +71,7 @@ class ScriptedEngine(Engine):
                 return Prompt([0] * length, dropped_messages=start, too_long=length > room)
         raise PromptError("There is no question.")
 
-    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+    def tokenize(self, text: str | Sequence[Message], *, invites: bool = True) -> list[int]:  # noqa: ARG002 no tokens
         texts = [text] if isinstance(text, str) else [message["content"] for message in text]
         return [ord(character) for one in texts for character in one]
 

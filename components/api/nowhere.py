@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from components import paths
-from components.access.address import below_base
+from components.access.address import base_path, below_base
 from components.access.streamlit_protocol import is_streamlits
 from components.api.errors import Failure
 from components.api.openai.errors import error_response
@@ -33,12 +33,18 @@ class TidyPaths:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on with the path that is meant, where it is the OpenAI-compatible API's."""
+        """Pass on with the path that is meant, but for what is Streamlit's own."""
         if scope["type"] == "http":
-            path = paths.tidy(scope["path"])
-            if path != scope["path"] and paths.is_openai(below_base(path)):
+            path = _meant(scope["path"])
+            if path != scope["path"] and not is_streamlits(below_base(path)):
                 scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)
+
+
+def _meant(path: str) -> str:
+    tidied = paths.tidy(path)
+    # Below a base path the page is at /chat/, and /chat only leads there.
+    return f"{tidied}/" if tidied == base_path() and path.endswith("/") else tidied
 
 
 class Nowhere(BaseRoute):
@@ -50,7 +56,7 @@ class Nowhere(BaseRoute):
             return Match.NONE, {}
         path = below_base(scope["path"])
         is_safe = scope["method"] in _SAFE
-        is_known = path in _PAGES | _PAGE_FILES or "text/html" in Request(scope).headers.get("accept", "")
+        is_known = path in _PAGES | _PAGE_FILES or _is_browsed(Request(scope))
         is_theirs = is_streamlits(path) or (is_safe and is_known)
         return (Match.NONE if is_theirs else Match.FULL), {}
 
@@ -69,3 +75,9 @@ class Nowhere(BaseRoute):
         if allowed:
             response.headers["Allow"] = allowed
         await response(scope, receive, send)
+
+
+def _is_browsed(request: Request) -> bool:
+    """Whether a person looks at what is answered. Java's own client accepts text/html, too, without being asked to."""
+    headers = request.headers
+    return headers.get("sec-fetch-mode") == "navigate" or "application/xhtml+xml" in headers.get("accept", "")

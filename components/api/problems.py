@@ -1,8 +1,6 @@
 """Says in words what is wrong with the body of a request, field by field."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,12 +30,12 @@ class Problem:
     text: str
 
 
-def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]:
-    """What is wrong with a body; ``known`` are the fields that it may have."""
-    return [_problem_of(item, known) for item in error.errors(include_url=False)]
+def problems_of(error: ValidationError) -> list[Problem]:
+    """What is wrong with a body."""
+    return [_problem_of(item) for item in error.errors(include_url=False)]
 
 
-def _problem_of(item: Any, known: Collection[str]) -> Problem:
+def _problem_of(item: Any) -> Problem:
     path = [str(part) for part in item["loc"] if not str(part).startswith(UNNAMED)]
     about = item.get("ctx", {}).get("field")
     field = ".".join([*path, *([about] if about else [])]) or None
@@ -45,12 +43,6 @@ def _problem_of(item: Any, known: Collection[str]) -> Problem:
     match item["type"]:
         case "missing":
             return Problem(field, f"{name}: {item['msg']}")
-        case "extra_forbidden" if len(path) == 1:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            return Problem(field, f"{name} is not a known field ({hint})")
-        case "extra_forbidden":
-            return Problem(field, f"{name} is not a known field")
         case "refused":
             return Problem(field, f"{name}: {item['msg']}")
     value = repr(item["input"])

@@ -308,8 +308,12 @@ class Engine(ABC):
         return measured_prompt(messages, self.room_for_prompt(max_new_tokens), Measure(None))
 
     @abstractmethod
-    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+    def tokenize(self, text: str | Sequence[Message], *, invites: bool = True) -> list[int]:
         """The token ids of a text, or of a conversation with the invitation to reply. Nothing is left out.
+
+        Args:
+            text: which.
+            invites: false for a conversation without that invitation.
 
         Raises:
             PromptError: the messages are not a conversation that the model can answer.

@@ -63,13 +63,13 @@ class VocabularyEngine(Engine):
         except MessagesError as error:
             raise PromptError(str(error)) from error
 
-    def tokenize(self, text: str | Sequence[Message]) -> list[int]:
+    def tokenize(self, text: str | Sequence[Message], *, invites: bool = True) -> list[int]:
         """See ``Engine.tokenize``."""
         if isinstance(text, str):
             return self.vocabulary.chat_format.encode_text(text)
         try:
             split_system(text)
-            return self.vocabulary.chat_format.encode(text)
+            return self.vocabulary.chat_format.encode(text, invites=invites)
         except MessagesError as error:
             raise PromptError(str(error)) from error
 

@@ -106,8 +106,12 @@ class ChatFormat(ABC):
         self._control_token = re.compile(f"(?={'|'.join(control_tokens)})" if control_tokens else r"(?!)")
 
     @abstractmethod
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message], *, invites: bool = True) -> list[int]:
         """The prompt for these messages with nothing left out; it invites a reply, or the rest of a last reply.
+
+        Args:
+            messages: an optional system message, then the turns.
+            invites: false for the messages alone, each whole.
 
         Raises:
             MessagesError: the model's template refuses this order of roles.
@@ -166,13 +170,13 @@ class BaichuanChatFormat(ChatFormat):
             "assistant": [assistant_token_id],
         }
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message], *, invites: bool = True) -> list[int]:
         """See ``ChatFormat.encode``. Never raises."""
         input_ids: list[int] = []
         for message in messages:
             input_ids += self._role_tokens[message["role"]]
             input_ids += self.encode_text(message["content"])
-        return input_ids + self._role_tokens["assistant"] * self._uncounted(messages)
+        return input_ids + self._role_tokens["assistant"] * (self._uncounted(messages) if invites else 0)
 
     def _uncounted(self, turns: Sequence[Message]) -> int:
         return 0 if turns[-1]["role"] == "assistant" else 1
@@ -184,7 +188,7 @@ class TemplateChatFormat(ChatFormat):
     CUT = "\ufdd0"
     """Marks the cuts inside control tokens while the template is rendered: a code point that is never a character."""
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message], *, invites: bool = True) -> list[int]:
         """See ``ChatFormat.encode``."""
         plain = [
             {**message, "content": self.CUT.join(self._split_control_tokens(message["content"].replace(self.CUT, "")))}
@@ -195,8 +199,8 @@ class TemplateChatFormat(ChatFormat):
             text: str = self._tokenizer.apply_chat_template(
                 cast("list[dict[str, str]]", plain),
                 tokenize=False,
-                add_generation_prompt=not continues,
-                continue_final_message=continues,
+                add_generation_prompt=invites and not continues,
+                continue_final_message=invites and continues,
             )
         except TemplateError as error:
             raise MessagesError(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llguidance import LLMatcher, LLParserLimits
+from llguidance import LLMatcher, LLParserLimits, regex_to_lark
 
 from components.sampling.parameters import SamplingParams
 
@@ -36,17 +36,12 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
 
 
 def _slashed(regex: str) -> str:
-    """A regular expression as it stands between slashes: with those in it escaped, and on one line."""
-    escaped, after_backslash = "", False
-    for character in regex:
-        if character in "/\n\r":
-            character = {"/": "/", "\n": "n", "\r": "r"}[character]
-            escaped += character if after_backslash else f"\\{character}"
-            after_backslash = False
-        else:
-            escaped += character
-            after_backslash = character == "\\" and not after_backslash
-    return escaped
+    r"""A regular expression as it stands between slashes, on one line.
+
+    ``\d`` and ``\w`` mean ASCII, as in a JSON schema's patterns and with vLLM; the library's own mean all of Unicode.
+    """
+    ends_open = (len(regex) - len(regex.rstrip("\\"))) % 2  # the library would quietly drop that backslash
+    return regex_to_lark(regex, "dw") + "\\" * ends_open
 
 
 def shortened(text: str) -> str:

@@ -1,5 +1,6 @@
 """Sampling parameters: bounds, defaults and help, declared once for the page, the APIs and the documentation."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,6 +11,11 @@ if TYPE_CHECKING:  # importing transformers takes seconds
 MAX_SEED = 2**53 - 1
 """Largest seed: every JSON and JavaScript reader holds it exactly."""
 
+LEAST_TOP_P = 1e-6
+"""What other servers write as 0: only the likeliest token, which is kept however small ``top_p`` is."""
+
+MOST_BIAS = 100.0
+"""A bias that leaves no other token or, below zero, rules one out."""
 
 LONGEST_FORM = 65536
 """The longest JSON schema, regular expression or grammar, in characters."""
@@ -18,6 +24,23 @@ FormText = Annotated[str, Field(max_length=LONGEST_FORM)]
 """Only of a text with a bound it is seen whether it is Unicode: JSON may hold half characters."""
 
 TokenId = Annotated[int, Field(ge=0)]
+
+StopText = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def as_meant(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as programs write them for other servers, in this application's terms; what is wrong stays so."""
+    meant = dict(values)
+    for name, theirs, ours in (("top_k", -1, 0), ("top_p", 0, LEAST_TOP_P), ("seed", -1, None)):
+        value = meant.get(name)
+        if value == theirs and not isinstance(value, bool):
+            meant[name] = ours
+    if isinstance(biases := meant.get("logit_bias"), dict):  # vLLM, too, takes 100 for all beyond it
+        meant["logit_bias"] = {
+            token: min(max(bias, -MOST_BIAS), MOST_BIAS) if isinstance(bias, int | float) else bias
+            for token, bias in biases.items()
+        }
+    return meant
 
 
 def _from_json(value: Any) -> Any:
@@ -40,7 +63,7 @@ class SamplingParams(BaseModel):
     temperature: float = Field(
         0.3,
         ge=0,
-        le=2,
+        le=10,
         description="How adventurous the wording is. 0 always takes the likeliest token; "
         "above 1 the reply gets surprising, then confused.",
         json_schema_extra={"slider": [0.0, 2.0, 0.05]},
@@ -76,8 +99,8 @@ class SamplingParams(BaseModel):
     )
     repetition_penalty: float = Field(
         1.05,
-        ge=0.5,
-        le=2,
+        ge=0.01,
+        le=10,
         description="Makes tokens that already occurred less likely. 1 does nothing; "
         "raise it a little when replies go round in circles.",
         json_schema_extra={"slider": [1.0, 2.0, 0.01]},
@@ -96,7 +119,7 @@ class SamplingParams(BaseModel):
         description="Taken off a token's logit as often as the reply has it already. 0 does nothing.",
         json_schema_extra={"slider": [-2.0, 2.0, 0.05]},
     )
-    logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-100, le=100)]], FromJson] = Field(
+    logit_bias: Annotated[dict[TokenId, Annotated[float, Field(ge=-MOST_BIAS, le=MOST_BIAS)]], FromJson] = Field(
         {},
         max_length=1024,
         description="Added to the logits of single tokens, by token id. -100 rules a token out, 100 leaves no other.",
@@ -108,10 +131,10 @@ class SamplingParams(BaseModel):
         description="The same seed, settings and conversation give the same reply again. Empty: a new one each time.",
     )
 
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], FromJson] = Field(
+    stop: Annotated[tuple[StopText, ...], FromJson] = Field(
         (),
-        max_length=32,
-        description="The reply ends before the first of these texts. Up to 32.",
+        max_length=256,
+        description="The reply ends before the first of these texts. Up to 256.",
     )
     stop_token_ids: Annotated[tuple[TokenId, ...], FromJson] = Field(
         (),

@@ -3,11 +3,16 @@
 import codecs
 import gzip
 import json
+import socket
 import zlib
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+
+from tests.api.scripted_server import wait_for
 
 PATHS = ["/", "/v1/chat/completions", "/v1/completions", "/tokenize"]
 QUESTION = {
@@ -47,10 +52,63 @@ def test_a_packed_body_is_read(server: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("cut", [0, 1, 5, -1])
+def test_a_body_packed_in_several_pieces_is_read(server: str, path: str, cut: int) -> None:
+    body = text(path).encode()
+    packed = gzip.compress(body[:cut], mtime=0) + gzip.compress(body[cut:], mtime=0) + bytes(7)
+
+    assert send(server, path, packed, **{"Content-Encoding": "gzip"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_deflate_without_a_header_is_read(server: str, path: str, level: int) -> None:
+    packer = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
+    body = packer.compress(text(path).encode()) + packer.flush()
+
+    assert send(server, path, body, **{"Content-Encoding": "deflate"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt": "\\ud83d"}',
+        b'{"prompt": "\\ude00 a"}',
+        b'{"prompt": "\\ud83d\\ud83d"}',
+        '{"prompt": "\ud83d"}'.encode("utf-8", "surrogatepass"),
+        '{"prompt": "\ud83d"}'.encode("utf-16-le", "surrogatepass"),
+    ],
+    ids=repr,
+)
+def test_half_a_character_is_called_so(server: str, path: str, body: bytes) -> None:
+    answer = send(server, path, body)
+
+    assert answer.status_code == 400
+    assert "half a character" in message(answer)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_client_that_leaves_while_it_sends_is_no_crash(server: str, server_folder: Path, path: str) -> None:
+    address, number = urlsplit(server), f"left{len(path)}"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {number}\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(f"{head}{{".encode())
+    assert send(server, path, text(path).encode()).status_code == 200
+    assert wait_for(lambda: number in (server_folder / "logs" / "requests.jsonl").read_text())
+
+    said = (server_folder / "log.txt").read_text()
+    assert "ClientDisconnect" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_gbk_is_called_so(server: str, path: str) -> None:
     answer = send(server, path, text(path).encode("gbk"))
 
     assert answer.status_code == 400
+    assert message(answer).startswith("The body is not UTF-8 (byte ")
+    assert message(answer).count("The body") == 1
     assert "GBK" in message(answer)
     assert "UTF-8" in message(answer)
 
@@ -64,6 +122,8 @@ def test_gbk_is_called_so(server: str, path: str) -> None:
         (b"not packed", {"Content-Encoding": "gzip"}, "Content-Encoding"),
         (gzip.compress(b"{}", mtime=0)[:-9], {"Content-Encoding": "gzip"}, "ends in the middle"),
         (b"{}", {"Content-Encoding": "br"}, "br is not read here"),
+        (gzip.compress(b"{}", mtime=0) * 65, {"Content-Encoding": "gzip"}, "more than 64 pieces"),
+        (b'{"prompt": "\\u12"}', {}, "not JSON"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_reason(

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from components.sampling.parameters import LEAST_TOP_P
 from tests.api.conftest import OWNER
-from tests.api.scripted_server import wait_for
+from tests.api.scripted_server import serving_engine, wait_for
+from tests.scripted_engine import ScriptedEngine
 from tests.tiny import CHATS
 
 GREEDY = {"temperature": 0, "repetition_penalty": 1.0, "max_new_tokens": 24}
@@ -65,6 +67,57 @@ def test_null_is_the_same_as_leaving_a_field_out_and_whole_floats_are_integers(s
     assert post(server, call | {"max_new_tokens": 24.0, "seed": 3.0}).json()["response"] == CHATS[0]["greedy_text"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "ignored"),
+    [
+        ({"model": "baichuan", "stream": False, "user": "me"}, "user, model"),
+        ({"n": 1, "max_length": 2048, "stream": None}, "n, max_length"),
+        ({"history": [{"role": "user", "content": "x", "name": None, "id": 7}]}, "history[].id"),
+        (
+            {"history": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "meta": {}}]},
+            "history[].meta",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_change_an_answer_is_ignored_and_named(server: str, fields: Any, ignored: str) -> None:
+    answer = post(server, {"prompt": "hi", "max_new_tokens": 2, **fields})
+
+    assert answer.status_code == 200, answer.text
+    assert set(answer.headers["X-Ignored-Fields"].split(", ")) == set(ignored.split(", "))
+
+
+def test_nothing_is_named_where_nothing_is_ignored(server: str) -> None:
+    assert "X-Ignored-Fields" not in post(server, {"prompt": "hi", "max_new_tokens": 2}).headers
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"top_p": 0}, {"top_p": LEAST_TOP_P}),
+        ({"top_k": -1}, {"top_k": 0}),
+        ({"seed": -1}, {"seed": None}),
+        ({"max_new_tokens": -1}, {"max_new_tokens": 40_000 - 2}),
+        ({"max_tokens": -1}, {"max_new_tokens": 40_000 - 2}),
+        ({"max_tokens": 7}, {"max_new_tokens": 7}),
+        ({"max_tokens": 7, "max_new_tokens": 7.0}, {"max_new_tokens": 7}),
+        ({"temperature": 5, "repetition_penalty": 0.2}, {"temperature": 5, "repetition_penalty": 0.2}),
+        ({"logit_bias": {"5": 1000, "6": -1000.5, "7": 1}}, {"logit_bias": {5: 100, 6: -100, 7: 1}}),
+        ({"stop": ["x" * 1000] * 256}, {"stop": ("x" * 1000,) * 256}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_values_of_other_servers_mean_here_what_they_mean_there(
+    monkeypatch: pytest.MonkeyPatch, fields: Any, expected: dict[str, Any]
+) -> None:
+    engine = ScriptedEngine()
+    with serving_engine(engine, monkeypatch) as address:
+        answer = post(address, {"prompt": "hi", **fields})
+
+    assert answer.status_code == 200, answer.text
+    assert {name: getattr(engine.requests[0].sampling, name) for name in expected} == expected
+
+
 def test_the_same_seed_gives_the_same_text(server: str) -> None:
     call = {"prompt": "讲个故事", "temperature": 1.5, "top_p": 1.0, "top_k": 0, "max_new_tokens": 16}
 
@@ -82,20 +135,23 @@ def test_the_same_seed_gives_the_same_text(server: str) -> None:
         ({"prompt": ["你好"]}, "prompt"),
         ([], "Input should be an object"),
         ("你好", "Input should be an object"),
-        ({"prompt": "hi", "tempreature": 0.5}, "tempreature is not a known field"),
+        ({"prompt": "hi", "tempreature": 0.5}, "tempreature: it is not known. Did you mean temperature?"),
+        ({"prompt": "hi", "stream": True}, "stream: the reply comes as a whole"),
+        ({"prompt": "hi", "max_new_tokens": 4, "max_tokens": 5}, "max_tokens: max_new_tokens says otherwise"),
         ({"prompt": "hi", "temperature": -1}, "temperature"),
-        ({"prompt": "hi", "temperature": 99}, "temperature: Input should be less than or equal to 2, not 99"),
+        ({"prompt": "hi", "temperature": 99}, "temperature: Input should be less than or equal to 10, not 99"),
         ({"prompt": "hi", "temperature": "hot"}, "temperature"),
-        ({"prompt": "hi", "top_p": 0}, "top_p"),
+        ({"prompt": "hi", "top_p": -1}, "top_p"),
         ({"prompt": "hi", "top_k": 1.5}, "top_k"),
         ({"prompt": "hi", "max_new_tokens": 0}, "max_new_tokens"),
         ({"prompt": "hi", "max_new_tokens": True}, "max_new_tokens"),
         ({"prompt": "hi", "max_new_tokens": 256}, "no room"),
-        ({"prompt": "hi", "seed": -1}, "seed"),
+        ({"prompt": "hi", "seed": -2}, "seed"),
         ({"prompt": "hi", "history": "before"}, "history"),
         ({"prompt": "hi", "history": [{"role": "wizard", "content": "x"}]}, "history.0.role"),
         ({"prompt": "hi", "history": [{"role": "user"}]}, "history.0.content"),
         ({"prompt": "hi", "history": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}]}, "first"),
+        ({"prompt": "hi", "history": [None]}, "history.0: Input should be an object"),
         ({"prompt": "长" * 2000}, "too long"),
     ],
     ids=lambda value: json.dumps(value, ensure_ascii=False)[:40],

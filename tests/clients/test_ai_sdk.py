@@ -1,6 +1,7 @@
 """Vercel's AI SDK, with the provider for compatible servers and with OpenAI's."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,7 @@ MODELS = ["compatible", "chat", "responses"]
 
 @pytest.fixture(scope="module")
 def said(server: str) -> Answers:
-    tasks = ["text", "streamed", "object", "objectStreamed", "output", "toolSteps", "toolStreamed"]
+    tasks = ["text", "streamed", "object", "objectStreamed", "output", "toolSteps", "toolStreamed", "trip"]
     return run_program(
         CLIENT, server, "default", *(f"{model}.{task}" for model in MODELS for task in tasks), ".completion"
     )
@@ -39,6 +40,13 @@ def test_a_text_is_streamed(said: Answers, model: str) -> None:
 @pytest.mark.parametrize("task", ["object", "output"])
 def test_an_object_is_of_the_schema_asked_for(said: Answers, model: str, task: str) -> None:
     assert_is_city(said[f"{model}.{task}"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_object_may_have_records_and_formats(said: Answers, model: str) -> None:
+    trip = said[f"{model}.trip"]
+    assert UUID(trip["request"]).version == 4
+    assert trip["days"].keys() == {"Paris", "Rome"}
 
 
 @pytest.mark.parametrize("model", MODELS)

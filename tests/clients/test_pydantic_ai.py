@@ -1,5 +1,7 @@
 """Agents of pydantic-ai, by chat completions and by responses."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.clients.conftest import CALLING_MODEL, PROGRAMS, Answers, assert_is_city, run_program
@@ -10,6 +12,7 @@ PROGRAM = PROGRAMS / "with_pydantic_ai.py"
 @pytest.fixture(scope="module")
 def said(server: str) -> Answers:
     scenarios = ["text", "streamed", "typed", "typed_streamed", "typed_natively", "responses", "responses_typed"]
+    scenarios += ["typed_with_formats", "tool_of_paths"]
     return run_program(PROGRAM, server, "default", *scenarios)
 
 
@@ -27,6 +30,16 @@ def test_a_stream_comes_in_pieces_and_tells_its_tokens(said: Answers) -> None:
 @pytest.mark.parametrize("scenario", ["typed", "typed_natively"])
 def test_output_is_of_the_type_asked_for(said: Answers, scenario: str) -> None:
     assert_is_city(said[scenario])
+
+
+def test_output_may_have_formats_sets_and_names_that_are_literals(said: Answers) -> None:
+    trip = said["typed_with_formats"]
+    assert UUID(trip["request"]).version == 4
+    assert {*trip["cities"], *trip["days"]} <= {"Paris", "Rome"}
+
+
+def test_a_tool_may_take_paths_and_sets(said: Answers) -> None:
+    assert isinstance(said["tool_of_paths"], str)
 
 
 def test_streamed_output_is_of_the_type_asked_for(said: Answers) -> None:

@@ -81,6 +81,19 @@ def test_ordinary_text_gives_the_templates_own_ids(chatml_tokenizer: AutoTokeniz
     assert TemplateChatFormat(chatml_tokenizer).encode(messages) == expected
 
 
+@pytest.mark.parametrize("last", [user("and?"), assistant("hello")], ids=lambda message: message["role"])
+def test_without_an_invitation_there_are_the_messages_alone(
+    chatml_tokenizer: AutoTokenizer, baichuan: ChatFormat, last: Message
+) -> None:
+    messages = [user("你好"), assistant("hello"), last]
+    expected = chatml_tokenizer.apply_chat_template(messages, add_generation_prompt=False)["input_ids"]
+
+    assert TemplateChatFormat(chatml_tokenizer).encode(messages, invites=False) == expected
+    assert (
+        baichuan.encode(messages, invites=False) == baichuan.encode(messages)[: -1 if last["role"] == "user" else None]
+    )
+
+
 def test_line_breaks_and_tabs_keep_their_own_tokens(baichuan: ChatFormat, tiny: Tiny) -> None:
     assert baichuan.encode([user("\n\t")])[1:-1] == tiny[1].convert_tokens_to_ids(["\n", "\t"])
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from llguidance import LLMatcher, LLTokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from components.sampling.choosing import SampledToken, choose
 from components.sampling.errors import SamplingError
+from components.sampling.forms import lark_of
 from components.sampling.grammar import Grammar, GrammarError, Grammars
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
@@ -215,3 +217,37 @@ def test_a_failing_grammar_harms_no_other_sequence(tokenizer: PreTrainedTokenize
 def test_a_schema_that_cannot_be_used_is_refused_and_says_why(grammars: Grammars, schema: str) -> None:
     with pytest.raises(GrammarError, match="JSON schema cannot be"):
         grammars.compile(schema)
+
+
+@pytest.mark.parametrize(
+    ("regex", "fits", "others"),
+    [
+        (r"^\d$", "059", "١０🯸a"),
+        (r"[\d.]", "0.", "١a"),
+        (r"[^\d]", "a١城", "0"),
+        (r"\D", "a١城", "0"),
+        (r"[\D]", "a١城", "0"),
+        (r"\w", "a_0", "é城١ -"),
+        (r"[\w-]", "a-", "é城"),
+        (r"\W", "é城-", "a0"),
+        (r"\s", " \n\u3000", "a"),
+        (r"[\\d]", "d\\", "0"),
+        (r"\\?d", "d", "0"),
+        (r"\p{Nd}", "0١", "a"),
+        (r"/", "/", "a"),
+    ],
+)
+def test_classes_of_a_regular_expression_mean_what_they_mean_in_a_schema(regex: str, fits: str, others: str) -> None:
+    lark = lark_of(SamplingParams(regex=regex))
+    assert lark is not None
+    schema = json.dumps({"type": "string", "pattern": f"^{regex.strip('^$')}$"})
+
+    for text in fits + others:
+        assert follows(LLMatcher.grammar_from_lark(lark), text) == (text in fits), text
+        if text not in "\n\\":
+            assert follows(LLMatcher.grammar_from_json_schema(schema), f'"{text}"') == (text in fits), text
+
+
+def follows(grammar: str, text: str) -> bool:
+    matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
+    return bool(matcher.consume_tokens(list(text.encode())) and matcher.is_accepting())

@@ -69,8 +69,9 @@ class ChatChoiceWriter(ChoiceWriter):
         message: ReplyMessage = {"role": "assistant", "content": text.text, "refusal": None}
         if reader := self._reader(index):
             said, pieces = reader.push(text.text)
-            message["content"] = (said + reader.finish()) or None
+            message["content"] = said + reader.finish()
             if pieces:
+                message["content"] = message["content"] or None
                 message["tool_calls"] = [
                     {"id": call["id"], "type": "function", "function": call["function"]} for call in _calls(pieces)
                 ]

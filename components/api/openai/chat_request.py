@@ -5,11 +5,11 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from components.api.openai.generation_fields import GenerationFields
+from components.api.openai.generation_fields import LENGTHS, GenerationFields
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.schema_base import ignored, refused, refuses, sampling_field
 from components.api.openai.structured_outputs import Constraint
-from components.api.openai.tools import MOST_CALLS, Offer, Tool, ToolChoice, chosen_tools, forms_with_calls, make_offer
+from components.api.openai.tools import MOST_CALLS, Offer, Tool, ToolChoice, forms_with_calls, offer_of
 from components.model.chat_format import Message
 
 
@@ -23,9 +23,9 @@ class ChatCompletionRequest(GenerationFields):
     max_completion_tokens: int | None = sampling_field(
         "max_new_tokens",
         "Not given: what the checkpoint recommends, or what is left of the context. -1: all that is left.",
-        ge=-1,
+        **LENGTHS,
     )
-    max_tokens: int | None = sampling_field("max_new_tokens", "The older name of max_completion_tokens.", ge=-1)
+    max_tokens: int | None = sampling_field("max_new_tokens", "The older name of max_completion_tokens.", **LENGTHS)
     logprobs: bool | None = Field(None, description="Tell how likely each token was.")
     top_logprobs: int | None = Field(
         None, ge=0, le=50, description="And so many of the likeliest tokens in its place. Needs logprobs."
@@ -92,18 +92,16 @@ class ChatCompletionRequest(GenerationFields):
     @cached_property
     def offer(self) -> Offer | None:
         """The functions that the reply may call, if any."""
-        most = 1 if self.parallel_tool_calls is False else MOST_CALLS
-        functions = {f"tools.{i}.function": tool.function for i, tool in enumerate(self.tools or ())}
-        return make_offer(functions, chosen_tools(self.tool_choice, most), super()._constraints)
+        return offer_of(self.tools, self.tool_choice, self.parallel_tool_calls, self._forms_asked_for())
 
     @property
     def notes(self) -> list[str]:
         """See ``RequestPart.notes``."""
-        return [JOINED] if is_rearranged(self.messages) else []
+        return [*([JOINED] if is_rearranged(self.messages) else []), *super().notes]
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, super()._constraints)
+        return forms_with_calls(self.offer, self._forms_asked_for())
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:

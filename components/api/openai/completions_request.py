@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from components.api.openai.generation_fields import MAX_CHOICES, GenerationFields
+from components.api.openai.generation_fields import LENGTHS, MAX_CHOICES, GenerationFields
 from components.api.openai.schema_base import refused, refuses, sampling_field
 from components.api.problems import UNNAMED
 
@@ -47,7 +47,7 @@ class CompletionRequest(GenerationFields):
     max_tokens: int | None = sampling_field(
         "max_new_tokens",
         f"0: nothing is written. -1: whatever is left of the context. Not given: {DEFAULT_COMPLETION_TOKENS}.",
-        ge=-1,
+        **LENGTHS,
     )
     echo: bool | None = Field(None, description="Put the prompt before the reply.")
     logprobs: int | None = Field(

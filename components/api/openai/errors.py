@@ -1,6 +1,5 @@
 """Everything that goes wrong here, in OpenAI's form: ``{"error": {"message", "type", "param", "code"}}``."""
 
-from collections.abc import Collection
 from http import HTTPStatus
 
 from fastapi import HTTPException
@@ -54,9 +53,9 @@ def bad_request(message: str, param: str | None = None, code: str | None = None)
     return ApiError(Failure(HTTPStatus.BAD_REQUEST, message, code, param))
 
 
-def bad_body(error: ValidationError, known: Collection[str]) -> ApiError:
-    """The answer to a body that does not have the form it should have; ``known`` are the fields it may have."""
-    problems = problems_of(error, known)
+def bad_body(error: ValidationError) -> ApiError:
+    """The answer to a body that does not have the form it should have."""
+    problems = problems_of(error)
     return bad_request("; ".join(problem.text for problem in problems) + ".", problems[0].field)
 
 

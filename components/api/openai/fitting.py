@@ -70,7 +70,7 @@ def _fitted(engine: Engine, request: GenerationRequest, longest: int | None) -> 
     try:
         prompt = _count(engine, request)
     except UnsupportedError:
-        return request, 0
+        return _with_longest(request, wanted), 0
     if longest is None:
         wanted = min(wanted, max(1, context - prompt))
     if prompt + wanted > context:
@@ -80,7 +80,11 @@ def _fitted(engine: Engine, request: GenerationRequest, longest: int | None) -> 
             param="messages" if request.prompt is None else "prompt",
             code="context_length_exceeded",
         )
-    return replace(request, sampling=request.sampling.model_copy(update={"max_new_tokens": max(1, wanted)})), prompt
+    return _with_longest(request, wanted), prompt
+
+
+def _with_longest(request: GenerationRequest, longest: int) -> GenerationRequest:
+    return replace(request, sampling=request.sampling.model_copy(update={"max_new_tokens": max(1, longest)}))
 
 
 def _count(engine: Engine, request: GenerationRequest) -> int:

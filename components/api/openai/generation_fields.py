@@ -3,15 +3,27 @@
 See ``schema_base`` for how they are read, and for the three groups that they are in.
 """
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from components.api.openai.errors import bad_body
 from components.api.openai.json_schemas import WrittenSchema
-from components.api.openai.schema_base import ModelField, RequestPart, Stop, ignored, refused, refuses, sampling_field
+from components.api.openai.schema_base import (
+    ModelField,
+    RequestPart,
+    Stop,
+    ignored,
+    named,
+    refused,
+    refuses,
+    sampling_field,
+)
 from components.api.openai.structured_outputs import Constraint, ResponseFormat, StructuredOutputs, of_schema
-from components.sampling.parameters import LONGEST_FORM, MAX_SEED, SamplingParams
+from components.sampling.parameters import LONGEST_FORM, MAX_SEED, SamplingParams, as_meant
 
 MAX_CHOICES = 128
 """OpenAI's own limit of ``n``; how many can be had here also depends on the settings."""
@@ -19,8 +31,8 @@ MAX_CHOICES = 128
 LONGEST = 32768
 """What -1 means for the longest reply, before it is cut to what is left of the context."""
 
-LEAST_TOP_P = 1e-6
-"""What 0 means: only the likeliest token, which is kept however small ``top_p`` is."""
+LENGTHS: Mapping[str, int] = {"ge": -1, "le": 2**31 - 1}
+"""What is taken for the longest reply. How much a context has room for is said with it, by its own error."""
 
 _NO_GRAMMAR = "grammars are written in another language here: send guided_json or guided_regex"
 _CHECKPOINT = "Not given: what the checkpoint recommends."
@@ -61,7 +73,7 @@ class GenerationFields(ModelField):
     n: int | None = Field(
         None, ge=1, le=MAX_CHOICES, description="How many replies to write. With a seed, reply i has the seed plus i."
     )
-    max_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", ge=-1)
+    max_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", **LENGTHS)
     stop: Stop | None = Field(None, description="The reply ends before the first of these texts.")
     stop_token_ids: list[int] | None = sampling_field("stop_token_ids", "vLLM's.")
     temperature: float | None = sampling_field("temperature", _CHECKPOINT)
@@ -151,24 +163,26 @@ class GenerationFields(ModelField):
                 "repetition_penalty": self.repetition_penalty or self.repeat_penalty,
                 "stop": (self.stop,) if isinstance(self.stop, str) else self.stop,
                 "stop_token_ids": self.stop_token_ids,
-                "max_new_tokens": LONGEST if self.fills_context else self.longest or None,
+                "max_new_tokens": LONGEST if self.fills_context else min(self.longest or 0, LONGEST) or None,
             }
             | ({name: getattr(form, name) for name in _FORMS} if form else {})
         )
-        if self.top_k == -1:
-            given["top_k"] = 0
-        if self.top_p == 0:
-            given["top_p"] = LEAST_TOP_P
-        values = defaults.model_dump() | {name: value for name, value in given.items() if value is not None}
+        values = defaults.model_dump() | as_meant({name: value for name, value in given.items() if value is not None})
         try:
             return SamplingParams.model_validate(values)
         except ValidationError as error:  # what is left: a token that is no number
-            raise bad_body(error, SamplingParams.model_fields) from error
+            raise bad_body(error) from error
 
     @property
     def form(self) -> Constraint | None:
         """What the reply follows; None leaves it free."""
         return next(iter(self._constraints), None)
+
+    @property
+    def notes(self) -> list[str]:
+        """See ``RequestPart.notes``: what in schemas the reply is not held to."""
+        left_out = [quote(pointer, safe="/#.$-_") for pointer in (self.form.left_out if self.form else ())]
+        return [f"The reply is not held to {', '.join(named(left_out))}"] if left_out else []
 
     @property
     def choices(self) -> int:
@@ -206,8 +220,13 @@ class GenerationFields(ModelField):
         """What the request says of the longest reply: the field that counts, and those for when it is left out."""
         return (self.max_tokens,)
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
+        """All the forms that the request asks for, of which a reply can follow one."""
+        return self._forms_asked_for()
+
+    def _forms_asked_for(self) -> list[Constraint]:
+        """The forms that fields ask for, tools aside."""
         found = [
             self.response_format.constraint if self.response_format else None,
             *(self.structured_outputs.constraints if self.structured_outputs else ()),

@@ -4,25 +4,19 @@ import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Annotated
-from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, JsonValue
 from pydantic_core import PydanticCustomError
 
+from components.api.openai.schema_normalization import BY_NAME, DATA, normalized, target
 from components.sampling.forms import schema_problem
-
-_DATA = ("const", "enum", "default", "examples", "example")
-"""Keywords whose values are data, not schemas."""
-
-_BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""Keywords whose values hold schemas by names of the client's choice."""
 
 MOST_TRIED = 400
 """So many parts of a schema are tried at most, to say which of them is at fault."""
 
 
 def _not_endless(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if endless := _endless_reference(schema):
+    if endless := _endless_reference(normalized(schema).schema):
         why = f'"$ref": "{endless}" leads back to itself in a way that no value ever ends'
         raise PydanticCustomError("refused", "{why}", {"why": why})
     return schema
@@ -56,11 +50,11 @@ def moved(schema: JsonValue, root: str) -> JsonValue:
     if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
         kept["$ref"] = root + reference[1:]
     for name, value in kept.items():
-        if name in _BY_NAME and isinstance(value, dict):
+        if name in BY_NAME and isinstance(value, dict):
             kept[name] = {key: moved(item, root) for key, item in value.items()}
-        elif isinstance(value, list) and name not in _DATA:
+        elif isinstance(value, list) and name not in DATA:
             kept[name] = [moved(item, root) for item in value]
-        elif isinstance(value, dict) and name not in _DATA:
+        elif isinstance(value, dict) and name not in DATA:
             kept[name] = moved(value, root)
     return kept
 
@@ -85,7 +79,7 @@ def _without_references(part: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 def _endless_reference(schema: Mapping[str, JsonValue]) -> str | None:
     """A reference after which nothing can be written, or nothing that ends."""
     references = {part["$ref"] for _, part in _parts(schema, "#") if isinstance(part.get("$ref"), str)}
-    targets = {one: _target(schema, str(one)) for one in references}
+    targets = {one: target(schema, str(one)) for one in references}
     ending: set[JsonValue] = {
         one for one, target in targets.items() if target is None
     }  # the grammar says what is wrong
@@ -112,31 +106,15 @@ def _ends(part: object, ending: Container[JsonValue]) -> bool:
     return True
 
 
-def _target(schema: Mapping[str, JsonValue], reference: str) -> Mapping[str, JsonValue] | None:
-    """The part that a reference means."""
-    if reference != "#" and not reference.startswith("#/"):
-        return None
-    part: JsonValue = dict(schema)
-    for name in reference.split("/")[1:]:
-        name = unquote(name).replace("~1", "/").replace("~0", "~")
-        if isinstance(part, dict):
-            part = part.get(name)
-        elif isinstance(part, list) and name.isdecimal() and int(name) < len(part):
-            part = part[int(name)]
-        else:
-            return None
-    return part if isinstance(part, dict) else None
-
-
 def _parts(schema: Mapping[str, JsonValue], pointer: str) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
     """All schemas in a schema with where they are, those within others before them."""
     for name, value in schema.items():
         here = f"{pointer}/{name}"
-        if name in _BY_NAME and isinstance(value, dict):
+        if name in BY_NAME and isinstance(value, dict):
             inner: Iterable[tuple[object, JsonValue]] = value.items()
-        elif isinstance(value, list) and name not in _DATA:
+        elif isinstance(value, list) and name not in DATA:
             inner = enumerate(value)
-        elif isinstance(value, dict) and name not in _DATA:
+        elif isinstance(value, dict) and name not in DATA:
             yield from _parts(value, here)
             continue
         else:

@@ -12,6 +12,8 @@ from components.api.openai.tool_calls import EarlierCall
 from components.api.problems import UNNAMED
 from components.model.chat_format import Message
 
+EMPTY_REPLY: Message = {"role": "assistant", "content": ""}
+
 JOINED = "The system messages were joined in front of the conversation: the chat format has one place for them"
 
 
@@ -22,14 +24,40 @@ class TextPart(RequestPart):
     text: str
 
 
+class RefusalPart(RequestPart):
+    """What another model said instead of an answer."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self.refusal
+
+
+def _kind_of_part(value: object) -> str:
+    return UNNAMED + ("refusal" if isinstance(value, dict) and value.get("type") == "refusal" else "text")
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag(UNNAMED + "text")] | Annotated[RefusalPart, Tag(UNNAMED + "refusal")],
+    Discriminator(_kind_of_part),
+]
+
 Content = Annotated[
-    Annotated[str, Tag(UNNAMED + "one")] | Annotated[list[TextPart], Field(min_length=1), Tag(UNNAMED + "several")],
+    Annotated[str, Tag(UNNAMED + "one")] | Annotated[list[Part], Tag(UNNAMED + "several")],
     Discriminator(
         one_or_several,
         custom_error_type="content",
         custom_error_message="Input should be a text or a list of text parts",
     ),
 ]
+
+
+def text_of(content: str | Sequence[TextPart | RefusalPart] | None) -> str:
+    """What a content says; its parts are joined as they are."""
+    return content if isinstance(content, str) else "".join(part.text for part in content or ())
 
 
 class ChatMessage(RequestPart):
@@ -41,7 +69,7 @@ class ChatMessage(RequestPart):
     )
     content: Content | None = None
     name: JsonValue = ignored("the chat format has no place for it")
-    refusal: JsonValue = ignored()
+    refusal: str | None = Field(None, description="What an assistant's message says that has no content.")
     annotations: JsonValue = ignored()
     reasoning_content: JsonValue = ignored("what a model thought is not part of what it said")
     audio: JsonValue = refuses("the model does not hear: send its transcript as content")
@@ -51,7 +79,9 @@ class ChatMessage(RequestPart):
 
     @model_validator(mode="after")
     def _has_content(self) -> Self:
-        if self.content is None and not self.tool_calls:
+        # A reply may be empty, as this server's are that must be a call and were ended before it; and so may what a
+        # tool answers.
+        if self.role not in ("assistant", "tool") and self.content in (None, []):
             raise PydanticCustomError("refused", "A message needs content")
         return self
 
@@ -62,8 +92,8 @@ class ChatMessage(RequestPart):
 
     @property
     def text(self) -> str:
-        """What it says, with the calls in it; its parts are joined as they are."""
-        said = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content or ())
+        """What it says, with the calls in it."""
+        said = text_of(self.content) or self.refusal or ""
         if self.role == "tool":
             return f"<tool_response>{said}</tool_response>"
         return "\n".join([*([said] if said else []), *(call.text for call in self.tool_calls or ())])
@@ -73,6 +103,8 @@ def to_conversation(messages: Sequence[ChatMessage], added: str | None = None) -
     """As the chat format takes it: at most one system message, in front, to which something may be ``added``."""
     system = [*(message.text for message in messages if message.is_system), *([added] if added else [])]
     turns = list(_turns([message for message in messages if not message.is_system]))
+    if len(turns) > 1 and turns[-1] == EMPTY_REPLY:
+        turns.pop()  # a template would end it before it can be continued
     return [{"role": "system", "content": "\n\n".join(system)}, *turns] if system else turns
 
 

@@ -40,7 +40,7 @@ class FunctionCallOutputItem(EarlierItem):
 
     type: Literal["function_call_output"]
     call_id: str
-    output: Content
+    output: Content | None = None
 
 
 class ReasoningItem(EarlierItem):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from components.api.openai.generation_fields import GenerationFields
+from components.api.openai.generation_fields import LENGTHS, GenerationFields
 from components.api.openai.json_schemas import Schema
 from components.api.openai.messages import JOINED, ChatMessage, is_rearranged, to_conversation
 from components.api.openai.responses_input import InputItems, to_messages
@@ -68,7 +68,7 @@ class ResponsesRequest(GenerationFields):
         ),
     ] = Field(description="A question, or a conversation.")
     instructions: str | None = Field(None, description="A system message before all others.")
-    max_output_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", ge=-1)
+    max_output_tokens: int | None = sampling_field("max_new_tokens", "-1: whatever is left of the context.", **LENGTHS)
     text: TextOptions | None = Field(None, description="format: text, json_object or json_schema.")
     top_logprobs: int | None = Field(
         None, ge=0, le=50, description=f"Tell so many of the likeliest tokens. Implies {WITH_LOGPROBS}."
@@ -122,12 +122,12 @@ class ResponsesRequest(GenerationFields):
         """The functions that the response may call, if any."""
         most = 1 if self.parallel_tool_calls is False else MOST_CALLS
         choice = chosen_function(self.tool_choice, most)
-        return make_offer(functions_of(self.tools or (), choice), choice, self._forms)
+        return make_offer(functions_of(self.tools or (), choice), choice, self._forms_asked_for())
 
     @property
     def notes(self) -> list[str]:
         """See ``RequestPart.notes``."""
-        return [JOINED] if is_rearranged(self._all_messages) else []
+        return [*([JOINED] if is_rearranged(self._all_messages) else []), *super().notes]
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:
@@ -147,11 +147,10 @@ class ResponsesRequest(GenerationFields):
         )
         return [*system, *turns]
 
-    @property
+    @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, self._forms)
+        return forms_with_calls(self.offer, self._forms_asked_for())
 
-    @property
-    def _forms(self) -> list[Constraint]:
+    def _forms_asked_for(self) -> list[Constraint]:
         form = self.text and self.text.format and self.text.format.constraint
-        return [*super()._constraints, *([form] if form else [])]
+        return [*super()._forms_asked_for(), *([form] if form else [])]

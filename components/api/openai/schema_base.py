@@ -6,7 +6,7 @@ the answer means; *refused*, because an answer without it would be wrong. What i
 vLLM does. The response names every ignored field in a header.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from components.api.body import lenient, read_json
 from components.api.errors import BodyError, failure_of
 from components.api.openai.errors import ApiError, bad_body
 from components.api.problems import UNNAMED
-from components.sampling.parameters import SamplingParams
+from components.sampling.parameters import SamplingParams, StopText
 
 T = TypeVar("T", bound="RequestPart")
 
@@ -63,9 +63,13 @@ class RequestPart(BaseModel):
     def response_headers(self) -> Mapping[str, str]:
         """What the response says about the request."""
         names = [quote(name, safe=".[]-_")[: 2 * MAX_NAMED] for name in self.ignored_fields()]
-        told = [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
-        headers = {IGNORED_HEADER: ", ".join(told), NOTES_HEADER: "; ".join(self.notes)}
+        headers = {IGNORED_HEADER: ", ".join(named(names)), NOTES_HEADER: "; ".join(self.notes)}
         return {name: value for name, value in headers.items() if value}
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """As many of the names as a header tells."""
+    return [*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])]
 
 
 class ModelField(RequestPart):
@@ -110,8 +114,6 @@ def one_or_several(value: Any) -> str | None:
     return UNNAMED + "one" if isinstance(value, str) else UNNAMED + "several" if isinstance(value, list) else None
 
 
-StopText = Annotated[str, Field(min_length=1, max_length=100)]
-
 Stop = Annotated[
     Annotated[StopText, Tag(UNNAMED + "one")] | Annotated[list[StopText], Tag(UNNAMED + "several")],
     Discriminator(
@@ -132,7 +134,7 @@ async def read_request(request: Request, kind: type[T]) -> T:
     except BodyError as error:
         raise ApiError(failure_of(error)) from error
     except ValidationError as error:
-        raise bad_body(error, kind.model_fields) from error
+        raise bad_body(error) from error
 
 
 def _ignored(part: RequestPart, prefix: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from components.api.errors import Failure
 from components.api.openai.errors import ApiError
 from components.api.openai.json_schemas import Schema, WrittenSchema, problem_and_place
 from components.api.openai.schema_base import RequestPart, ignored, refused, refuses
+from components.api.openai.schema_normalization import normalized
 from components.engine.errors import SchemaError
 
 ANY_OBJECT: Schema = {"type": "object"}
@@ -28,6 +29,7 @@ class Constraint:
         regex: a regular expression that the whole reply matches.
         choice: texts of which the reply is one.
         grammar: in llguidance's form.
+        left_out: what of the schemas it is not held to, as pointers behind the names of their fields.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Constraint:
     regex: str | None = None
     choice: tuple[str, ...] | None = None
     grammar: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -49,7 +52,7 @@ class JsonSchema(RequestPart):
     name: str | None = ignored()
     description: str | None = ignored("say in a message what you want")
     schema_: Schema = Field(alias="schema")
-    strict: bool | None = ignored("the schema always holds")
+    strict: bool | None = ignored("the schema always holds, but for what X-Notes names")
 
 
 class ResponseFormat(RequestPart):
@@ -103,7 +106,13 @@ class StructuredOutputs(RequestPart):
 
 def of_schema(schema: Schema, name: str) -> Constraint:
     """JSON that a schema allows."""
-    return Constraint(name, {name: schema}, json_schema=json.dumps(schema))
+    normal = normalized(schema)
+    return Constraint(
+        name,
+        {name: normal.schema},
+        json_schema=json.dumps(normal.schema),
+        left_out=tuple(name + pointer for pointer in normal.left_out),
+    )
 
 
 def unusable_form(error: SchemaError, form: Constraint | None) -> ApiError:

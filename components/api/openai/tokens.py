@@ -4,7 +4,6 @@ from fastapi import Response
 from starlette.requests import Request
 
 from components.api.generation import off_the_loop
-from components.api.openai.messages import to_conversation
 from components.api.openai.models import engine_for
 from components.api.openai.response_schemas import DetokenizeResponse, TokenizeResponse
 from components.api.openai.schema_base import read_request
@@ -16,8 +15,8 @@ async def tokenize(request: Request, response: Response) -> TokenizeResponse:
     body = await read_request(request, TokenizeRequest)
     response.headers.update(body.response_headers())
     engine = engine_for(body.model)
-    text = body.prompt if body.prompt is not None else to_conversation(body.messages or [])
-    tokens = await off_the_loop(engine.tokenize, text)
+    text = body.prompt if body.prompt is not None else body.conversation
+    tokens = await off_the_loop(lambda: engine.tokenize(text, invites=body.invites))
     return {"tokens": tokens, "count": len(tokens), "max_model_len": engine.info.context_length}
 
 

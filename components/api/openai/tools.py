@@ -9,7 +9,7 @@ stands between marks.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 
 from components.api.openai.json_schemas import Schema, moved
 from components.api.openai.schema_base import RequestPart, ignored, refused
-from components.api.openai.structured_outputs import Constraint
+from components.api.openai.structured_outputs import ANY_OBJECT, Constraint, of_schema
 from components.api.problems import UNNAMED
 from components.sampling.forms import JSON_OPTIONS
 
@@ -44,7 +44,7 @@ class Function(RequestPart):
     name: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
     description: str | None = None
     parameters: Schema | None = None
-    strict: bool | None = ignored("the schema always holds")
+    strict: bool | None = ignored("the schema always holds, but for what X-Notes names")
 
 
 class Tool(RequestPart):
@@ -158,13 +158,18 @@ class Offer:
 
     def constraint(self, text: Constraint | None) -> Constraint:
         """What the reply follows: calls or, where none must be made, a text of the given form if there is one."""
-        schemas = {f"{field}.parameters": one.parameters for field, one in self.functions.items() if one.parameters}
-        calls = _call_schema(self.functions.values())
+        forms = [
+            of_schema(one.parameters or ANY_OBJECT, f"{field}.parameters") for field, one in self.functions.items()
+        ]
+        schemas = {field: schema for form in forms for field, schema in form.schemas.items()}
+        names = [one.name for one in self.functions.values()]
+        calls = _call_schema(dict(zip(names, schemas.values(), strict=True)))
+        left_out = tuple(pointer for form in [*forms, *([text] if text else [])] for pointer in form.left_out)
         if self.must_call:
             if self.most > 1:
                 call: JsonValue = {"anyOf": calls.pop("anyOf")}
                 calls |= {"type": "array", "items": call, "minItems": 1, "maxItems": self.most}
-            return Constraint("tools", schemas, json_schema=json.dumps(calls))
+            return Constraint("tools", schemas, json_schema=json.dumps(calls), left_out=left_out)
         # Written with "&", the text is none of xgrammar's language: of a schema that stands in a grammar, xgrammar
         # would quietly leave out what it does not know. vLLM goes on to llguidance then, which says so.
         words = f"(TEXT)?\nTEXT: /(?s:.+)/ & ~/(?s:{OPEN}.*)/"
@@ -177,6 +182,7 @@ class Offer:
             {**schemas, **(text.schemas if text else {})},
             grammar=f"start: calls | words\ncalls: call{more}\n"
             f'call: "{OPEN}" {_embedded(calls)} "{CLOSE}"\nwords: {words}\n',
+            left_out=left_out,
         )
 
 
@@ -206,6 +212,14 @@ def make_offer(functions: Mapping[str, Function], choice: Choice, forms: Sequenc
     return Offer(offered, choice.must_call, choice.most)
 
 
+def offer_of(
+    tools: Sequence[Tool] | None, choice: ToolChoice | None, parallel: bool | None, forms: Sequence[Constraint] = ()
+) -> Offer | None:
+    """The functions that a reply in a chat may call, as ``make_offer`` does."""
+    functions = {f"tools.{i}.function": tool.function for i, tool in enumerate(tools or ())}
+    return make_offer(functions, chosen_tools(choice, 1 if parallel is False else MOST_CALLS), forms)
+
+
 def forms_with_calls(offer: Offer | None, forms: list[Constraint]) -> list[Constraint]:
     """What a request says of the reply's form, the calls that it may make among it; ``forms`` is what else it says.
 
@@ -218,19 +232,21 @@ def _embedded(schema: Schema) -> str:
     return f"%json {json.dumps({**schema, 'x-guidance': JSON_OPTIONS})}"
 
 
-def _call_schema(functions: Iterable[Function]) -> Schema:
-    functions = list(functions)
-    # Each function's parameters are kept whole, so that references within them need only a longer beginning.
+def _call_schema(parameters: Mapping[str, Schema]) -> Schema:
+    """A call of one of the functions, whose parameters are given by their names."""
+    # Each function's parameters are kept whole, so that references within them need only a longer beginning. They are
+    # numbered, because names may have characters that a reference cannot.
     calls: list[JsonValue] = [
         {
             "type": "object",
-            "properties": {"name": {"const": one.name}, "arguments": {"$ref": f"#/$defs/{one.name}"}},
+            "properties": {"name": {"const": name}, "arguments": {"$ref": f"#/$defs/{number}"}},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
-        for one in functions
+        for number, name in enumerate(parameters)
     ]
-    parameters: Schema = {
-        one.name: moved({"type": "object", **(one.parameters or {})}, f"#/$defs/{one.name}") for one in functions
+    definitions: Schema = {
+        str(number): moved({"type": "object", **schema}, f"#/$defs/{number}")
+        for number, schema in enumerate(parameters.values())
     }
-    return {"anyOf": calls, "$defs": parameters}
+    return {"anyOf": calls, "$defs": definitions}

@@ -66,12 +66,12 @@ class RemoteEngine(Engine):
         """See ``Engine.build_prompt``. Only the other server knows the prompt's tokens."""
         return measured_prompt(messages, self.room_for_prompt(max_new_tokens), Measure(self._length_of))
 
-    def tokenize(self, text: Text) -> list[int]:
+    def tokenize(self, text: Text, *, invites: bool = True) -> list[int]:
         """See ``Engine.tokenize``."""
         if not isinstance(text, str):
             parted(text)
         try:
-            return self._loop.run(self._server.tokenize(self.info.model, text))
+            return self._loop.run(self._server.tokenize(self.info.model, text, invites=invites))
         except APIError as error:
             raise describe(error, self._server, self.info.model).error from error
 

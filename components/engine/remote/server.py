@@ -152,8 +152,8 @@ class Server:
                 f"{self.address}/models is no list of models. Check BAICHUAN_OPENAI_BASE_URL: it usually ends with /v1."
             ) from error
 
-    async def tokenize(self, model: str, text: str | Sequence[Message]) -> list[int]:
-        """Token ids, as vLLM's ``/tokenize`` gives them.
+    async def tokenize(self, model: str, text: str | Sequence[Message], *, invites: bool = True) -> list[int]:
+        """Token ids, as vLLM's ``/tokenize`` gives them; ``invites`` as in ``Engine.tokenize``.
 
         Raises:
             UnsupportedError: the server has no such endpoint, or another one under that name.
@@ -163,7 +163,7 @@ class Server:
         if isinstance(text, str):
             body["prompt"], details = text, {"add_special_tokens": False}
         else:
-            body["messages"], details = list(text), continuation(text)
+            body["messages"], details = list(text), continuation(text) if invites else {"add_generation_prompt": False}
         if self._takes_details and details:
             try:
                 return _read(_Tokens, await self._ask_vllm("/tokenize", body | details)).tokens

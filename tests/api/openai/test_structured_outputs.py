@@ -68,7 +68,7 @@ def test_a_reply_is_one_of_some_texts(server: str, choices: list[str]) -> None:
         assert text_of(requests.post(f"{server}/v1/chat/completions", json=body, timeout=60)) in choices
 
 
-@pytest.mark.parametrize("regex", ["(", "a{2,1}", r"(?=x)", "[z-a]"])
+@pytest.mark.parametrize("regex", ["(", "a{2,1}", r"(?=x)", "[z-a]", "a\\"])
 def test_a_regular_expression_that_cannot_be_used_is_refused(server: str, regex: str) -> None:
     body: dict[str, Any] = {"messages": HI, "guided_regex": regex}
     answer = requests.post(f"{server}/v1/chat/completions", json=body, timeout=60)

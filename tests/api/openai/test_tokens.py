@@ -27,6 +27,39 @@ def test_a_text_comes_back_from_its_tokens(server: str) -> None:
     assert post(server, "/detokenize", {"tokens": tokens}).json() == {"prompt": text}
 
 
+TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"tools": [TOOL]},
+        {"tools": [TOOL], "tool_choice": "required"},
+        {"tools": [TOOL], "tool_choice": "none"},
+        {"tools": [TOOL], "parallel_tool_calls": False},
+        {"tools": []},
+    ],
+    ids=str,
+)
+def test_what_a_chat_reads_is_what_is_counted(server: str, fields: dict[str, Any]) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], **fields}
+    count = post(server, "/tokenize", body).json()["count"]
+    usage = post(server, "/v1/chat/completions", {**body, "max_tokens": 1}).json()["usage"]
+
+    assert usage["prompt_tokens"] == count
+
+
+@pytest.mark.parametrize(("fields", "invited"), [({}, 1), ({"add_generation_prompt": True}, 1), ({"tools": [TOOL]}, 1)])
+def test_the_invitation_to_reply_is_left_out_when_it_is_not_wanted(
+    server: str, fields: dict[str, Any], invited: int
+) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], **fields}
+    whole = post(server, "/tokenize", body).json()["tokens"]
+
+    assert post(server, "/tokenize", body | {"add_generation_prompt": False}).json()["tokens"] == whole[:-invited]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "param", "message"),
     [
@@ -35,6 +68,7 @@ def test_a_text_comes_back_from_its_tokens(server: str) -> None:
         ("/tokenize", {"prompt": 1}, "prompt", "valid string"),
         ("/tokenize", {"promt": "a"}, "prompt", "either prompt or messages"),
         ("/tokenize", {"messages": []}, "messages", "at least 1"),
+        ("/tokenize", {"messages": [{"role": "user", "content": "a"}], "tools": [TOOL, TOOL]}, "tools", "same name"),
         ("/detokenize", {}, "tokens", "required"),
         ("/detokenize", {"tokens": ["a"]}, "tokens.0", "integer"),
         ("/detokenize", {"tokens": [4096]}, None, "ids run from 0 to 4095"),

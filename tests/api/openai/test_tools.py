@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from components.api.openai.structured_outputs import of_schema
 from components.api.openai.tool_calls import ToolCallReader
 from components.api.openai.tools import CLOSE, MOST_CALLS, OPEN, Function, Offer
+from components.sampling.forms import JSON_OPTIONS
 from tests.api.scripted_server import serving_engine
 from tests.scripted_engine import ScriptedEngine
 
@@ -133,6 +134,31 @@ def test_with_auto_the_grammar_lets_so_many_calls_through_and_no_other_text_with
     assert not accepts(grammar, f"{OPEN} is a mark")
 
 
+NAMES = ["查询天气", "météo", "a.b-c", "v1"]
+
+
+@pytest.mark.parametrize("must_call", [True, False])
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_function_may_have_any_name_that_is_taken(server: str, most: int, *, must_call: bool) -> None:
+    offered = [tool(name, city={"$ref": "#/$defs/城市"}) for name in NAMES]
+    for one in offered:
+        one["function"]["parameters"]["$defs"] = {"城市": {"enum": ["北京"]}}
+    functions = {f"tools.{i}.function": Function(**one["function"]) for i, one in enumerate(offered)}
+    form = Offer(functions, must_call=must_call, most=most).constraint(None)
+    for name in NAMES:
+        call = f'{{"name": "{name}", "arguments": {{"city": "北京"}}}}'
+        if form.grammar is not None:
+            assert accepts(form.grammar, f"{OPEN}{call}{CLOSE}")
+        else:
+            lark = f"start: %json {json.dumps({**json.loads(form.json_schema or ''), 'x-guidance': JSON_OPTIONS})}"
+            assert accepts(lark, f"[{call}]" if most > 1 else call)
+
+    body: dict[str, Any] = {"messages": HI, "max_tokens": 4, "tools": offered[:1], "parallel_tool_calls": most > 1}
+    body["tool_choice"] = "required" if must_call else "auto"
+    answer = requests.post(f"{server}/v1/chat/completions", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
 def call_text(name: str, arguments: Any) -> str:
     return json.dumps({"name": name, "arguments": arguments})
 
@@ -247,10 +273,20 @@ NOON = {"role": "tool", "tool_call_id": "call_1", "content": "noon"}
         ({"messages": [*HI, {"role": "assistant", "content": "x", "tool_calls": []}, *HI]}, None),
         ({"messages": [*HI, {"role": "assistant", "content": "x", "function_call": None}, *HI]}, None),
         ({"messages": [*HI, {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}, NOON]}, None),
-        ({"messages": [*HI, {"role": "assistant", "content": None}, *HI]}, "messages.1"),
-        ({"messages": [*HI, {"role": "assistant", "content": None, "tool_calls": []}, *HI]}, "messages.1"),
+        ({"messages": [*HI, {"role": "assistant", "content": None}, *HI]}, None),
+        ({"messages": [*HI, {"role": "assistant"}, *HI]}, None),
+        ({"messages": [*HI, {"role": "assistant", "content": []}, *HI]}, None),
+        ({"messages": [*HI, {"role": "assistant", "content": ""}]}, None),
+        ({"messages": [*HI, {"role": "assistant", "content": None, "tool_calls": []}, *HI]}, None),
+        ({"messages": [*HI, {"role": "assistant", "content": None, "refusal": "No."}, *HI]}, None),
+        ({"messages": [*HI, {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, *HI]}, None),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0"),
+        ({"messages": [{"role": "user"}]}, "messages.0"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages.0"),
+        ({"messages": [{"role": "system", "content": None}, *HI]}, "messages.0"),
         ({"messages": [*HI, {"role": "assistant", "tool_calls": [{"id": "x"}]}]}, "messages.1.tool_calls.0.function"),
-        ({"messages": [{**NOON, "content": None}]}, "messages.0"),
+        ({"messages": [*HI, {"role": "assistant", "tool_calls": [CALL]}, {**NOON, "content": None}]}, None),
+        ({"messages": [*HI, {"role": "assistant", "tool_calls": [CALL]}, {**NOON, "content": []}]}, None),
         (
             {"messages": [{"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}]},
             "messages.0.function_call",
@@ -272,6 +308,57 @@ def test_histories_with_calls_are_taken_or_refused_by_name(
     if param is not None:
         assert answer.json()["error"]["param"] == param
         assert param in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("choice", ["required", "auto", "none"])
+@pytest.mark.parametrize("most", [0, 1, 2, 20])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_reply_however_short_can_be_sent_back_as_it_came(
+    monkeypatch: pytest.MonkeyPatch, path: str, choice: str, most: int
+) -> None:
+    whole = f"[{call_text('time', {'zone': 'CET'})}]" if choice == "required" else OPEN
+    engine = ScriptedEngine(lambda _: [whole[: most * 4]])
+    is_chat = "chat" in path
+    offered: Any = TIME if is_chat else {"type": "function", **TIME["function"]}
+    asked = "messages" if is_chat else "input"
+    with serving_engine(engine, monkeypatch) as address:
+        body = {asked: HI, "tools": [offered], "tool_choice": choice}
+        answer = requests.post(address + path, json=body, timeout=60).json()
+        reply = [answer["choices"][0]["message"]] if is_chat else answer["output"]
+        if is_chat:
+            assert (reply[0]["content"] is None) == bool(reply[0].get("tool_calls"))
+        again = requests.post(address + path, json=body | {asked: [*HI, *reply, *HI]}, timeout=60)
+
+    assert again.status_code == 200, again.text
+
+
+@pytest.mark.parametrize("output", [None, "", []])
+def test_a_function_may_have_answered_nothing(server: str, output: Any) -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "time", "arguments": "{}"}
+    items = [*HI, call, {"type": "function_call_output", "call_id": "c", "output": output}]
+    answer = requests.post(f"{server}/v1/responses", json={"input": items, "max_output_tokens": 2}, timeout=60)
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"content": None, "refusal": "No."}, "No."),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "No."),
+        ({"content": [{"type": "text", "text": "Yes."}], "refusal": None}, "Yes."),
+        ({}, ""),
+    ],
+)
+def test_what_another_model_refused_is_part_of_the_conversation(
+    monkeypatch: pytest.MonkeyPatch, message: dict[str, Any], told: str
+) -> None:
+    engine = ScriptedEngine()
+    with serving_engine(engine, monkeypatch) as address:
+        body = {"messages": [*HI, {"role": "assistant", **message}, *HI]}
+        assert requests.post(f"{address}/v1/chat/completions", json=body, timeout=60).status_code == 200
+
+    assert engine.requests[0].messages[1] == {"role": "assistant", "content": told}
 
 
 def test_calls_and_what_they_brought_are_told_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ const models = {
 };
 const prompt = 'What is the capital of France?';
 const schema = z.object({ name: z.enum(['Paris', 'Rome']), millions: z.number().int().min(1).max(40) });
+const trip = z.object({ days: z.record(z.enum(['Paris', 'Rome']), z.literal([1, 2])), request: z.uuidv4() });
 const password = tool({ description: 'Tell the password.', inputSchema: z.object({}), execute: async () => 'swordfish' });
 const onError = ({ error }) => { throw error; };
 
@@ -44,6 +45,10 @@ const tasks = {
   async output(model) {
     const { output } = await generateText({ model, prompt, output: Output.object({ schema }) });
     return output;
+  },
+  async trip(model) {
+    const { object } = await generateObject({ model, prompt, schema: trip, maxOutputTokens: 200 });
+    return object;
   },
   // A call that must be made, then a reply in words.
   async toolSteps(model) {

@@ -1,8 +1,9 @@
 """Agents of pydantic-ai."""
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import UUID4, BaseModel, Field
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -19,6 +20,14 @@ class City(BaseModel):
 
     name: Literal["Paris", "Rome"]
     millions: int = Field(ge=1, le=40)
+
+
+class Trip(BaseModel):
+    """A trip."""
+
+    request: UUID4
+    cities: set[Literal["Paris", "Rome"]]
+    days: dict[Literal["Paris", "Rome"], Literal[1, 2]]
 
 
 def text() -> Any:
@@ -70,6 +79,23 @@ def responses() -> Any:
 def responses_typed() -> Any:
     """An object from the other API, by way of a tool that must be called."""
     return Agent(other, output_type=City).run_sync(QUESTION).output.model_dump()
+
+
+def tool_of_paths() -> Any:
+    """What an agent says that has a tool whose arguments have formats, sets and names of their own."""
+    agent = Agent(chat)
+
+    @agent.tool_plain
+    def read(path: Path, lines: set[int], limits: dict[Literal["least", "most"], int], request: UUID4) -> str:
+        """Read some lines of a file."""
+        return f"{path} {lines} {limits} {request}"
+
+    return agent.run_sync(QUESTION, model_settings={"max_tokens": 8}).output
+
+
+def typed_with_formats() -> Any:
+    """An object whose fields have what no grammar knows, or knows under another name."""
+    return Agent(chat, output_type=NativeOutput(Trip)).run_sync(QUESTION).output.model_dump(mode="json")
 
 
 if __name__ == "__main__":

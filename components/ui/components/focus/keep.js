@@ -9,12 +9,13 @@ const NARROW = "(max-width: 768px)";  // where Streamlit lays its sidebar over t
 const PATIENCE_MS = 3000;  // for what a run that goes on may bring yet
 const SETTLED_MS = 300;  // after a run, until what it brought is drawn
 const FORGOTTEN_MS = 20_000;  // what has not come by then is not waited for
+const MARGIN_PX = 72;  // above what is to be seen: Streamlit's header lies there
 const FIELDS = "textarea, input";
 
 let focused = null;  // the last element that had the focus
 let key = "";  // of the widget that it belongs to
 let wanted = "";  // the key of the widget that a run asked to focus
-let intoView = false;  // whether its beginning is to be seen, too
+let sought = "";  // the key of the widget whose beginning is to be seen
 let served = "";  // which request that was
 let shown = "";  // which request to show the page was met last
 let isByTouch = false;  // a field that is focused would bring up the keyboard of a phone
@@ -30,7 +31,7 @@ export default function keepFocus({data, parentElement}) {
   if (data.focus && data.focus.request !== served) {
     served = data.focus.request;
     wanted = data.focus.key;
-    intoView = data.focus.intoView;
+    if (data.focus.intoView) seek(data.focus.key);
     clearTimeout(forgetting);
     forgetting = setTimeout(() => wanted = "", FORGOTTEN_MS);
     lookSoon();
@@ -50,11 +51,12 @@ function listen() {
   });
   document.addEventListener("pointerdown", ({pointerType}) => {
     isByTouch = pointerType === "touch";
-    wanted = "";  // whoever goes elsewhere meanwhile is not called back
+    wanted = sought = "";  // whoever goes elsewhere meanwhile is not called back
   }, true);
+  document.addEventListener("wheel", () => sought = "", {capture: true, passive: true});
   document.addEventListener("keydown", event => {
     isByTouch = false;
-    if (event.key === "Tab") wanted = "";
+    if (event.key === "Tab") wanted = sought = "";
     if (event.key === "Escape" && !event.isComposing) cancelForm(event);
   }, true);
   new MutationObserver(lookSoon).observe(document.body, {
@@ -70,16 +72,28 @@ function lookSoon() {
 function look() {
   frame = 0;
   clearTimeout(givingUp);
-  if (wanted && serve(wanted)) wanted = "";
+  if (wanted && giveTo(within(wanted))) wanted = "";
   else if (isLost() && !giveTo(key && within(key))) givingUp = setTimeout(giveUp, isRunning() ? PATIENCE_MS : SETTLED_MS);
 }
 
-function serve(name) {
-  const widget = boxOf(name);
-  if (!widget) return false;
-  const isFocused = giveTo(within(name));
-  if (intoView) widget.scrollIntoView({block: "start"});
-  return isFocused || intoView;
+// A run brings its elements one after the other, and Streamlit keeps a conversation at its end while it grows: so the
+// page is scrolled until both have come to rest. Not by scrollIntoView, which moves what holds the whole page as well.
+function seek(name) {
+  sought = name;
+  let restless = performance.now();
+  const until = restless + FORGOTTEN_MS;
+  const step = now => {
+    if (sought !== name || now > until) return;
+    const box = boxOf(name);
+    const main = box?.closest(".stMain");
+    const away = box && main ? box.getBoundingClientRect().top - main.getBoundingClientRect().top - MARGIN_PX : 0;
+    const before = main?.scrollTop;
+    if (Math.abs(away) > 1) main.scrollTop += away;
+    if (!main || isRunning() || main.scrollTop !== before) restless = now;
+    if (now - restless > SETTLED_MS) sought = "";
+    requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
 }
 
 // There is nothing left to go back to: a dialog that is open is next, then the chat input.
@@ -106,7 +120,7 @@ function isRunning() {
 
 function giveTo(element) {
   if (!element) return false;
-  element.focus();
+  element.focus({preventScroll: sought !== ""});
   return document.activeElement === element;
 }
 
