@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from components.chats.asker import Asker
 from components.chats.file_format import ConversationEntry, MessageEntry
 from components.chats.import_errors import ImportFileError, Place
-from components.chats.room import make_room
+from components.chats.room import check_room, make_room
 from components.chats.titles import LONGEST_TITLE, title_of
 from components.sampling.presets import Preset
 from components.store.bulk import Rows, insert_rows, remove, show
@@ -105,6 +105,7 @@ def keep(database: Database, asker: Asker, drafts: Sequence[Draft], presets: Seq
             if presets:
                 Presets(connection, asker.reader).bring_in(presets)
             show(connection, ids)
+            check_room(connection, asker)
     except (StoreError, ConflictError, FullError):
         _take_back(database, ids)
         raise

@@ -27,6 +27,9 @@ MOST_CONTAINERS = 1_000_000
 MOST_CONVERSATIONS = 10_000
 """In one document. A ZIP file may have five times as many."""
 
+MOST_UNREAD = 20_000
+"""What cannot be read, until it is no file of conversations."""
+
 MOST_TOLD = 3
 """Of what cannot be read so many are named."""
 
@@ -50,8 +53,14 @@ class Contents:
     told: list[ImportFileError] = field(default_factory=list)
 
     def pass_over(self, error: ImportFileError) -> None:
-        """Note something that cannot be read."""
+        """Note something that cannot be read.
+
+        Raises:
+            ImportFileError: the first of them: there are too many to go on.
+        """
         self.unread += 1
+        if self.unread > MOST_UNREAD:
+            raise self.told[0]
         if len(self.told) < MOST_TOLD:
             self.told.append(error)
 

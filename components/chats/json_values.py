@@ -28,6 +28,9 @@ _BLANK = re.compile(f"[{_BLANKS}]*")
 MOST_WRONG_LINES = 100
 """Of a file's first lines. If none before is JSON, the file is none with a value in each line."""
 
+MOST_LINES = 200_000
+"""Of a document. Each takes some 20 microseconds, though it be a single number."""
+
 Value = Any | ImportFileError
 """What a place holds, or why that cannot be read."""
 
@@ -81,6 +84,8 @@ def _text(data: bytes, place: Place) -> str:
 def _lines(text: str, place: Place) -> Iterator[tuple[Place, Value]]:
     start = 0
     for number in count(1):
+        if number > MOST_LINES:
+            raise ImportFileError("values", place)
         end = _LINE_END.search(text, start)
         line = text[start : end.start() if end else None].strip(_BLANKS)  # files put together have marks inside
         where = Place(place.file, number)

@@ -60,6 +60,7 @@ class Keeper:
         self._interval = interval
         self._waiting: deque[_Waiting] = deque()
         self._lock = threading.Lock()  # of the line, and of whether what stands in it is late
+        self._at_work = threading.Lock()
         self._woken = threading.Event()
         self._woken.set()  # the first time at once: there may be something to put right
         self._closed = False
@@ -87,9 +88,11 @@ class Keeper:
         if waiting.is_late:
             return False
         self.wake()
-        if not self._thread.is_alive():
-            self._work()  # it was closed
-        if not waiting.done.wait(WAIT_SECONDS):
+        if self._thread.is_alive():
+            waiting.done.wait(WAIT_SECONDS)
+        if not waiting.done.is_set() and not self._thread.is_alive():
+            self._work()  # it was closed, perhaps just now
+        if not waiting.done.is_set():
             with self._lock:
                 if not waiting.done.is_set():
                     waiting.is_late = True
@@ -117,6 +120,8 @@ class Keeper:
         self._closed = True
         self.wake()
         self._thread.join(timeout)
+        if not self._thread.is_alive() and self._waiting:
+            self._work()  # what came while it did the last of its work
 
     def _run(self) -> None:
         while True:
@@ -128,6 +133,10 @@ class Keeper:
                 return
 
     def _work(self) -> None:
+        with self._at_work:
+            self._write_all()
+
+    def _write_all(self) -> None:
         try:
             change = self._routine()
             while self._waiting:

@@ -264,13 +264,17 @@ class Replies:
                 return self.clear_deleted
         if now - self._purged_at >= PURGE_SECONDS:
             self._purged_at = now
-            return self._purge
+            return threading.Thread(target=self._purge, name="purge", daemon=True).start
         return lambda: None
 
     def _purge(self) -> None:
-        """In a transaction of its own: what takes long must not keep replies from being kept."""
-        with self.database.writing(patience=PATIENT) as connection:
-            purged = purge(connection, time.time() - BIN_SECONDS) + purge_expired(connection, time.time())
+        """In a thread and a transaction of its own: what takes long must not keep replies from being kept."""
+        try:
+            with self.database.writing(patience=PATIENT) as connection:
+                purged = purge(connection, time.time() - BIN_SECONDS) + purge_expired(connection, time.time())
+        except StoreError as error:
+            logger.warning("The bin is not emptied; it is tried again in an hour. %s", error)
+            return
         if purged:
             self.clear_deleted()
 

@@ -1,5 +1,7 @@
 """How much one reader may keep: nobody fills the disk for the others."""
 
+from sqlalchemy import Connection
+
 from components.chats.asker import Asker
 from components.settings import get_settings
 from components.store.conversations import Conversations
@@ -18,12 +20,24 @@ def make_room(database: Database, asker: Asker, characters: int) -> None:
     """
     if not asker.limited:
         return
-    most = get_settings().max_stored_chars
     with database.reading() as connection:
-        if Conversations(connection, asker.reader).characters() + characters <= most:
+        if _has_room(connection, asker, characters):
             return
     with database.writing() as connection:
-        own = Conversations(connection, asker.reader)
-        own.empty_bin()
-        if own.characters() + characters > most:
-            raise FullError
+        Conversations(connection, asker.reader).empty_bin()
+    with database.reading() as connection:
+        check_room(connection, asker, characters)
+
+
+def check_room(connection: Connection, asker: Asker, characters: int = 0) -> None:
+    """The same within the transaction that writes, for what may be written in several tabs at once.
+
+    Raises:
+        FullError: it is, or would be, more than one may keep.
+    """
+    if asker.limited and not _has_room(connection, asker, characters):
+        raise FullError
+
+
+def _has_room(connection: Connection, asker: Asker, characters: int) -> bool:
+    return Conversations(connection, asker.reader).characters() + characters <= get_settings().max_stored_chars

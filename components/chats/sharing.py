@@ -6,7 +6,7 @@ from typing import Literal
 
 from components.chats.chat import Chat
 from components.chats.drafts import Draft
-from components.chats.room import make_room
+from components.chats.room import check_room, make_room
 from components.chats.titles import title_for_others
 from components.store.conversations import Conversations
 from components.store.database import Database
@@ -53,13 +53,15 @@ def share(chat: Chat, expiry: Expiry) -> Share:
         messages = Messages(connection, conversation.id)
         branch = messages.branch(chat.last.id if chat.last else None, None)
         title = title_for_others(conversation, branch, messages)
-        if len(Shares(connection, asker.reader).list()) >= MOST_SHARES:
-            raise TooManySharesError
     content = snapshot([chat.replies.here(message) for message in branch])
     shared = Share(conversation=conversation.id, title=title, content=content, expires=expires)
     make_room(database, asker, shared.characters)
     with database.writing() as connection:
-        Shares(connection, asker.reader).add(shared)
+        shares = Shares(connection, asker.reader)
+        if len(shares.list()) >= MOST_SHARES:
+            raise TooManySharesError
+        check_room(connection, asker, shared.characters)
+        shares.add(shared)
     return shared
 
 

@@ -24,8 +24,6 @@ def title_for_others(conversation: Conversation, branch: Sequence[Message], mess
     A first title is the first question as it was worded first. Where that stands on another branch, it is none of
     theirs: they see the question that this branch begins with.
     """
-    if not branch:
-        return conversation.title
-    beginnings = messages.by_ids(messages.siblings(branch[:1])[branch[0].id])
-    elsewhere = {title_of(other.text) for other in beginnings if other.id != branch[0].id}
-    return title_of(branch[0].text) if conversation.title in elsewhere else conversation.title
+    ours = [title_of(message.text) for message in branch if message.role == "user"]
+    is_theirs = conversation.title in map(title_of, messages.questions()) and conversation.title not in ours
+    return ours[0] if ours and is_theirs else conversation.title

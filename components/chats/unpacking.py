@@ -20,6 +20,9 @@ MOST_ENTRIES = 10_000
 MOST_FILES = 200
 """Of a ZIP file that are read."""
 
+MOST_MEMBERS = 100
+"""Of a gzip file, which may be several one behind the other."""
+
 _ENDINGS = (".json", ".jsonl", ".ndjson", ".txt", ".gz")
 _NAMED_SO = "conversations"
 """How the files with conversations are called in ZIP files that ChatGPT, Claude and this application make. Others
@@ -91,8 +94,12 @@ def _chosen(file: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 def _of_gzip(data: bytes, place: Place, bounds: Bounds) -> bytes:
     parts = io.BytesIO()
+    members = 0
     try:
         while data:
+            members += 1
+            if members > MOST_MEMBERS:  # each copies what stands behind it
+                raise ImportFileError("packed", place)
             unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
             parts.write(unpacker.decompress(data, bounds.next + 1 - parts.tell()))
             if parts.tell() > bounds.next:

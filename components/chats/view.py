@@ -286,15 +286,20 @@ class View:
         if not self.replies.keeper.is_behind:
             try:
                 with self.replies.database.reading() as connection:
-                    messages = Messages(connection, self.conversation.id)
-                    has_pinned = any(message.place == "pinned" for message in messages.placed())
-                    here = self.replies.here
-                    return build(lambda limit: [*map(here, messages.branch(end, limit)), *new], has_pinned=has_pinned)
+                    placed = Messages(connection, self.conversation.id).placed()
+                has_pinned = any(message.place == "pinned" for message in placed)
+                return build(lambda limit: [*self._branch(end, limit), *new], has_pinned=has_pinned)
             except StoreError as error:
                 self.problem = str(error)
         place = next((number for number, one in enumerate(self.shown, 1) if one.id == end), 0)
         past = self.shown[:place]
         return build(lambda _: [*past, *new])
+
+    def _branch(self, end: int | None, limit: int | None) -> Sequence[Message]:
+        """Read by itself: counting its tokens may take another server as long as it likes, without a connection."""
+        with self.replies.database.reading() as connection:
+            branch = Messages(connection, self.conversation.id).branch(end, limit)
+        return [self.replies.here(message) for message in branch]
 
     def _read(self, connection: Connection) -> None:
         self.conversation = Conversations(connection, self.asker.reader).get(self.conversation.id)

@@ -1,7 +1,8 @@
 """Whole conversations written at once: many rows a statement, and seen by nobody until all of them are there.
 
 Others wait while a transaction writes, so what is large comes in several. Until the last one the conversations are
-marked as thrown away: should the server be killed in between, what there is of them goes with the bin.
+marked as unfinished, by a negative time in ``deleted``: they are neither listed nor in the bin, and should the server
+be killed in between, what there is of them is purged.
 """
 
 import time
@@ -31,7 +32,7 @@ class Rows:
 
     def add_conversation(self, conversation: Conversation, reader: str) -> None:
         """One that nobody sees yet."""
-        self.conversations.append(asdict(conversation) | {"reader": reader, "deleted": time.time()})
+        self.conversations.append(asdict(conversation) | {"reader": reader, "deleted": -time.time()})
 
     def add_message(self, message: Message, tokens: Sequence[int]) -> None:
         """One whose conversation and whose parent were added before, here or in rows that are kept already."""
@@ -57,10 +58,12 @@ def show(connection: Connection, ids: Sequence[str]) -> None:
     """Have their reader see conversations all of whose rows are there.
 
     Raises:
-        ConflictError: one of them is gone: somebody emptied the bin, or deleted everything.
+        ConflictError: one of them is gone: somebody deleted everything.
     """
     shown = sum(
-        connection.execute(update(conversations).where(conversations.c.id.in_(some)).values(deleted=None)).rowcount
+        connection.execute(
+            update(conversations).where(conversations.c.id.in_(some), conversations.c.deleted < 0).values(deleted=None)
+        ).rowcount
         for some in _parts(ids)
     )
     if shown < len(ids):

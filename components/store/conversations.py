@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from components.store.errors import NotFoundError
 from components.store.links import unexpired
@@ -17,6 +17,12 @@ from components.store.sizes import kept_size
 from components.store.texts import fold
 
 EXCERPT_CHARACTERS = 90
+
+UNFINISHED_SECONDS = 24 * 3600.0
+"""So long after it was begun an import that is not finished never will be: its server was killed."""
+
+_IN_BIN = table.c.deleted > 0
+"""Thrown away; a negative time means that it is not finished (``bulk``)."""
 
 MOST_WORDS = 32
 """What is searched for has as many different words; of a longer text the first ones count."""
@@ -59,12 +65,7 @@ class Conversations:
 
     def deleted(self) -> Sequence[Conversation]:
         """Those that were thrown away and can still be had back, the last one first."""
-        query = (
-            select(table)
-            .where(self._is_own(), table.c.deleted.is_not(None))
-            .order_by(table.c.deleted.desc())
-            .limit(100)
-        )
+        query = select(table).where(self._is_own(), _IN_BIN).order_by(table.c.deleted.desc()).limit(100)
         return [Conversation(**row._mapping) for row in self._connection.execute(query)]
 
     def search(self, words: str, limit: int) -> Sequence[Found]:
@@ -129,7 +130,12 @@ class Conversations:
         self.change(conversation, deleted=time.time())
 
     def restore(self, conversation: str) -> None:
-        """Take it back from the bin."""
+        """Take it back from the bin, unless it is back already.
+
+        Raises:
+            NotFoundError: it is neither here nor there.
+        """
+        self._get(conversation, or_(_IN_BIN, table.c.deleted.is_(None)))
         self.change(conversation, deleted=None)
 
     def characters(self) -> int:
@@ -139,7 +145,7 @@ class Conversations:
 
     def empty_bin(self) -> None:
         """Delete for good what this reader has thrown away."""
-        self._connection.execute(delete(table).where(self._is_own(), table.c.deleted.is_not(None)))
+        self._connection.execute(delete(table).where(self._is_own(), _IN_BIN))
 
     def ids(self) -> Sequence[str]:
         """The ids of all, those that were thrown away among them."""
@@ -161,8 +167,10 @@ class Conversations:
 
 
 def purge(connection: Connection, before: float) -> int:
-    """Delete for good what was thrown away before that time; gives the number of conversations."""
-    return connection.execute(delete(table).where(table.c.deleted < before)).rowcount
+    """Delete for good what was thrown away before that time, and what nobody finished; gives their number."""
+    unfinished = table.c.deleted.between(UNFINISHED_SECONDS - time.time(), 0)
+    old = and_(_IN_BIN, table.c.deleted < before)
+    return connection.execute(delete(table).where(or_(old, unfinished))).rowcount
 
 
 def excerpt(text: str, words: Sequence[str]) -> str:

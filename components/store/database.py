@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from components.settings import ENV_PREFIX, SettingsError, get_settings
@@ -200,7 +201,7 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error) as error:
             if writes and is_refused(error):
                 raise ConflictError(refusal(error)) from error
-            if not postgres.is_locked_out(getattr(error, "orig", None)):
+            if not (isinstance(error, PoolTimeoutError) or postgres.gave_up(getattr(error, "orig", None))):
                 # It may be another database when it is back, and what was opened before may be good for nothing.
                 self._migrated = False
                 self._engine.dispose()

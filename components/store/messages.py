@@ -103,6 +103,11 @@ class Messages:
         query = _select().where(self._is_here()).order_by(messages.c.depth, messages.c.id)
         return [_message(row) for row in self._connection.execute(query)]
 
+    def questions(self) -> Sequence[str]:
+        """The texts of all questions, on every branch."""
+        query = select(messages.c.text).where(self._is_here(), messages.c.role == "user")
+        return list(self._connection.scalars(query))
+
     def by_ids(self, ids: Iterable[int]) -> Sequence[Message]:
         """These messages, as far as they are here, the oldest first."""
         query = _select().where(messages.c.id.in_(list(ids)), self._is_here()).order_by(messages.c.depth)

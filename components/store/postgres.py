@@ -24,6 +24,7 @@ PARAMETERS = {
 }
 
 _LOCKED = "55P03"
+_TOO_LONG = "57014"
 """SQLSTATE of what waited for a lock for too long."""
 
 
@@ -103,6 +104,11 @@ def told(connection: Connection) -> BoundedConnection:
 def hangs(error: BaseException | None) -> bool:
     """Whether the server itself gave no answer in time, so that it gives nobody one."""
     return isinstance(error, HangingError | ConnectionTimeout)
+
+
+def gave_up(error: BaseException | None) -> bool:
+    """Whether a statement took too long, on a connection that is as good as before."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in (_LOCKED, _TOO_LONG)
 
 
 def is_locked_out(error: BaseException | None) -> bool:

@@ -197,6 +197,7 @@ def test_more_of_what_was_found_is_shown(open_page: PageFactory) -> None:
     chat = open_page(locale="en-US")
     chat.input.wait_for()
     bring_in(chat, [talk(f"heffalump {number}", "see http://heffalump.example") for number in range(25)])
+    expect(chat.bubbles.first).to_contain_text("heffalump 0")
     chat.page.get_by_role("searchbox", name="Search conversations").fill("heffalump")
     chat.page.keyboard.press("Enter")
     found = chat.page.locator("[class*=st-key-found_]").get_by_role("button")

@@ -1,6 +1,7 @@
 """What is brought in is written in short transactions, and is seen all at once or never."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from components.chats.asker import Asker
 from components.chats.drafts import ROWS_AT_ONCE, Draft, keep
 from components.chats.importing import read_file
 from components.store import bulk
-from components.store.conversations import Conversations
+from components.store.conversations import Conversations, purge
 from components.store.database import Database
-from components.store.errors import ConflictError, StoreError
+from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.store.messages import Messages
 
 READER = Asker("browser:one")
@@ -140,7 +141,28 @@ def test_of_what_is_deleted_meanwhile_nothing_is_left(database: Database, monkey
     assert kept(database) == []
 
 
-def test_what_a_killed_server_left_goes_with_the_bin(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_not_in_the_bin_meanwhile(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes half of it from there, and another tab that needs room does not delete it."""
+    found: list[Any] = []
+    brought_in = drafts(ROWS_AT_ONCE * 2)
+
+    def look(_: float) -> None:
+        with database.writing() as connection:
+            mine = Conversations(connection, READER.reader)
+            found.extend(mine.deleted())
+            with pytest.raises(NotFoundError):
+                mine.restore(brought_in[0].conversation.id)
+            mine.empty_bin()
+            purge(connection, time.time() + 60)
+
+    monkeypatch.setattr("components.chats.drafts.time.sleep", look)
+    keep(database, READER, brought_in)
+
+    assert found == []
+    assert seen(database) == [brought_in[0].conversation.id]
+
+
+def test_what_a_killed_server_left_is_purged(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     class KilledError(BaseException):
         pass
 
@@ -152,6 +174,9 @@ def test_what_a_killed_server_left_goes_with_the_bin(database: Database, monkeyp
         keep(database, READER, drafts(ROWS_AT_ONCE * 2))
 
     assert seen(database) == []
-    with database.writing() as connection:
-        Conversations(connection, READER.reader).empty_bin()
-    assert kept(database) == []
+    began = time.time()
+    for later, is_left in ((0.9, True), (1.1, False)):
+        monkeypatch.setattr("components.store.conversations.time.time", lambda late=later * 86_400: began + late)
+        with database.writing() as connection:
+            purge(connection, 0)
+        assert bool(kept(database)) == is_left

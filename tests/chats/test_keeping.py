@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import Connection
 
 from components.chats.chat import Chat
 from components.chats.keeper import Keeper
@@ -208,3 +209,38 @@ def test_what_is_kept_can_be_opened_while_something_else_is_not(
     ask(chat, engine, "one")
     monkeypatch.setattr(Keeper, "is_behind", True)
     assert texts(Chat.open(chat.asker, chat.replies, chat.conversation.id).shown) == ["one", "You said: one"]
+
+
+def test_what_comes_while_the_server_ends_is_kept(start: Start) -> None:
+    """While the last of the work is done, and after it, from several threads."""
+    replies = start()
+    kept: list[str] = []
+    doing, release = threading.Event(), threading.Event()
+
+    def keep(name: str) -> None:
+        replies.keeper.keep(lambda _: kept.append(name))
+
+    def last(_: Connection) -> Callable[[], None]:
+        doing.set()
+        assert release.wait(60)
+        return lambda: None
+
+    keeper = replies.keeper
+    wait_until(lambda: not keeper.is_behind)
+    keeper._routine = lambda: last
+    closing = threading.Thread(target=keeper.close)
+    closing.start()
+    assert doing.wait(60)
+    keeper._routine = lambda: None
+    early = threading.Thread(target=keep, args=("early",))
+    early.start()
+    wait_until(lambda: bool(keeper._waiting))
+    release.set()
+    late = [threading.Thread(target=keep, args=(f"late {number}",)) for number in range(8)]
+    for thread in late:
+        thread.start()
+    for thread in (closing, early, *late):
+        thread.join()
+    assert sorted(kept) == ["early", *(f"late {number}" for number in range(8))]
+    assert keeper.problem is None
+    assert not keeper._waiting

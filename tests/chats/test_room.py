@@ -66,6 +66,19 @@ def test_what_is_shared_counts_as_often_as_it_is_copied(replies: Replies, engine
     ask(chat, engine, "x" * 2000)
 
 
+def test_tabs_that_share_at_once_do_not_get_past_it(
+    replies: Replies, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has seen that there is room before any of them writes."""
+    chat = visitor(replies)
+    ask(chat, engine, "x" * 2000)
+    monkeypatch.setattr("components.chats.sharing.make_room", lambda *_: None)
+    share(chat, "never")
+    with pytest.raises(FullError):
+        share(chat, "never")
+    assert len(shared_by(chat)) == 1
+
+
 def test_a_link_that_has_expired_counts_no_more(
     replies: Replies, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """What a reader shares: a copy of what the page shows, theirs alone to make and to withdraw."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from components.chats.asker import Asker
 from components.chats.chat import Chat
 from components.chats.drafts import keep
 from components.chats.exporting import export_markdown
+from components.chats.importing import read_file
 from components.chats.replies import Replies
 from components.chats.sharing import (
     Expiry,
@@ -34,7 +36,7 @@ def store_away(replies: Replies, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """While the database can be read but not written."""
 
     @contextmanager
-    def refuse() -> Iterator[None]:
+    def refuse(**_: object) -> Iterator[None]:
         raise StoreError("The disk is full.")
         yield
 
@@ -73,6 +75,19 @@ def test_a_title_from_a_question_on_another_branch_stays_there(chat: Chat, engin
     chat.select(asked.id)
     chat.refresh()
     assert share(chat, "never").title == title_of(first)
+
+
+def test_the_title_of_an_imported_conversation_that_begins_with_a_reply_tells_nothing_either(
+    chat: Chat, engine: ScriptedEngine
+) -> None:
+    turns = [("assistant", "Good morning!"), ("user", "Karen stole my lunch"), ("assistant", "Oh")]
+    draft = read_file(json.dumps([{"role": role, "content": text} for role, text in turns]).encode()).drafts[0]
+    keep(chat.replies.database, chat.asker, [draft])
+    opened = Chat.open(chat.asker, chat.replies, draft.conversation.id)
+    assert opened.conversation.title == "Karen stole my lunch"
+    opened.edit(engine, opened.shown[1], "How do I handle a conflict?", CONTROLS)
+    finish(opened)
+    assert share(opened, "never").title == "How do I handle a conflict?"
 
 
 def test_a_title_that_was_given_is_the_title_of_every_branch(chat: Chat, engine: ScriptedEngine) -> None:

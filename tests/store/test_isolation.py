@@ -67,6 +67,7 @@ MESSAGES: dict[str, Use] = {
     "want_stopped": lambda it, theirs: it.want_stopped(theirs.reply.id),
     "rate": lambda it, theirs: it.rate(theirs.reply.id, -1, "Mine now"),
     "put": lambda it, theirs: it.put(theirs.reply.id, "left_out"),
+    "questions": lambda it, _: it.questions(),
     "stretch": lambda it, theirs: it.stretch(theirs.reply.id, 0, 9),
     "end_through": lambda it, theirs: it.end_through(theirs.question.id, theirs.reply.id),
     "placed": lambda it, _: it.placed(),

@@ -56,7 +56,7 @@ function listen() {
   document.addEventListener("wheel", () => sought = "", {capture: true, passive: true});
   document.addEventListener("keydown", event => {
     isByTouch = false;
-    if (event.key === "Tab") wanted = sought = "";
+    if (event.key === "Tab" || event.target.matches?.(FIELDS)) wanted = sought = "";
     if (event.key === "Escape" && !event.isComposing) cancelForm(event);
   }, true);
   new MutationObserver(lookSoon).observe(document.body, {
@@ -98,6 +98,7 @@ function seek(name) {
 
 // There is nothing left to go back to: a dialog that is open is next, then the chat input.
 function giveUp() {
+  wanted = "";  // it would come while the reader is somewhere else already
   if (!isLost()) return;
   const dialog = [...document.querySelectorAll("[data-testid=stDialog] [role=dialog]")].at(-1);
   const input = document.querySelector("[data-testid=stChatInputTextArea]");
