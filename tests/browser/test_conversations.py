@@ -63,6 +63,12 @@ def show_chats(chat: ChatPage) -> None:
     chat.page.get_by_role("tab", name="Conversations").click()
 
 
+def search(chat: ChatPage, words: str) -> None:
+    field = chat.page.get_by_role("searchbox", name="Search conversations")
+    field.fill(words)
+    field.press("Enter")
+
+
 def test_a_part_of_a_word_finds_a_conversation(open_page: PageFactory) -> None:
     chat = open_page(locale="en-US")  # a browser of its own, with nothing else to find
     chat.input.wait_for()
@@ -71,14 +77,12 @@ def test_a_part_of_a_word_finds_a_conversation(open_page: PageFactory) -> None:
     expect(chat.bubbles).to_have_count(0)
     chat.ask("something else")
     show_chats(chat)
-    chat.page.get_by_role("searchbox", name="Search conversations").fill("明月")
-    chat.page.keyboard.press("Enter")
+    search(chat, "明月")
     found = chat.page.get_by_role("button", name="床前明月光")
     expect(found).to_have_count(1)
     found.click()
     expect(chat.bubbles.first).to_contain_text("疑是地上霜")
-    chat.page.get_by_role("searchbox", name="Search conversations").fill("月明")
-    chat.page.keyboard.press("Enter")
+    search(chat, "月明")
     expect(chat.page.get_by_text("Nothing was found.")).to_be_visible()
 
 
@@ -109,8 +113,7 @@ def test_a_word_finds_the_branch_in_which_it_was_said(open_page: PageFactory) ->
     chat.page.get_by_role("button", name="Send", exact=True).click()
     expect(chat.reply).to_contain_text("You said: another question")
     show_chats(chat)
-    chat.page.get_by_role("searchbox", name="Search conversations").fill("HEFFALUMP")
-    chat.page.keyboard.press("Enter")
+    search(chat, "HEFFALUMP")
     chat.page.locator(".st-key-found_0").get_by_role("button").click()
     expect(chat.bubbles.first).to_contain_text("a question about heffalumps")
     expect(chat.reply).to_contain_text("You said: a question about heffalumps")
@@ -179,8 +182,7 @@ def test_what_is_found_far_up_is_shown_and_marked(open_page: PageFactory) -> Non
     chat.input.wait_for()
     bring_in(chat, [talk(*(f"message {number}" + " heffalump" * (number == 101) for number in range(400)))])
     expect(chat.bubbles.last).to_contain_text("message 399")
-    chat.page.get_by_role("searchbox", name="Search conversations").fill("heffalump")
-    chat.page.keyboard.press("Enter")
+    search(chat, "heffalump")
     chat.page.locator(".st-key-found_0").get_by_role("button").click()
     marked = chat.page.locator(".st-key-search_hit")
     expect(marked).to_contain_text("message 101 heffalump")
@@ -198,8 +200,7 @@ def test_more_of_what_was_found_is_shown(open_page: PageFactory) -> None:
     chat.input.wait_for()
     bring_in(chat, [talk(f"heffalump {number}", "see http://heffalump.example") for number in range(25)])
     expect(chat.bubbles.first).to_contain_text("heffalump 0")
-    chat.page.get_by_role("searchbox", name="Search conversations").fill("heffalump")
-    chat.page.keyboard.press("Enter")
+    search(chat, "heffalump")
     found = chat.page.locator("[class*=st-key-found_]").get_by_role("button")
     expect(found).to_have_count(20)
     sidebar = chat.page.get_by_test_id("stSidebar")
