@@ -1,6 +1,7 @@
 """The forms that a reply can follow, in llguidance's language, and what about one cannot be used."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ some hundredths of a second, and compiling what fits into ``SamplingParams.json_
 
 JSON_OPTIONS: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """Free white space is where small models lose themselves: nothing in a schema ends it."""
+
+_CLASSES = (r"\d", r"\D", r"\w", r"\W", r"\s", r"\S")
+
+_ITEMS = re.compile(r"\\.|\[\^?\]?|.", re.DOTALL)
+"""Escapes, beginnings of brackets with the closing one that is a character there, and all other characters."""
 
 
 def lark_of(sampling: SamplingParams) -> str | None:
@@ -41,7 +47,22 @@ def _slashed(regex: str) -> str:
     ``\d`` and ``\w`` mean ASCII, as in a JSON schema's patterns and with vLLM; the library's own mean all of Unicode.
     """
     ends_open = (len(regex) - len(regex.rstrip("\\"))) % 2  # the library would quietly drop that backslash
-    return regex_to_lark(regex, "dw") + "\\" * ends_open
+    return regex_to_lark(with_plain_hyphens(regex), "dw") + "\\" * ends_open
+
+
+def with_plain_hyphens(regex: str) -> str:
+    r"""A regular expression in which a hyphen beside ``\d`` or the like, within brackets, can be nothing but a hyphen.
+
+    Such a class neither begins nor ends a range. The library writes it out in brackets of its own, and would read
+    ``[+-\d]`` as a range up to the first of them. Two hyphens are the library's sign for a difference.
+    """
+    items = _ITEMS.findall(regex)
+    kept, depth = "", 0
+    for item, before, after in zip(items, ["", *items], [*items[1:], ""], strict=False):
+        depth += item.startswith("[") - (item == "]" and depth > 0)
+        is_beside_class = before in _CLASSES or after in _CLASSES
+        kept += r"\-" if item == "-" and depth and is_beside_class and "-" not in (before, after) else item
+    return kept
 
 
 def shortened(text: str) -> str:

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from components.sampling.choosing import SampledToken, choose
 from components.sampling.errors import SamplingError
-from components.sampling.forms import lark_of
+from components.sampling.forms import lark_of, with_plain_hyphens
 from components.sampling.grammar import Grammar, GrammarError, Grammars
 from components.sampling.parameters import SamplingParams
 from components.sampling.sampler import Sampler
@@ -235,12 +235,28 @@ def test_a_schema_that_cannot_be_used_is_refused_and_says_why(grammars: Grammars
         (r"\\?d", "d", "0"),
         (r"\p{Nd}", "0١", "a"),
         (r"/", "/", "a"),
+        (r"[+-\d]", "+-05", "A],"),
+        (r"[.-\w]", ".-a_0", "/]"),
+        (r"[/-\d]", "/-0", ".]"),
+        (r"[,-\s]", ",- ", "+]"),
+        (r"[\s-.]", " -.", "+]"),
+        (r"[\d-x]", "0-x", "w]"),
+        (r"[\w-.]", "a-.", "+]"),
+        (r"[a-\d-z]", "a0-z", "bm"),
+        (r"[^+-\d]", "a,]", "+-0"),
+        (r"[^-\D]", "09", "-a"),
+        (r"[]-\d]", "]-0", "^a"),
+        (r"[\]-\d]", "]-0", "^a"),
+        (r"[+\-\d]", "+-0", ",\\"),
+        (r"[\w--\d]", "a_", "0-"),
+        (r"[+-\\d]", "+,d0", "]"),
+        (r"(?:[a]|-\d?)", "a-", "0\\"),
     ],
 )
 def test_classes_of_a_regular_expression_mean_what_they_mean_in_a_schema(regex: str, fits: str, others: str) -> None:
     lark = lark_of(SamplingParams(regex=regex))
     assert lark is not None
-    schema = json.dumps({"type": "string", "pattern": f"^{regex.strip('^$')}$"})
+    schema = json.dumps({"type": "string", "pattern": f"^(?:{with_plain_hyphens(regex).strip('^$')})$"})
 
     for text in fits + others:
         assert follows(LLMatcher.grammar_from_lark(lark), text) == (text in fits), text

@@ -92,7 +92,7 @@ class ChatCompletionRequest(GenerationFields):
     @cached_property
     def offer(self) -> Offer | None:
         """The functions that the reply may call, if any."""
-        return offer_of(self.tools, self.tool_choice, self.parallel_tool_calls, self._forms_asked_for())
+        return offer_of(self.tools, self.tool_choice, self.parallel_tool_calls, self._asked_for)
 
     @property
     def notes(self) -> list[str]:
@@ -101,7 +101,7 @@ class ChatCompletionRequest(GenerationFields):
 
     @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, self._forms_asked_for())
+        return forms_with_calls(self.offer, self._asked_for)
 
     @property
     def _lengths(self) -> tuple[int | None, ...]:

@@ -223,6 +223,10 @@ class GenerationFields(ModelField):
     @cached_property
     def _constraints(self) -> list[Constraint]:
         """All the forms that the request asks for, of which a reply can follow one."""
+        return self._asked_for
+
+    @cached_property
+    def _asked_for(self) -> list[Constraint]:
         return self._forms_asked_for()
 
     def _forms_asked_for(self) -> list[Constraint]:

@@ -1,28 +1,54 @@
 """JSON schemas that clients send: which can be used at all, what about one cannot, and one within another."""
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, JsonValue
 from pydantic_core import PydanticCustomError
 
-from components.api.openai.schema_normalization import BY_NAME, DATA, normalized, target
+from components.api.openai.schema_normalization import BY_NAME, DATA, Json, normalized, target
 from components.sampling.forms import schema_problem
 
 MOST_TRIED = 400
 """So many parts of a schema are tried at most, to say which of them is at fault."""
 
 
-def _not_endless(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if endless := _endless_reference(normalized(schema).schema):
+DEEPEST = 128
+"""Objects and arrays within each other in a schema: the library reads no JSON that is deeper."""
+
+
+def _usable(schema: Json) -> Json:
+    why = f"The JSON schema is nested more than {DEEPEST} deep"
+    if _is_too_deep(schema):
+        raise PydanticCustomError("refused", "{why}", {"why": why})
+    try:
+        endless = _endless_reference(normalized(schema).schema)
+    except RecursionError as error:
+        raise PydanticCustomError("refused", "{why}", {"why": f"The JSON schema cannot be read: {error}"}) from error
+    if endless is not None:
         why = f'"$ref": "{endless}" leads back to itself in a way that no value ever ends'
         raise PydanticCustomError("refused", "{why}", {"why": why})
     return schema
 
 
-Schema = Annotated[dict[str, JsonValue], AfterValidator(_not_endless)]
+def _is_too_deep(schema: JsonValue) -> bool:
+    level = [schema]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for part in level
+            for inner in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+Schema = Annotated[dict[str, JsonValue], AfterValidator(_usable)]
 """A JSON schema in which references may go round in a circle only where there is a way out."""
 
 
@@ -76,34 +102,58 @@ def _without_references(part: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return json.loads(text, object_hook=lambda item: {} if "$ref" in item else item)  # type: ignore[no-any-return]
 
 
-def _endless_reference(schema: Mapping[str, JsonValue]) -> str | None:
-    """A reference after which nothing can be written, or nothing that ends."""
-    references = {part["$ref"] for _, part in _parts(schema, "#") if isinstance(part.get("$ref"), str)}
-    targets = {one: target(schema, str(one)) for one in references}
-    ending: set[JsonValue] = {
-        one for one, target in targets.items() if target is None
-    }  # the grammar says what is wrong
-    while found := {one for one, part in targets.items() if one not in ending and part and _ends(part, ending)}:
-        ending |= found
-    return min((str(one) for one, part in targets.items() if part and one not in ending), default=None)
+def _endless_reference(schema: Json) -> str | None:
+    """A reference after which nothing can be written, or nothing that ends.
+
+    Which parts have a value that ends spreads from those that need no others, so that each condition is met once.
+    """
+    references = {str(part["$ref"]) for _, part in _parts(schema, "#") if isinstance(part.get("$ref"), str)}
+    # One that leads nowhere stands for anything: the grammar says what is wrong.
+    targets = {one: aim for one in references if (aim := target(schema, one)) is not None}
+    unmet: dict[int, int] = {}  # how many conditions of a part are not met yet
+    conditions_with: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    ending, found = [], list[JsonValue](targets.values())
+    while found:
+        part = found.pop()
+        if id(part) in unmet:
+            continue
+        conditions = list(_conditions(part, targets))
+        unmet[id(part)] = len(conditions)
+        if not conditions:
+            ending.append(id(part))
+        for number, alternatives in enumerate(conditions):
+            for one in alternatives:
+                conditions_with[id(one)].append((id(part), number))
+            found += alternatives
+    met = set()
+    while ending:
+        for condition in conditions_with[ending.pop()]:
+            if condition in met:
+                continue
+            met.add(condition)
+            user, _ = condition
+            unmet[user] -= 1
+            if not unmet[user]:
+                ending.append(user)
+    return min((one for one, aim in targets.items() if unmet[id(aim)]), default=None)
 
 
-def _ends(part: object, ending: Container[JsonValue]) -> bool:
-    """Whether there is a value of a schema, when there is one for each of the references ``ending``."""
+def _conditions(part: JsonValue, targets: Mapping[str, Json]) -> Iterator[list[JsonValue]]:
+    """What a value of a schema needs in order to end: of each list, that a value of one of the schemas in it ends."""
+    if not isinstance(part, dict):
+        return
+    if isinstance(reference := part.get("$ref"), str) and reference in targets:
+        yield [targets[reference]]
+    if isinstance(every := part.get("allOf"), list):
+        yield from ([one] for one in every)
+    for name in ("anyOf", "oneOf"):
+        if isinstance(some := part.get(name), list):
+            yield some
     match part:
-        case {"$ref": str(reference)} if reference not in ending:
-            return False
-        case {"allOf": [*every]} if not all(_ends(one, ending) for one in every):
-            return False
-        case {"anyOf": [*some]} | {"oneOf": [*some]} if not any(_ends(one, ending) for one in some):
-            return False
-        case {"type": "object", "required": [*names], "properties": {**properties}}:
-            return all(
-                _ends(properties[name], ending) for name in names if isinstance(name, str) and name in properties
-            )
+        case {"type": "object", "required": [*names], "properties": dict(properties)}:
+            yield from ([properties[name]] for name in names if isinstance(name, str) and name in properties)
         case {"type": "array", "minItems": int(least), "items": items} if least > 0:
-            return _ends(items, ending)
-    return True
+            yield [items]
 
 
 def _parts(schema: Mapping[str, JsonValue], pointer: str) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:

@@ -122,7 +122,7 @@ class ResponsesRequest(GenerationFields):
         """The functions that the response may call, if any."""
         most = 1 if self.parallel_tool_calls is False else MOST_CALLS
         choice = chosen_function(self.tool_choice, most)
-        return make_offer(functions_of(self.tools or (), choice), choice, self._forms_asked_for())
+        return make_offer(functions_of(self.tools or (), choice), choice, self._asked_for)
 
     @property
     def notes(self) -> list[str]:
@@ -149,7 +149,7 @@ class ResponsesRequest(GenerationFields):
 
     @cached_property
     def _constraints(self) -> list[Constraint]:
-        return forms_with_calls(self.offer, self._forms_asked_for())
+        return forms_with_calls(self.offer, self._asked_for)
 
     def _forms_asked_for(self) -> list[Constraint]:
         form = self.text and self.text.format and self.text.format.constraint

@@ -8,6 +8,7 @@ the reply by it and asks again. ``"strict": true`` makes no difference, since no
 ``pydantic_function_tool``, and Vercel's AI SDK, send it with every schema, also with that of a ``set``.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from urllib.parse import quote, unquote
 
 from pydantic import JsonValue
 
-from components.api.openai.schema_patterns import without_assertions
+from components.api.openai.schema_patterns import hold_patterns
 from components.sampling.forms import schema_problem
+from components.sampling.parameters import LONGEST_FORM
 
 Json = dict[str, JsonValue]
 
@@ -68,11 +70,11 @@ def normalized(schema: Mapping[str, JsonValue]) -> NormalSchema:
     return NormalSchema(work.of(dict(schema), "#"), tuple(work.left_out))
 
 
-def target(schema: Mapping[str, JsonValue], reference: str) -> Json | None:
+def target(schema: Json, reference: str) -> Json | None:
     """The part of a schema that a reference within it means."""
     if reference != "#" and not reference.startswith("#/"):
         return None
-    part: JsonValue = dict(schema)
+    part: JsonValue = schema
     for name in reference.split("/")[1:]:
         name = unquote(name).replace("~1", "/").replace("~0", "~")
         if isinstance(part, dict):
@@ -88,7 +90,8 @@ class _Normalization:
     """One pass over a schema."""
 
     def __init__(self, root: Mapping[str, JsonValue]) -> None:
-        self._root = root
+        self._root = dict(root)
+        self._room = LONGEST_FORM
         self._listed: dict[str, list[JsonValue] | None] = {}
         self.left_out: list[str] = []
 
@@ -97,7 +100,7 @@ class _Normalization:
         kept = {name: value for name, value in schema.items() if value is not None or name in ("const", "default")}
         kept = {name: self._value(name, value, f"{pointer}/{_escaped(name)}") for name, value in kept.items()}
         _drop_what_says_nothing(kept)
-        self._hold_patterns(kept, pointer)
+        self.left_out += [f"{pointer}/{'/'.join(map(_escaped, path))}" for path in hold_patterns(kept)]
         self._hold_format(kept, pointer)
         self._hold_items(kept, pointer)
         self._hold_property_names(kept, pointer)
@@ -135,20 +138,6 @@ class _Normalization:
         else:
             self._leave_out(schema, "format", pointer)
 
-    def _hold_patterns(self, schema: Json, pointer: str) -> None:
-        if isinstance(pattern := schema.get("pattern"), str) and (kept := without_assertions(pattern)) != pattern:
-            self._leave_out(schema, "pattern", pointer)
-            if kept is not None:
-                schema["pattern"] = kept
-        if isinstance(patterns := schema.get("patternProperties"), dict):
-            loose: Json = {}
-            for pattern, value in patterns.items():
-                kept = without_assertions(pattern)
-                if kept not in (pattern, None):
-                    self.left_out.append(f"{pointer}/patternProperties/{_escaped(pattern)}")
-                loose[pattern if kept is None else kept] = value  # one that refers back is refused by the library
-            schema["patternProperties"] = loose
-
     def _hold_items(self, schema: Json, pointer: str) -> None:
         if schema.get("uniqueItems") is not True:
             return
@@ -172,7 +161,12 @@ class _Normalization:
         by_pattern = "patternProperties" in schema
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         values = [] if names is False else self._values_of(names)
-        if values is not None and isinstance(properties, dict) and not by_pattern:
+        if (
+            values is not None
+            and isinstance(properties, dict)
+            and not by_pattern
+            and self._has_room_for(values, others)
+        ):
             allowed = {name: properties.get(name, others) for name in values if isinstance(name, str)}
             # Those that are described come first, in their order.
             allowed = {name: allowed[name] for name in [*(name for name in properties if name in allowed), *allowed]}
@@ -188,6 +182,23 @@ class _Normalization:
                 del schema["propertyNames"]
                 return
         self._leave_out(schema, "propertyNames", pointer)
+
+    def _has_room_for(self, names: list[JsonValue], value: JsonValue) -> bool:
+        """Whether a value may be written once for each of some names. A form that is longer would be refused anyway.
+
+        Without an end, a list that is referred to from many places, or records of records, would grow and grow.
+        """
+        most = self._room // max(len(names), 1)
+        each = len('"": , ')
+        for written in json.JSONEncoder().iterencode(value):
+            each += len(written)
+            if each > most:
+                return False
+        needed = sum(each + len(name) for name in names if isinstance(name, str))
+        if needed > self._room:
+            return False
+        self._room -= needed
+        return True
 
     def _hold_number_of_properties(self, schema: Json, pointer: str) -> None:
         """The library counts properties only where each of those that are described must be there."""

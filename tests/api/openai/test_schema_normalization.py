@@ -1,6 +1,7 @@
 """JSON schemas as people's libraries write them can be followed, and what of them is not held to is named."""
 
 import json
+from functools import reduce
 from typing import Any
 
 import jsonschema_rs
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from components.api.openai.schema_normalization import normalized
 from components.api.openai.schema_patterns import without_assertions
 from components.sampling.forms import schema_problem
+from components.sampling.parameters import LONGEST_FORM
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
@@ -80,6 +82,14 @@ SAME: dict[str, tuple[Any, Any]] = {
         {"$ref": "#/$defs/城市", "$defs": {"城市": TEXT}},
         {"$ref": "#/$defs/%E5%9F%8E%E5%B8%82", "$defs": {"城市": TEXT}},
     ),
+    "a hyphen beside a class": (
+        {"type": "string", "pattern": r"^[+-\d]\d-\d$"},
+        {"type": "string", "pattern": r"^[+\-\d]\d-\d$"},
+    ),
+    "a pattern of names with a hyphen beside a class": (
+        {"type": "object", "patternProperties": {r"^[+-\d]": NUMBER}},
+        {"type": "object", "patternProperties": {r"^[+\-\d]": NUMBER}},
+    ),
     "a condition of nothing": ({"type": "string", "then": False}, TEXT),
     "everything may be left over": (record(unevaluatedProperties=True, dependentRequired={}), record()),
     "known formats": ({"type": "string", "format": "uuid"}, {"type": "string", "format": "uuid"}),
@@ -115,10 +125,40 @@ LOOSER: dict[str, tuple[Any, Any, list[str]]] = {
         ["#/properties/a/anyOf/1/pattern"],
     ),
     "a back reference": ({"type": "string", "pattern": r"^(a|b)\1$"}, TEXT, ["#/pattern"]),
-    "a pattern of names": (
-        {"type": "object", "patternProperties": {"^(?!x)a/~": NUMBER}},
-        {"type": "object", "patternProperties": {"^(?:)a/~": NUMBER}},
+    "the only names there are": (
+        {"type": "object", "patternProperties": {"^(?!x)a/~": NUMBER}, "additionalProperties": False},
+        {"type": "object", "patternProperties": {"^(?:)a/~": NUMBER}, "additionalProperties": False},
         ["#/patternProperties/^(?!x)a~1~0"],
+    ),
+    "names among any others": (
+        {"type": "object", "patternProperties": {"^(?!x-)": NUMBER}},
+        {"type": "object"},
+        ["#/patternProperties/^(?!x-)"],
+    ),
+    "names among others": (
+        record(patternProperties={"^(?!x-)": TEXT, "^f": TEXT}),
+        record(additionalProperties={"anyOf": [NUMBER, TEXT]}, patternProperties={"^f": TEXT}),
+        ["#/patternProperties/^(?!x-)"],
+    ),
+    "names among others that are not allowed": (
+        record(patternProperties={"^(?!x-)": False}),
+        record(),
+        ["#/patternProperties/^(?!x-)"],
+    ),
+    "names beside those of properties": (
+        {**closed(a=TEXT), "patternProperties": {"^(?!a).*$": NUMBER}, "required": ["a"]},
+        {**closed(a=TEXT), "additionalProperties": NUMBER, "required": ["a"]},
+        ["#/patternProperties/^(?!a).*$"],
+    ),
+    "patterns of names that would be the same": (
+        {**closed(), "patternProperties": {"^(?=a)x": NUMBER, "^(?=b)x": TEXT}},
+        {**closed(), "additionalProperties": {"anyOf": [NUMBER, TEXT]}},
+        ["#/patternProperties/^(?=a)x", "#/patternProperties/^(?=b)x"],
+    ),
+    "a pattern of names that refers back": (
+        {"type": "object", "patternProperties": {r"^(a)\1": NUMBER}, "additionalProperties": False},
+        {"type": "object", "additionalProperties": NUMBER},
+        [r"#/patternProperties/^(a)\1"],
     ),
     "names and a pattern of names": (
         {"type": "object", "patternProperties": {"^a": NUMBER}, "propertyNames": {"minLength": 2}},
@@ -256,6 +296,34 @@ def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None or key in ("const", "default")}
 
 
+NAMES = st.sampled_from(["a", "x-a", "$schema", "x", "bc", "ax"])
+NAMINGS: list[dict[str, Any]] = [{"enum": ["a", "x-a"]}, {"pattern": "^(?!a)"}, {"minLength": 2}]
+VALUE_SCHEMAS = st.sampled_from([TEXT, NUMBER, True, False, {}])
+
+
+@given(
+    schema=st.fixed_dictionaries(
+        {
+            "patternProperties": st.dictionaries(
+                st.sampled_from(["^(?!x-)", "^(?=a)x", "^(?=b)x", "^a", r"^(?!\$).*$", "^x", "(?<!b)c$"]),
+                VALUE_SCHEMAS,
+                max_size=3,
+            )
+        },
+        optional={
+            "properties": st.dictionaries(NAMES, VALUE_SCHEMAS, max_size=2),
+            "additionalProperties": VALUE_SCHEMAS,
+            "required": st.lists(NAMES, max_size=1),
+            "propertyNames": st.sampled_from(NAMINGS),
+        },
+    ),
+    value=st.dictionaries(NAMES, st.sampled_from(["s", 1, None]), max_size=3),
+)
+def test_whatever_names_a_schema_allows_its_normal_form_allows(schema: dict[str, Any], value: dict[str, Any]) -> None:
+    if jsonschema_rs.is_valid(schema, value):
+        assert jsonschema_rs.is_valid(normalized(schema).schema, value)
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
@@ -276,11 +344,41 @@ def test_assertions_are_taken_out_of_patterns(pattern: str, expected: str | None
     assert without_assertions(pattern) == expected
 
 
+def test_two_patterns_of_names_that_mean_the_same_stay_two() -> None:
+    patterns: dict[str, Any] = {r"^[+-\d]": NUMBER, r"^[+\-\d]": TEXT}
+
+    assert normalized({"patternProperties": patterns}).schema == {"patternProperties": patterns}
+
+
 def test_definitions_that_double_each_other_are_not_written_out() -> None:
     double = {f"D{i}": {"anyOf": [{"$ref": f"#/$defs/D{i + 1}"}] * 2} for i in range(60)}
     schema = record(propertyNames={"$ref": "#/$defs/D0"}, **{"$defs": {**double, "D60": {"enum": ["a"]}}})
 
     assert normalized(schema).left_out == ("#/propertyNames",)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"c": {"enum": [f"n{i}" for i in range(4000)]}, "anyOf": [{"propertyNames": {"$ref": "#/c"}}] * 500},
+        {
+            "c": {"anyOf": [{"enum": [f"n{i}" for i in range(4000)]}]},
+            "anyOf": [{"propertyNames": {"anyOf": [{"$ref": "#/c"}]}, "additionalProperties": False}] * 500,
+        },
+        record(propertyNames={"enum": [f"n{i}" for i in range(300)]}, additionalProperties={"title": "long" * 500}),
+        reduce(
+            lambda inner, _: record(additionalProperties=inner, propertyNames={"enum": list("abcdefgh")}),
+            range(20),
+            record(),
+        ),
+    ],
+    ids=["from many places", "by detours", "of long schemas", "of records of records"],
+)
+def test_names_are_written_out_as_far_as_a_form_may_be_long(schema: dict[str, Any]) -> None:
+    normal = normalized(schema)
+
+    assert len(json.dumps(normal.schema)) <= len(json.dumps(schema)) + LONGEST_FORM
+    assert any(pointer.endswith("/propertyNames") for pointer in normal.left_out)
 
 
 KEYWORDS = [
