@@ -4,12 +4,10 @@ import subprocess
 import sys
 
 READS = """
-import re
 from components.engine.remote.whole_characters import WholeCharacters
 from components.markdown.document import Document, complete_blocks
-from components.markdown.growing import _HALF_BREAK
 WholeCharacters().push("\\ufffd" * 400_000 + "a")
-_HALF_BREAK.sub("", " " * 200_000 + "x")
+Document().grow("| a |\\n|---|\\n| 1" + " " * 400_000 + "x")
 complete_blocks("$1" + " ," * 64_000 + "!x$")
 complete_blocks("www.a+" * 16_000)
 """
