@@ -28,7 +28,7 @@ _ESCAPED = r"\\[_*~&#.-]"
 """A mark in an address that was kept from meaning something in Markdown."""
 
 _ADDRESS = re.compile(
-    rf"{_START}(?:[A-Za-z0-9_.%+-]+(?::[A-Za-z0-9_.%+-]*)?@)?"
+    rf"{_START}(?:[A-Za-z0-9_.%+-]{{1,64}}(?::[A-Za-z0-9_.%+-]{{0,64}})?@)?"
     rf"(?:\[[0-9A-Fa-f:.]+\]|{_LETTER}(?:(?:{_LETTER}|[_.-])*(?:{_LETTER}|_))?)(?::[0-9]+)?"
     rf"(?:[/?#](?:{_ESCAPED}|[^*~{_NOT_IN_ADDRESSES}]|[*~](?![*~]))*)?",
     re.IGNORECASE,

@@ -26,9 +26,9 @@ _AFTER_BLOCK = re.compile(r"\s*(?P<stop>[.,;]?)\s*")
 
 _SPAN = re.compile(
     r"\\\((?P<parentheses>.{1,2000}?)\\\)"
-    r"|(?P<display>\\\[(?P<brackets>.{1,2000}?)\\\](?!\()|\$\$(?P<dollars>[^$]+?)\$\$"
+    r"|(?P<display>\\\[(?P<brackets>.{1,2000}?)\\\](?!\()|\$\$(?P<dollars>[^$]{1,2000})\$\$"
     rf"|(?P<environment>{_ENVIRONMENT}.{{1,2000}}?\\end\{{(?P=name)\}}))"
-    r"|\$(?P<dollar>(?:\\.|[^$\\\n])+)\$(?!\$)",
+    r"|\$(?P<dollar>(?:\\.|[^$\\\n]){1,2000})\$(?!\$)",
     re.DOTALL,
 )
 

@@ -26,7 +26,7 @@ _OPEN_MARKS = " \t\n*_~`\\"
 _OPEN_LINK = re.compile(r"!?\[(?P<label>[^\[\]\n]*)\](?:\([^)\n]*|\[[^\]\n]*)$")
 _TABLE_LINES = re.compile(r"(?:\n|^)[ \t]*\|[^\n]*(?:\n[^\n]*)?$")
 
-_HALF_BREAK = re.compile(r"[ \t]*</?(?:b(?:r *)?)?/?$", re.IGNORECASE)
+_HALF_BREAK = re.compile(r"(?<![ \t])[ \t]*</?(?:b(?:r *)?)?/?$", re.IGNORECASE)
 """Of what breaks a line in a cell."""
 
 _PAIRED = {ord(mark) for mark in "*_~"}

@@ -208,7 +208,7 @@ _ACTING = [
 _LINK = {"href", "rel", "title", "class"}
 _MATH = {"mathvariant", "displaystyle", "scriptlevel", "stretchy", "symmetric", "lspace", "rspace", "movablelimits",
          "linethickness", "width", "height", "voffset", "minsize", "maxsize", "accent", "accentunder", "notation",
-         "style"}  # fmt: skip
+         "form", "style"}  # fmt: skip
 _BARE = "p|h[1-6]|ul|hr|blockquote|pre|code|strong|em|s|br|table|thead|tbody|tr|b|i"
 _MAY_HAVE = {
     **{"ol": {"start"}, "li": {"class"}, "td": {"class"}, "th": {"class"}, "span": {"class"}, "div": {"class", "id"}},

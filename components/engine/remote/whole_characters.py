@@ -4,7 +4,7 @@ import re
 
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 _INCOMPLETE = "[\ufffd\ud800-\udfff]"
-_END = re.compile(f"{_INCOMPLETE}+\\Z")
+_END = re.compile(f"(?<!{_INCOMPLETE}){_INCOMPLETE}+\\Z")  # tried once for each run, not at each of its marks
 _HALF = re.compile("[\ud800-\udfff]")
 
 
