@@ -44,7 +44,9 @@ r"""Plain numbers, in brackets that are escaped so as to be no link: ``\[1\]``, 
 
 _NO_START = re.compile(rf"[\s{_CLOSING_MARKS}]|\*\*")
 
-_WITHIN_WORD = re.compile(r"\\[A-Za-z]|\^.|(?:\A|(?<![A-Za-z])[A-Za-z]|[)}\]])_.|\A[A-Za-z]\Z", re.DOTALL)
+_COMMAND = re.compile(r"(?<!\\)(?:\\\\)*\\[A-Za-z]")
+_INDEX = re.compile(r"\^[\w{]|(?:\A|(?<![A-Za-z])[A-Za-z]|[)}\]])_(?!_)[\w{]|\A[A-Za-z]\Z")
+_ONLY_INDEX = re.compile(r"[A-Za-z]?[_^](?:[A-Za-z0-9]|\{[^{}]*\})")
 """What a formula right beside a letter or digit has: a command, an index, or nothing but one letter. All else may be
 two amounts or two variables of a shell: ``$5-$6``, ``$FIRST_NAME$LAST_NAME``."""
 
@@ -154,11 +156,21 @@ def _is_formula(match: re.Match[str]) -> bool:
         match.string[max(match.start() - 1, 0) : match.start()],
         match.string[match.end() : match.end() + 1],
     )
-    if before == "$" or (_is_in_word(before + after) and not _WITHIN_WORD.search(content)):
+    if before == "$" or (_is_in_word(before + after) and not _may_stand_in_word(content, after)):
         return False
+    if after.isdigit() and content[0].isdigit():
+        return False  # two amounts, whatever stands between: $5 \path $5
     if _NO_START.match(content) or content[-1].isspace() or (_CJK.search(content) and "\\" not in content):
         return False
     return _AMOUNT.match(content) is None and _are_balanced(content)
+
+
+def _may_stand_in_word(content: str, after: str) -> bool:
+    if _COMMAND.search(content):
+        return True
+    if after.isdigit():  # of an amount, unless this is nothing but an index
+        return _ONLY_INDEX.fullmatch(content) is not None
+    return _INDEX.search(content) is not None and not any(map(str.isspace, content))
 
 
 def _is_in_word(beside: str) -> bool:

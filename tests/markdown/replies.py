@@ -249,6 +249,8 @@ MONEY = [
     Seen(text, [line(text)])
     for text in (
         "$5 to $10",
+        r"$5 \path $5",
+        "US$__$5",
         "$7 (US$)",
         "US$5 to US$10",
         "between $5-$6",

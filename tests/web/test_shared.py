@@ -95,17 +95,19 @@ def test_what_has_ended_and_what_never_was_are_the_same_404(
     [
         "/s/",
         "/s/short",
-        "/s/{id}/",
         "/s/{id}/copy",
         "/s/{id}x",
-        "//s/{id}",
         "/s/{id}%0a",
         "/?copy={id}",
-        "/robots.txt/",
     ],
 )
 def test_only_that_very_address_needs_no_code(web: str, shared: tuple[Chat, Share], path: str) -> None:
     assert get(web + path.format(id=shared[1].id)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/s/{id}/", "//s/{id}"])
+def test_a_slash_too_many_leads_there_all_the_same(web: str, shared: tuple[Chat, Share], path: str) -> None:
+    assert get(web + path.format(id=shared[1].id)).text == get(f"{web}/s/{shared[1].id}").text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
