@@ -69,7 +69,6 @@ PATHS = [
     ("GET", STREAM),
     ("GET", "/auth/login"),
     ("GET", "/oauth2callback?code=abc&state=def"),
-    ("POST", "/logout/"),
     ("PUT", "/login"),
 ]
 
@@ -142,7 +141,8 @@ def test_a_stranger_is_refused_in_openais_form(locked_server: str, method: str, 
 def test_no_other_spelling_of_a_path_leads_past_the_lock(locked_server: str, method: str, target: str) -> None:
     status = raw_status(locked_server, f"{method} {target} HTTP/1.1")
 
-    is_health = target.startswith("/health?")  # a query does not make it another path
+    # Neither a query nor a slash too many makes it another path.
+    is_health = target.startswith("/health?") or target.strip("/") == "health"
     assert status in ({200, 405} if is_health else {400, 401, 404})
 
 

@@ -282,18 +282,34 @@ VALUES = st.recursive(
 )
 
 
-@given(name=st.sampled_from(sorted({*SAME, *LOOSER} - {"a reference in Chinese", "nulls in data"})), value=VALUES)
+def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None or key in ("const", "default")}
+
+
+def without_nulls(schema: Any) -> Any:
+    """As the reference takes it."""
+    return json.loads(json.dumps(schema), object_hook=_without_nulls)
+
+
+def is_known_to_the_reference(schema: Any) -> bool:
+    """Its regular expressions are Rust's, which refuse some that clients send."""
+    try:
+        jsonschema_rs.is_valid(without_nulls(schema), None)
+    except jsonschema_rs.ValidationError:
+        return False
+    return True
+
+
+COMPARED = sorted(name for name, (schema, *_) in (SAME | LOOSER).items() if is_known_to_the_reference(schema))
+
+
+@given(name=st.sampled_from(sorted({*COMPARED} - {"a reference in Chinese", "nulls in data"})), value=VALUES)
 def test_whatever_a_schema_allows_its_normal_form_allows(name: str, value: Any) -> None:
     schema = (SAME | LOOSER)[name][0]
-    without_nulls = json.loads(json.dumps(schema), object_hook=_without_nulls)
-    if jsonschema_rs.is_valid(without_nulls, value):
+    if jsonschema_rs.is_valid(without_nulls(schema), value):
         assert jsonschema_rs.is_valid(normalized(schema).schema, value)
     elif name in SAME:
         assert not jsonschema_rs.is_valid(normalized(schema).schema, value)
-
-
-def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if value is not None or key in ("const", "default")}
 
 
 NAMES = st.sampled_from(["a", "x-a", "$schema", "x", "bc", "ax"])
