@@ -215,12 +215,12 @@ def test_wrong_values_are_refused_in_words(open_page: PageFactory) -> None:
     button(chat.page, "实验室").click()
     chat.page.get_by_role("radio", name="网格", exact=True).click()
     values = chat.page.get_by_role("textbox").nth(1)
-    values.fill("0.3, 9")
+    values.fill("0.3, 90")
     values.press("Enter")
     chat.page.get_by_label("问题", exact=True).fill("你好")
     chat.page.get_by_label("问题", exact=True).press("Control+Enter")
     button(chat.page, "提问").click()
-    expect(chat.page.get_by_text("有效取值：0.3, 9")).to_be_visible()
+    expect(chat.page.get_by_text("有效取值：0.3, 90")).to_be_visible()
 
 
 @pytest.mark.parametrize(

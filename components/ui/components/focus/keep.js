@@ -98,7 +98,6 @@ function seek(name) {
 
 // There is nothing left to go back to: a dialog that is open is next, then the chat input.
 function giveUp() {
-  wanted = "";  // it would come while the reader is somewhere else already
   if (!isLost()) return;
   const dialog = [...document.querySelectorAll("[data-testid=stDialog] [role=dialog]")].at(-1);
   const input = document.querySelector("[data-testid=stChatInputTextArea]");
