@@ -6,11 +6,11 @@ and when it is continued.
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, true, update
 
 from components.store.errors import ConflictError, NotFoundError
 from components.store.rows import Message, Place, Reply
@@ -43,22 +43,11 @@ class Messages:
         """The last ``limit`` messages of the branch that ends with ``leaf``, or all of them, the oldest first."""
         if leaf is None:
             return []
-        end = select(messages.c.id, messages.c.parent, literal(1).label("length"))
-        walk = end.where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
-        before = select(messages.c.id, messages.c.parent, walk.c.length + 1)
-        before = before.join(walk, messages.c.id == walk.c.parent)
-        walk = walk.union_all(before if limit is None else before.where(walk.c.length < limit))
-        query = _select().join(walk, walk.c.id == messages.c.id).order_by(messages.c.depth)
-        return [_message(row) for row in self._connection.execute(query)]
+        return self._upward(leaf, lambda end: true() if limit is None else messages.c.depth > end - limit)
 
     def stretch(self, leaf: int, first: int, last: int) -> Sequence[Message]:
         """What the branch that ends with ``leaf`` has from the depth ``first`` to ``last``, the oldest first."""
-        columns = (messages.c.id, messages.c.parent, messages.c.depth)
-        walk = select(*columns).where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
-        before = select(*columns).join(walk, messages.c.id == walk.c.parent).where(messages.c.depth >= first)
-        walk = walk.union_all(before)
-        query = _select().join(walk, walk.c.id == messages.c.id).where(messages.c.depth.between(first, last))
-        return [_message(row) for row in self._connection.execute(query.order_by(messages.c.depth))]
+        return self._upward(leaf, lambda _: messages.c.depth >= first, messages.c.depth.between(first, last))
 
     def end_through(self, message: int, leaf: int | None) -> int:
         """The end of a branch through ``message``: ``leaf`` if that is one, else the newest.
@@ -171,6 +160,23 @@ class Messages:
         """Those that are pinned or left out, on any branch, the oldest first."""
         query = _select().where(self._is_here(), messages.c.place != "usual").order_by(messages.c.depth, messages.c.id)
         return [_message(row) for row in self._connection.execute(query)]
+
+    def _upward(
+        self,
+        leaf: int,
+        goes_on: Callable[[ColumnElement[int]], ColumnElement[bool]],
+        shown: ColumnElement[bool] | None = None,
+    ) -> Sequence[Message]:
+        """What is ``shown`` of the branch that ends with ``leaf``, the oldest first.
+
+        ``goes_on`` says of a message, given the depth of the leaf, whether the walk takes it in.
+        """
+        end = select(messages.c.id, messages.c.parent, messages.c.depth.label("end"))
+        walk = end.where(messages.c.id == leaf, self._is_here()).cte("walk", recursive=True)
+        before = select(messages.c.id, messages.c.parent, walk.c.end).join(walk, messages.c.id == walk.c.parent)
+        walk = walk.union_all(before.where(goes_on(walk.c.end)))
+        query = _select().join(walk, walk.c.id == messages.c.id).where(true() if shown is None else shown)
+        return [_message(row) for row in self._connection.execute(query.order_by(messages.c.depth))]
 
     def _update(self, message: int, **values: Any) -> None:
         done = self._connection.execute(

@@ -124,9 +124,11 @@ def open_listed(chat: ChatPage, title: str) -> None:
     chat.page.locator(".st-key-chats").get_by_role("button", name=title, exact=True).click()
 
 
-def expect_temperature(chat: ChatPage, value: str) -> None:
+def expect_settings(chat: ChatPage, question: str, temperature: str) -> None:
+    """The conversation that began with this question is shown, with its own settings."""
+    expect(chat.bubbles.first).to_contain_text(question)
     chat.page.get_by_role("tab", name="Settings").click()
-    expect(chat.slider("Temperature")).to_have_value(value)
+    expect(chat.slider("Temperature")).to_have_value(temperature)
 
 
 def test_each_conversation_keeps_its_settings_whichever_way_one_comes_back(open_page: PageFactory) -> None:
@@ -140,25 +142,19 @@ def test_each_conversation_keeps_its_settings_whichever_way_one_comes_back(open_
     expect(chat.page).to_have_url(re.compile("temperature=1.2"))
 
     open_listed(chat, "the careful one")
-    expect(chat.bubbles.first).to_contain_text("the careful one")
-    expect_temperature(chat, "0.7")
+    expect_settings(chat, "the careful one", "0.7")
     chat.set_slider("Temperature", "0.9")  # and on without another click
     open_listed(chat, "the wild one")
-    expect(chat.bubbles.first).to_contain_text("the wild one")
-    expect_temperature(chat, "1.2")
+    expect_settings(chat, "the wild one", "1.2")
 
     chat.page.go_back()
-    expect(chat.bubbles.first).to_contain_text("the careful one")
-    expect_temperature(chat, "0.9")
+    expect_settings(chat, "the careful one", "0.9")
     chat.page.go_back()
-    expect(chat.bubbles.first).to_contain_text("the wild one")
-    expect_temperature(chat, "1.2")
+    expect_settings(chat, "the wild one", "1.2")
     chat.page.go_forward()
-    expect(chat.bubbles.first).to_contain_text("the careful one")
-    expect_temperature(chat, "0.9")
+    expect_settings(chat, "the careful one", "0.9")
     chat.page.reload()
-    expect(chat.bubbles.first).to_contain_text("the careful one")
-    expect_temperature(chat, "0.9")
+    expect_settings(chat, "the careful one", "0.9")
 
 
 def bring_in(chat: ChatPage, content: object) -> None:

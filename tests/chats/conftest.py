@@ -20,6 +20,19 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'chats.db'}")
+    yield database
+    database.close()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the transactions of an import, for others who do not exist here."""
+    monkeypatch.setattr("components.chats.drafts.PAUSE_SECONDS", 0)
+
+
+@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server over the test's database: a second one is the server after a restart."""
     started: list[Replies] = []

@@ -1,6 +1,8 @@
 """What the tests of conversations do again and again."""
 
+import io
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 
 from components.chats.chat import Chat
@@ -44,3 +46,12 @@ def texts(messages: Sequence[Message]) -> list[str]:
 def asked(engine: ScriptedEngine) -> list[str]:
     """What the model was given the last time."""
     return [message["content"] for message in engine.requests[-1].messages]
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A ZIP file with these files."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return packed.getvalue()

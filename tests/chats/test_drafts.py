@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +17,6 @@ from components.store.errors import ConflictError, NotFoundError, StoreError
 from components.store.messages import Messages
 
 READER = Asker("browser:one")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'chats.db'}")
-    yield database
-    database.close()
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.chats.drafts.PAUSE_SECONDS", 0)
 
 
 def drafts(*lengths: int, text: str = "text") -> list[Draft]:

@@ -3,8 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -21,18 +20,6 @@ from components.store.database import Database
 from components.store.presets import Presets
 
 MINE, THEIRS = Asker("browser:one"), Asker("browser:two")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'chats.db'}")
-    yield database
-    database.close()
-
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.chats.drafts.PAUSE_SECONDS", 0)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Conversations leave as files and come back; other programs' files come in; nonsense is refused in words."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -85,13 +83,6 @@ def trees(draw: st.DrawFn) -> ConversationEntry:
         shown=draw(st.integers(1, len(messages))),
         messages=messages,
     )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'chats.db'}")
-    yield database
-    database.close()
 
 
 def written(*entries: ConversationEntry) -> bytes:

@@ -1,9 +1,7 @@
 """Files as other programs write them come in: who said what, and nothing that their readers were not shown."""
 
 import gzip
-import io
 import json
-import zipfile
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from components.chats.drafts import Draft
 from components.chats.importing import read_file
 from components.store.rows import Message
+from tests.chats.helpers import zipped
 
 Said = list[tuple[str, str]]
 
@@ -330,14 +329,6 @@ def test_what_is_no_number_does_no_harm_in_a_field_that_is_not_read(field: str) 
     data = f'{{"score": {field}, "messages": {json.dumps(turns(*PLAIN))}}}'
 
     assert [said(draft) for draft in read_file(data.encode()).drafts] == [ASKED]
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    return packed.getvalue()
 
 
 CHATGPT = json.dumps([{"mapping": {"q": node(None, text=QUESTION), "a": node("q", "assistant", ANSWER)}}]).encode()

@@ -18,6 +18,7 @@ from components.chats.importing import Contents, read_file
 from components.settings import get_settings
 from components.ui.chat.my_data import told_of
 from components.ui.texts import TEXTS
+from tests.chats.helpers import zipped
 
 
 def read(value: Any) -> Contents:
@@ -139,14 +140,6 @@ def test_of_a_zip_file_the_files_that_can_be_read_come_in() -> None:
     assert [(error.problem, error.place.file) for error in contents.told] == [
         *[("no_json", "a.json"), ("unknown", "c.json")]
     ]
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    return packed.getvalue()
 
 
 LARGEST = 2**20

@@ -1,6 +1,6 @@
 """The conversation on the page: bubbles, what stands below a reply, and what the model no longer sees."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
@@ -52,22 +52,10 @@ def draw_welcome(texts: Texts) -> None:
 def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: Texts, *, follow: bool) -> None:
     """Draw what is shown of the conversation. To ``follow`` returns when its last reply has ended."""
     if chat.earlier:
-        st.button(
-            texts.earlier.format(count=chat.earlier),
-            key="earlier",
-            icon=":material/expand_less:",
-            type="tertiary",
-            on_click=chat.show_earlier,
-        )
+        _draw_more(texts.earlier.format(count=chat.earlier), "earlier", ":material/expand_less:", chat.show_earlier)
     for message in chat.drawn:
         if chat.between and message.id == chat.shown[0].id:
-            st.button(
-                texts.between.format(count=chat.between),
-                key="between",
-                icon=":material/unfold_more:",
-                type="tertiary",
-                on_click=chat.show_between,
-            )
+            _draw_more(texts.between.format(count=chat.between), "between", ":material/unfold_more:", chat.show_between)
         if first_seen is not None and message.id == first_seen.id:
             _draw_forgotten_line(texts)
         if message.role == "user":
@@ -76,6 +64,10 @@ def draw_history(chat: Chat, engine: Engine, first_seen: Message | None, texts: 
             _draw_reply(chat, message, engine, texts, follow=follow)
     if first_seen is not None and chat.last is not None and first_seen.depth > chat.last.depth:
         _draw_forgotten_line(texts)  # the next question will be all that the model sees
+
+
+def _draw_more(label: str, key: str, icon: str, show: Callable[[], None]) -> None:
+    st.button(label, key=key, icon=icon, type="tertiary", on_click=show)
 
 
 def _draw_question(chat: Chat, message: Message, texts: Texts) -> None:
