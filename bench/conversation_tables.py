@@ -35,7 +35,8 @@ def _actions(results: Results) -> str:
             f"What the database takes, in ms, when it keeps {results.setup.kept:,} messages in "
             f"{conversations.CONVERSATIONS:,} conversations of {conversations.READERS} readers, who take turns. "
             f"Questions have about {conversations.QUESTION_CHARACTERS} characters, replies about "
-            f"{conversations.REPLY_CHARACTERS:,}. PostgreSQL runs on the same machine, without waiting for the disk.",
+            f"{conversations.REPLY_CHARACTERS:,}. Sending begins with counting all that the "
+            "reader keeps, which has a limit. PostgreSQL runs on the same machine, without waiting for the disk.",
             "",
             table(["What a reader does", "Database", "Times", "Median", "95 %", "Most"], rows),
         ]

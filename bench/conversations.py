@@ -11,6 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from bench.figures import percentile
+from components.chats.asker import Asker
+from components.chats.keeper import Keeper
+from components.chats.room import make_room
 from components.store.conversations import Conversations
 from components.store.database import Database
 from components.store.messages import Messages
@@ -80,13 +83,14 @@ def measure_conversations(databases: Mapping[str, str], times: int) -> Iterator[
 def actions_of(database: Database, times: int) -> Iterator[tuple[str, float]]:
     """What is done, and the seconds that it takes."""
     chance = random.Random(1)
-    for number in range(times):
-        reader = _reader(number % READERS)
-        chosen = _chosen(database, reader, chance)
-        for what, do in ACTIONS.items():
-            began = perf_counter()
-            do(database, reader, chosen)
-            yield what, perf_counter() - began
+    with closing(Keeper(database, lambda: None)) as keeper:
+        for number in range(times):
+            reader = _reader(number % READERS)
+            chosen = _chosen(database, reader, chance)
+            for what, do in ACTIONS.items():
+                began = perf_counter()
+                do(keeper, database, reader, chosen)
+                yield what, perf_counter() - began
 
 
 def fill(database: Database, messages_in_all: int) -> None:
@@ -137,12 +141,12 @@ def _chosen(database: Database, reader: str, chance: random.Random) -> Conversat
         return chance.choice(Conversations(connection, reader).list(LISTED))
 
 
-def _list(database: Database, reader: str, _: Conversation) -> None:
+def _list(_: Keeper, database: Database, reader: str, __: Conversation) -> None:
     with database.reading() as connection:
         Conversations(connection, reader).list(LISTED)
 
 
-def _open(database: Database, reader: str, chosen: Conversation) -> None:
+def _open(_: Keeper, database: Database, reader: str, chosen: Conversation) -> None:
     with database.reading() as connection:
         found = Conversations(connection, reader).get(chosen.id)
         kept = Messages(connection, found.id)
@@ -150,29 +154,35 @@ def _open(database: Database, reader: str, chosen: Conversation) -> None:
         kept.placed()
 
 
-def _search(database: Database, reader: str, _: Conversation) -> None:
+def _search(_: Keeper, database: Database, reader: str, __: Conversation) -> None:
     with database.reading() as connection:
         Conversations(connection, reader).search("not to be found", FOUND)
 
 
-def _search_common(database: Database, reader: str, _: Conversation) -> None:
+def _search_common(_: Keeper, database: Database, reader: str, __: Conversation) -> None:
     with database.reading() as connection:
         Conversations(connection, reader).search("眠 model", FOUND)
 
 
-def _send(database: Database, reader: str, chosen: Conversation) -> None:
-    """Keep a question and the reply to it, of which nothing is written yet."""
-    with database.writing() as connection:
+def _send(keeper: Keeper, database: Database, reader: str, chosen: Conversation) -> None:
+    """See how much the reader keeps, then have a question kept and the reply to it, of which nothing is written yet."""
+    text = "question " * 8
+    make_room(database, Asker(reader, limited=True), len(text))
+
+    def change(connection: Connection) -> None:
         mine = Conversations(connection, reader)
         leaf = mine.get(chosen.id).leaf
-        question = Message(new_message_id(), chosen.id, leaf, 0, "user", "question " * 8)
+        question = Message(new_message_id(), chosen.id, leaf, 0, "user", text)
         reply = Message(new_message_id(), chosen.id, question.id, 1, "assistant", "", reply=Reply(writer="p"))
         for message in (question, reply):
             Messages(connection, chosen.id).add(message)
         mine.change(chosen.id, leaf=reply.id)
 
+    if not keeper.keep(change):
+        raise RuntimeError("The question was not kept in time.")
 
-ACTIONS: Mapping[str, Callable[[Database, str, Conversation], None]] = {
+
+ACTIONS: Mapping[str, Callable[[Keeper, Database, str, Conversation], None]] = {
     "listing": _list,
     f"opening, {OPENED} messages": _open,
     "searching for what is in no message": _search,

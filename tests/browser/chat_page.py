@@ -50,10 +50,15 @@ class ChatPage:
 
     def ask(self, question: str) -> None:
         """Send a question and wait until its reply has ended."""
+        self.wait_for_rest()
         before = self.bubbles.count()
         self.type(question)
         expect(self.bubbles).to_have_count(before + 2)
         self.wait_for_end()
+
+    def wait_for_rest(self) -> None:
+        """Until the script has run to its end: before that the page may miss some of what it will show."""
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
     def wait_for_end(self) -> None:
         expect(self.reply.get_by_role("button")).not_to_have_count(0)

@@ -1,5 +1,6 @@
 """The page over an engine that follows a script, for what a real model cannot be told to do."""
 
+import gc
 import os
 import signal
 import threading
@@ -194,9 +195,13 @@ async def serve_one(_: Request) -> JSONResponse:
 
 
 async def get_now(_: Request) -> JSONResponse:
-    """How many pages are connected, and how many replies are being written."""
+    """How many pages are connected, how many replies are being written, and how often all memory was looked through."""
     return JSONResponse(
-        {"pages": _sessions().num_active_sessions(), "replies": len(scripted.engine.activity.running())}
+        {
+            "pages": _sessions().num_active_sessions(),
+            "replies": len(scripted.engine.activity.running()),
+            "collections": gc.get_stats()[-1]["collections"],
+        }
     )
 
 

@@ -118,6 +118,15 @@ def test_an_unexpected_error_shows_no_traceback(chat: ChatPage) -> None:
     expect(chat.page.get_by_text("RuntimeError")).to_have_count(0)
 
 
+def test_not_all_memory_is_looked_through_at_each_click(chat: ChatPage) -> None:
+    """While it is, nobody else is served and no token is written."""
+    clicks = 6
+    before = chat.call("/test/now")["collections"]
+    for number in range(clicks):
+        chat.ask(f"question {number}")
+    assert chat.call("/test/now")["collections"] - before < clicks / 2
+
+
 def test_what_the_model_no_longer_sees_is_marked(chat: ChatPage) -> None:
     chat.call("/test/info?context=2160")
     chat.page.reload()
