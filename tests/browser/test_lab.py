@@ -33,11 +33,12 @@ def open_lab(chat: ChatPage) -> None:
     expect(chat.page.get_by_role("heading", name="Lab")).to_be_visible()
 
 
-def ask(chat: ChatPage, question: str) -> None:
-    field = chat.page.get_by_label("Question", exact=True)
+def ask(chat: ChatPage, question: str, label: str = "Question", send: str = "Ask") -> None:
+    chat.wait_for_rest()  # until then another view's form may still be closing
+    field = chat.page.get_by_label(label, exact=True)
     field.fill(question)
     field.press("Control+Enter")
-    button(chat.page, "Ask").click()
+    button(chat.page, send).press("Enter")  # it moves while the page still grows above it: a click may miss it
 
 
 def choose(chat: ChatPage, name: str) -> None:
@@ -217,9 +218,7 @@ def test_wrong_values_are_refused_in_words(open_page: PageFactory) -> None:
     values = chat.page.get_by_role("textbox").nth(1)
     values.fill("0.3, 90")
     values.press("Enter")
-    chat.page.get_by_label("问题", exact=True).fill("你好")
-    chat.page.get_by_label("问题", exact=True).press("Control+Enter")
-    button(chat.page, "提问").click()
+    ask(chat, "你好", "问题", "提问")
     expect(chat.page.get_by_text("有效取值：0.3, 90")).to_be_visible()
 
 
@@ -236,11 +235,8 @@ def test_looks_of_the_lab(open_page: PageFactory, device: str, lang: str, scheme
     for name in ("compare", "grid"):
         if name == "grid":
             chat.page.get_by_role("radio", name=grid, exact=True).click()
-            expect(button(chat.page, use)).to_have_count(0)  # until then the first view's form may still be closing
-        field = chat.page.get_by_label(question, exact=True)
-        field.fill("settings, please")
-        field.press("Control+Enter")
-        button(chat.page, send).click()
+            expect(button(chat.page, use)).to_have_count(0)
+        ask(chat, "settings, please", question, send)
         expect(button(chat.page, use)).to_have_count(2 if name == "compare" else 1)
         chat.shoot(f"lab-{name}-{device}-{lang}-{scheme}")
         width = chat.page.evaluate("document.scrollingElement.scrollWidth")

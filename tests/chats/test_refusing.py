@@ -103,6 +103,21 @@ def test_changes_are_kept_in_their_order_whoever_had_to_wait(
     assert done[-3:] == [0, 1, 2]
 
 
+def test_nobody_waits_for_a_change_that_takes_long(replies: Replies) -> None:
+    go_on, done = threading.Event(), threading.Event()
+
+    def change(_: Connection) -> None:
+        go_on.wait(60)
+        done.set()
+
+    assert not replies.keeper.keep(change)
+    assert not done.is_set()
+    assert replies.keeper.problem is not None
+    go_on.set()
+    assert replies.keeper.settle(60)
+    assert done.is_set()
+
+
 VALUES = {
     "a number beyond its column": lambda f: replace(f, prompt_tokens=2**31 + 5),
     "a number below zero": lambda f: replace(f, completion_tokens=-(2**63)),

@@ -109,6 +109,7 @@ def test_a_writer_who_waits_for_a_row_holds_up_nobody_else(database: Database, u
     with other.writing() as connection:
         Conversations(connection, READER).change(where, title="other")
         assert "locked" in outcome(lambda: _rename(database, where))
+        read(database)
         works(database)
     other.close()
 
