@@ -32,6 +32,19 @@ def test_a_branch_is_read_from_its_end(database: Database) -> None:
         assert messages.by_ids([tries[1].id, question.id, 5]) == [question, tries[1]]
 
 
+def test_what_was_kept_with_ids_out_of_order_is_read_in_the_order_of_its_branch(database: Database) -> None:
+    where = conversation(database)
+    question = message(where, None, "Hi")
+    reply = replace(message(where, question, "Hello", Reply("stop", writer="p")), id=question.id - 1)
+    with database.writing() as connection:
+        messages = Messages(connection, where)
+        for one in (question, reply):
+            messages.add(one)
+        assert messages.by_ids([question.id, reply.id]) == [question, reply]
+        assert messages.branch(reply.id, None) == [question, reply]
+        assert messages.all() == [question, reply]
+
+
 def test_a_message_that_is_there_already_stays_as_it_is(database: Database) -> None:
     where = conversation(database)
     question, reply = said(database, where, "Hi", "Hello")
